@@ -1,0 +1,176 @@
+package config
+
+// Settings is what the rest of the program reads of the configuration: all values of one moment, already parsed.
+// It never changes; a CONFIG SET makes a new one, which Config.Settings then returns. Reading it costs one atomic load.
+type Settings struct {
+	// Network.
+	Bind             []string
+	Port             int
+	ProtectedMode    bool
+	RequirePass      string // empty: no password
+	MaxClients       int
+	Timeout          int64 // seconds a client may be idle; 0: for ever
+	TCPKeepalive     int64 // seconds; 0: off
+	TCPBacklog       int
+	ProtoMaxBulkLen  int64 // bytes
+	QueryBufferLimit int64 // bytes
+	OutputLimits     [numClientClasses]OutputLimit
+
+	// The keyspace.
+	Databases          int
+	MaxMemory          uint64 // bytes; 0: no limit
+	MaxMemoryPolicy    Policy
+	MaxMemorySamples   int
+	MaxMemoryTenacity  int
+	MaxMemoryClients   int64 // bytes; if negative, minus the percentage of MaxMemory
+	LFULogFactor       int
+	LFUDecayTime       int // minutes
+	Hz                 int
+	ActiveExpireEffort int // 1 to 10
+	ActiveDefrag       bool
+	NotifyEvents       NotifyFlags
+	LazyUserDel        bool
+	LazyUserFlush      bool
+
+	// Where a collection goes from its small to its large encoding.
+	HashMaxListpackEntries int
+	HashMaxListpackValue   int // bytes
+	ListMaxListpackSize    int // entries; if negative, -1 to -5 for 4 to 64 KiB a node
+	ListCompressDepth      int
+	SetMaxIntsetEntries    int
+	SetMaxListpackEntries  int
+	SetMaxListpackValue    int // bytes
+	ZSetMaxListpackEntries int
+	ZSetMaxListpackValue   int // bytes
+	HLLSparseMaxBytes      int
+	StreamNodeMaxBytes     int
+	StreamNodeMaxEntries   int
+
+	// Watching.
+	SlowlogLogSlowerThan    int64 // microseconds; 0: everything, negative: nothing
+	SlowlogMaxLen           int
+	LatencyMonitorThreshold int64 // milliseconds; 0: off
+	LatencyTracking         bool
+	LatencyPercentiles      []float64
+	LogLevel                string // debug, verbose, notice, warning, nothing
+	BusyReplyThreshold      int64  // milliseconds
+
+	// Files.
+	Dir        string // absolute
+	Save       []SavePoint
+	DBFilename string
+
+	// Who may.
+	EnableDebugCommand     Allowed
+	EnableProtectedConfigs Allowed
+}
+
+// OutputLimit is the limit of one class of clients.
+func (s *Settings) OutputLimit(class ClientClass) OutputLimit { return s.OutputLimits[class] }
+
+// Policy says which keys go when memory is full.
+type Policy uint8
+
+// The policies, in the order of Redis's error text.
+const (
+	VolatileLRU Policy = iota
+	VolatileLFU
+	VolatileRandom
+	VolatileTTL
+	AllKeysLRU
+	AllKeysLFU
+	AllKeysRandom
+	NoEviction
+)
+
+// LFU reports whether keys count how often, not when, they were last used.
+func (p Policy) LFU() bool { return p == VolatileLFU || p == AllKeysLFU }
+
+// Volatile reports whether only keys with a time to live may go.
+func (p Policy) Volatile() bool { return p <= VolatileTTL }
+
+// String is the policy's name in redis.conf.
+func (p Policy) String() string {
+	return [...]string{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu",
+		"allkeys-random", "noeviction"}[p]
+}
+
+// Allowed says from where a dangerous command may come.
+type Allowed uint8
+
+// In the order of the directive's words.
+const (
+	AllowNobody Allowed = iota
+	AllowEverybody
+	AllowLoopback
+)
+
+// To reports whether a client may, given whether it is on this machine.
+func (a Allowed) To(loopback bool) bool {
+	return a == AllowEverybody || a == AllowLoopback && loopback
+}
+
+// settings gathers the parsed values. A misspelt name panics, in New already.
+func (c *Config) settings(values []value) *Settings {
+	at := func(name string) value { return values[c.index[name].row] }
+	num := func(name string) int64 { return at(name).num }
+	count := func(name string) int { return int(num(name)) }
+	yes := func(name string) bool { return num(name) != 0 }
+	s := &Settings{
+		Port:             count("port"),
+		ProtectedMode:    yes("protected-mode"),
+		RequirePass:      at("requirepass").text,
+		MaxClients:       count("maxclients"),
+		Timeout:          num("timeout"),
+		TCPKeepalive:     num("tcp-keepalive"),
+		TCPBacklog:       count("tcp-backlog"),
+		ProtoMaxBulkLen:  num("proto-max-bulk-len"),
+		QueryBufferLimit: num("client-query-buffer-limit"),
+
+		Databases:          count("databases"),
+		MaxMemory:          uint64(num("maxmemory")),
+		MaxMemoryPolicy:    Policy(num("maxmemory-policy")),
+		MaxMemorySamples:   count("maxmemory-samples"),
+		MaxMemoryTenacity:  count("maxmemory-eviction-tenacity"),
+		MaxMemoryClients:   num("maxmemory-clients"),
+		LFULogFactor:       count("lfu-log-factor"),
+		LFUDecayTime:       count("lfu-decay-time"),
+		Hz:                 count("hz"),
+		ActiveExpireEffort: count("active-expire-effort"),
+		ActiveDefrag:       yes("activedefrag"),
+		NotifyEvents:       NotifyFlags(num("notify-keyspace-events")),
+		LazyUserDel:        yes("lazyfree-lazy-user-del"),
+		LazyUserFlush:      yes("lazyfree-lazy-user-flush"),
+
+		HashMaxListpackEntries: count("hash-max-listpack-entries"),
+		HashMaxListpackValue:   count("hash-max-listpack-value"),
+		ListMaxListpackSize:    count("list-max-listpack-size"),
+		ListCompressDepth:      count("list-compress-depth"),
+		SetMaxIntsetEntries:    count("set-max-intset-entries"),
+		SetMaxListpackEntries:  count("set-max-listpack-entries"),
+		SetMaxListpackValue:    count("set-max-listpack-value"),
+		ZSetMaxListpackEntries: count("zset-max-listpack-entries"),
+		ZSetMaxListpackValue:   count("zset-max-listpack-value"),
+		HLLSparseMaxBytes:      count("hll-sparse-max-bytes"),
+		StreamNodeMaxBytes:     count("stream-node-max-bytes"),
+		StreamNodeMaxEntries:   count("stream-node-max-entries"),
+
+		SlowlogLogSlowerThan:    num("slowlog-log-slower-than"),
+		SlowlogMaxLen:           count("slowlog-max-len"),
+		LatencyMonitorThreshold: num("latency-monitor-threshold"),
+		LatencyTracking:         yes("latency-tracking"),
+		LogLevel:                at("loglevel").text,
+		BusyReplyThreshold:      num("busy-reply-threshold"),
+
+		Dir:        at("dir").text,
+		DBFilename: at("dbfilename").text,
+
+		EnableDebugCommand:     Allowed(num("enable-debug-command")),
+		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),
+	}
+	s.Bind, _ = at("bind").data.([]string)
+	s.OutputLimits, _ = at("client-output-buffer-limit").data.([numClientClasses]OutputLimit)
+	s.LatencyPercentiles, _ = at("latency-tracking-info-percentiles").data.([]float64)
+	s.Save, _ = at("save").data.([]SavePoint)
+	return s
+}
