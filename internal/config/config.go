@@ -114,8 +114,8 @@ func (c *Config) Get(patterns ...string) []Pair {
 	var pairs []Pair
 	seen := map[string]bool{}
 	add := func(name string, row int) {
-		if !seen[name] {
-			seen[name] = true
+		if lower := strings.ToLower(name); !seen[lower] {
+			seen[lower] = true
 			pairs = append(pairs, Pair{name, values[row].text})
 		}
 	}
@@ -166,15 +166,22 @@ func (c *Config) Set(from Origin, pairs ...Pair) error {
 	values := slices.Clone(old.values)
 	for i, e := range entries {
 		row := c.rows[e.row]
-		args := []string{pairs[i].Value}
-		if row.flags&multiArg != 0 {
-			args = strings.Split(pairs[i].Value, " ")
-		}
-		if values[e.row], err = row.kind.parse(args, values[e.row]); err != nil {
+		if values[e.row], err = row.kind.parse(row.words(pairs[i].Value), values[e.row]); err != nil {
 			return &SetError{c.nameOf(e), err.Error()}
 		}
 	}
 	return c.apply(entries, old, values)
+}
+
+// words cuts the one argument of CONFIG SET, for a directive that takes several, at every single space.
+func (d directive) words(arg string) []string {
+	switch {
+	case d.flags&multiArg == 0:
+		return []string{arg}
+	case arg == "":
+		return nil
+	}
+	return strings.Split(arg, " ")
 }
 
 // checkNames looks up every name and refuses those that may not be set.

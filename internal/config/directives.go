@@ -100,7 +100,7 @@ func memoryLimits() []directive {
 		{"maxmemory", "", 0, "0", memory{0, maxULong}},
 		{"maxmemory-policy", "", 0, "noeviction", enum{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
 			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}},
-		{"maxmemory-samples", "", 0, "5", integer{1, 64}},
+		{"maxmemory-samples", "", 0, "5", integer{1, maxInt}},
 		{"maxmemory-eviction-tenacity", "", 0, "10", integer{0, 100}},
 		{"maxmemory-clients", "", 0, "0", memoryOrPercent{}},
 		{"lfu-log-factor", "", 0, "10", integer{0, maxInt}},
@@ -181,7 +181,7 @@ func replication() []directive {
 		{"replica-priority", "slave-priority", 0, "100", integer{0, maxInt}},
 		{"replica-read-only", "slave-read-only", 0, "yes", boolean{}},
 		{"replica-serve-stale-data", "slave-serve-stale-data", 0, "yes", boolean{}},
-		{"repl-backlog-size", "", 0, "1mb", memory{1, maxLong}},
+		{"repl-backlog-size", "", 0, "1mb", clamped{memory{1, maxLong}, 16 << 10, maxLong}},
 		{"repl-backlog-ttl", "", 0, "3600", integer{0, maxLong}}, // seconds
 		{"repl-disable-tcp-nodelay", "", 0, "no", boolean{}},
 		{"repl-diskless-load", "", denyLoading, "disabled", enum{"disabled", "on-empty-db", "swapdb"}},

@@ -47,14 +47,14 @@ func (k integer) parse(args []string, _ value) (value, error) {
 	return value{text: strconv.FormatInt(n, 10), num: n}, nil
 }
 
-// clamped is an integer of which Redis takes more than it can use: what is outside used is cut to it.
+// clamped is a number of which Redis takes more than it can use: what is outside the usable range is cut to it.
 type clamped struct {
-	integer
+	kind
 	low, high int64
 }
 
 func (k clamped) parse(args []string, old value) (value, error) {
-	v, err := k.integer.parse(args, old)
+	v, err := k.kind.parse(args, old)
 	if err != nil {
 		return value{}, err
 	}
@@ -81,7 +81,11 @@ type memoryOrPercent struct{}
 
 func (memoryOrPercent) parse(args []string, _ value) (value, error) {
 	s := args[0]
-	if n, err := ParseMemory(s); err == nil && n <= math.MaxInt64 {
+	tooMuch := errors.New("percentage argument must be less or equal to 100") // Redis says so of 2^63 bytes, too
+	if n, err := ParseMemory(s); err == nil {
+		if n > math.MaxInt64 {
+			return value{}, tooMuch
+		}
 		return value{text: strconv.FormatUint(n, 10), num: int64(n)}, nil
 	}
 	percent, found := strings.CutSuffix(s, "%")
@@ -90,7 +94,7 @@ func (memoryOrPercent) parse(args []string, _ value) (value, error) {
 	case !found || err != nil || n < 0:
 		return value{}, errors.New("argument must be a memory or percent value")
 	case n > 100:
-		return value{}, errors.New("percentage argument must be less or equal to 100")
+		return value{}, tooMuch
 	case n == 0:
 		return value{text: "0"}, nil
 	}

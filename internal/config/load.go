@@ -24,7 +24,10 @@ type LoadError struct {
 	Line   int    // from 1
 	Text   string // the line, without the value of a directive that must be kept secret
 	Reason string
+	cause  error
 }
+
+func (e *LoadError) Unwrap() error { return e.cause }
 
 func (e *LoadError) Error() string {
 	where := fmt.Sprintf("Reading the configuration file %s, at line %d", e.File, e.Line)
@@ -118,15 +121,14 @@ func (l *loader) read(r io.Reader, name string, depth int) error {
 // explain says where err happened, unless an included file has said so already.
 func (l *loader) explain(err error, at LoadError) error {
 	var inner *LoadError
-	var open *os.PathError
-	if errors.As(err, &inner) || errors.As(err, &open) {
+	if errors.As(err, &inner) {
 		return err
 	}
 	name, _, _ := strings.Cut(at.Text, " ")
 	if l.config.Sensitive(name) {
 		at.Text = name + " ***"
 	}
-	at.Reason = err.Error()
+	at.Reason, at.cause = err.Error(), err
 	return &at
 }
 

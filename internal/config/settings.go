@@ -83,6 +83,9 @@ const (
 	NoEviction
 )
 
+// Random reports whether any key may go as well as another.
+func (p Policy) Random() bool { return p == VolatileRandom || p == AllKeysRandom }
+
 // LFU reports whether keys count how often, not when, they were last used.
 func (p Policy) LFU() bool { return p == VolatileLFU || p == AllKeysLFU }
 

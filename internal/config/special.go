@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -229,10 +230,10 @@ func (percentiles) parse(args []string, _ value) (value, error) {
 	words, list := make([]string, len(args)), make([]float64, len(args))
 	for i, arg := range args {
 		p, err := strconv.ParseFloat(arg, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(p) {
 			return value{}, errors.New("Invalid latency-tracking-info-percentiles parameters")
 		}
-		if !(p >= 0 && p <= 100) {
+		if p < 0 || p > 100 {
 			return value{}, errors.New("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
 		}
 		list[i] = p
