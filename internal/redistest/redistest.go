@@ -1,0 +1,287 @@
+// Package redistest starts real redis-server processes for tests that compare Larder with Redis or run a pattern
+// against it. Servers listen on a free loopback port, keep nothing on disk outside the test's folder, and are stopped
+// by process id when the test ends.
+//
+// The binary is redis-server from PATH, or what LARDER_REDIS_SERVER names (valkey-server, say). Where there is none,
+// the test is skipped; with CI=true it fails, so that a build machine cannot lose its coverage unnoticed.
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience bounds how long a server may take to start or stop.
+const patience = 20 * time.Second
+
+// Server is a running redis-server. Its methods are for one goroutine at a time.
+type Server struct {
+	Addr string // 127.0.0.1:port; stays the same across Restart
+	Port int
+
+	t    testing.TB
+	bin  string
+	dir  string
+	args []string
+	proc *process // nil while stopped
+}
+
+// process is one run of the binary.
+type process struct {
+	cmd   *exec.Cmd
+	ready chan struct{} // closed at the log line that says so
+	done  chan struct{} // closed when the process has ended
+	mu    sync.Mutex
+	log   bytes.Buffer // guarded by mu
+}
+
+// Start runs a server with further arguments as on redis-server's command line ("--requirepass", "secret") and waits
+// until it accepts connections.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, bin: binary(t), dir: t.TempDir(), args: args}
+	t.Cleanup(s.Stop)
+	for attempt := 1; ; attempt++ {
+		s.Port = freePort(t)
+		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+		err := s.launch()
+		if err == nil {
+			return s
+		}
+		// Somebody else may have taken the port in between.
+		if attempt == 5 {
+			t.Fatalf("redistest: %v", err)
+		}
+	}
+}
+
+// StartSentinel runs a sentinel that watches master under the name mymaster, with a quorum of one.
+func StartSentinel(t testing.TB, master *Server) *Server {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	conf := fmt.Sprintf("sentinel monitor mymaster 127.0.0.1 %d 1\nsentinel down-after-milliseconds mymaster 2000\n", master.Port)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
+	return Start(t, file, "--sentinel")
+}
+
+// StartCluster runs a cluster of n primaries that share the slots and waits until all agree.
+func StartCluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	nodes := make([]*Server, n)
+	for i := range nodes {
+		nodes[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
+	}
+	const slots = 16384
+	for i, node := range nodes {
+		node.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
+		node.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/n), strconv.Itoa((i+1)*slots/n-1))
+		if i > 0 {
+			node.Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(nodes[0].Port), busPort(nodes[0]))
+		}
+	}
+	deadline := time.Now().Add(patience)
+	for _, node := range nodes {
+		for !agrees(node, n) {
+			if time.Now().After(deadline) {
+				t.Fatalf("redistest: the cluster did not form: %s", node.Do("CLUSTER", "INFO"))
+			}
+			time.Sleep(20 * time.Millisecond) // gossip has no event to wait for
+		}
+	}
+	return nodes
+}
+
+func agrees(node *Server, n int) bool {
+	info := node.Do("CLUSTER", "INFO")
+	return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", n)) &&
+		strings.Contains(info, fmt.Sprintf("cluster_size:%d\r", n))
+}
+
+func busPort(s *Server) string {
+	for i, a := range s.args {
+		if a == "--cluster-port" {
+			return s.args[i+1]
+		}
+	}
+	return ""
+}
+
+// binary finds the server or ends the test.
+func binary(t testing.TB) string {
+	t.Helper()
+	name := os.Getenv("LARDER_REDIS_SERVER")
+	if name == "" {
+		name = "redis-server"
+	}
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("redistest: %v; install redis-server or set LARDER_REDIS_SERVER", err)
+	}
+	t.Skipf("redistest: no %s in PATH: install it, or set LARDER_REDIS_SERVER, to run this test", name)
+	return ""
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// launch runs the binary on s.Port and waits until it is ready.
+func (s *Server) launch() error {
+	args := s.args
+	var file []string
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // a configuration file comes first
+		file, args = args[:1], args[1:]
+	}
+	words := append(file, "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "16", "--enable-debug-command", "local")
+	p := &process{cmd: exec.Command(s.bin, append(words, args...)...), ready: make(chan struct{}), done: make(chan struct{})}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	p.cmd.Stderr = p.cmd.Stdout
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	go p.watch(out)
+	select {
+	case <-p.ready:
+		s.proc = p
+		return nil
+	case <-p.done:
+		return fmt.Errorf("%s ended at once:\n%s", s.bin, p.text())
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		return fmt.Errorf("%s is not ready after %v:\n%s", s.bin, patience, p.text())
+	}
+}
+
+// watch reads the server's log to its end.
+func (p *process) watch(out io.Reader) {
+	defer close(p.done)
+	announced := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		line := lines.Text()
+		p.mu.Lock()
+		p.log.WriteString(line + "\n")
+		p.mu.Unlock()
+		// A sentinel never says that it is ready, but "Sentinel ID is" comes after it listens.
+		if !announced && (strings.Contains(line, "eady to accept connections") || strings.Contains(line, "Sentinel ID is")) {
+			announced = true
+			close(p.ready)
+		}
+	}
+	_ = p.cmd.Wait()
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// Stop ends the server as a crash would: without a goodbye to its clients. A stopped server is left alone.
+func (s *Server) Stop() {
+	if s.proc == nil {
+		return
+	}
+	_ = s.proc.cmd.Process.Kill()
+	<-s.proc.done
+	s.proc = nil
+}
+
+// Restart starts a stopped server again at the same address. Nothing of its data is left.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.launch(); err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+}
+
+// PID is the server's process id, for tests that measure it.
+func (s *Server) PID() int { return s.proc.cmd.Process.Pid }
+
+// URL is the address as store.ParseURL takes it.
+func (s *Server) URL() string { return "redis://" + s.Addr }
+
+// Do sends one command over a connection of its own and returns the reply roughly as text. It is for setting up and
+// for looking in from outside, not for comparing replies. An error reply or a broken connection ends the test.
+func (s *Server) Do(args ...string) string {
+	s.t.Helper()
+	conn, err := net.DialTimeout("tcp", s.Addr, patience)
+	if err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(a), a)
+	}
+	text, err := readReply(bufio.NewReader(conn))
+	if err != nil {
+		s.t.Fatalf("redistest: %v: %v", args, err)
+	}
+	return text
+}
+
+func readReply(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return "", errors.New("empty reply")
+	}
+	body := line[1:]
+	switch line[0] {
+	case '+', ':':
+		return body, nil
+	case '-':
+		return "", errors.New(body)
+	}
+	n, err := strconv.Atoi(body)
+	if err != nil || n < 0 {
+		return "", err
+	}
+	if line[0] == '$' {
+		b := make([]byte, n+2)
+		_, err := io.ReadFull(r, b)
+		return string(b[:n]), err
+	}
+	var all []string
+	for range n {
+		e, err := readReply(r)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, e)
+	}
+	return strings.Join(all, "\n"), nil
+}
