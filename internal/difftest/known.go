@@ -1,0 +1,89 @@
+package difftest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// version is a server version as major*100 + minor. Servers that only follow Redis count as the version they claim
+// in redis_version.
+type version int
+
+func (v version) before(w version) bool { return v < w }
+
+func (v version) String() string { return fmt.Sprintf("%d.%d", v/100, v%100) }
+
+func parseVersion(s string) (version, error) {
+	parts := strings.SplitN(s, ".", 3)
+	if len(parts) < 2 {
+		return 0, fmt.Errorf("version %q", s)
+	}
+	major, err := strconv.Atoi(parts[0])
+	if err != nil {
+		return 0, fmt.Errorf("version %q: %w", s, err)
+	}
+	minor, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return 0, fmt.Errorf("version %q: %w", s, err)
+	}
+	return version(major*100 + minor), nil
+}
+
+// serverVersion asks INFO.
+func serverVersion(c *client) (version, error) {
+	r, err := c.do("INFO", "server")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(r.Text) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:"); ok {
+			return parseVersion(v)
+		}
+	}
+	return 0, fmt.Errorf("no redis_version in %s", clip(r.String()))
+}
+
+// VersionDifference is something that Redis changed between the version we follow and older ones that may be the
+// oracle. Same is asked only when the oracle is older than Since and the replies are not equal.
+type VersionDifference struct {
+	Since    version
+	Commands []string // as [commandName] gives them
+	Reason   string
+	Same     func(s *session, args []string, want, got Value) bool
+}
+
+func (d *VersionDifference) covers(name string) bool { return slices.Contains(d.Commands, name) }
+
+// versionDifferences is the whole list. Nothing else is forgiven for the oracle's age.
+func versionDifferences() []VersionDifference {
+	return []VersionDifference{
+		{
+			Since: 702, Commands: []string{"OBJECT ENCODING"},
+			Reason: "7.2 keeps a small list in one listpack instead of a quicklist, and a small set with strings in a listpack instead of a hash table",
+			Same: func(s *session, args []string, want, got Value) bool {
+				if got.Text == "listpack" && (want.Text == "quicklist" || want.Text == "hashtable") {
+					return true
+				}
+				// An integer set that outgrew its integers: 7.2 may keep a hash table where 7.0 has one too, never the reverse.
+				return false
+			},
+		},
+		{
+			Since: 702, Commands: []string{"ZRANK", "ZREVRANK"},
+			Reason: "WITHSCORE came with 7.2; before, any third argument was an arity error",
+			Same: func(_ *session, args []string, want, got Value) bool {
+				return len(args) == 4 && strings.HasPrefix(want.Text, "ERR wrong number of arguments") &&
+					(!strings.EqualFold(args[3], "WITHSCORE") == (got.Text == "ERR syntax error") || got.Kind == '-')
+			},
+		},
+		{
+			Since: 702, Commands: []string{"CLIENT NO-TOUCH", "CLIENT SETINFO"},
+			Reason: "came with 7.2",
+			Same: func(_ *session, _ []string, want, _ Value) bool {
+				return strings.HasPrefix(want.Text, "ERR unknown subcommand")
+			},
+		},
+	}
+}
