@@ -41,6 +41,14 @@ type Value struct {
 	str  []byte
 }
 
+// StringValue returns s as a Value, so that members of a run and members kept
+// elsewhere pass through the same hands. It keeps s as it is, even if it is the
+// form of an integer.
+func StringValue(s []byte) Value { return Value{kind: String, str: s} }
+
+// IntValue returns n as a Value.
+func IntValue(n int64) Value { return Value{kind: Int, num: uint64(n)} }
+
 // Kind returns what v holds; None for the zero Value.
 func (v Value) Kind() Kind { return v.kind }
 
