@@ -95,7 +95,7 @@ func ParseFloat(s []byte) (float64, bool) {
 }
 
 // AppendFloat appends a double as Redis prints scores: whole numbers below
-// 2^62 as integers, otherwise the shortest digits that read back as f, in plain
+// 2^62 as integers, otherwise the digits of Grisu2, which read back as f, in plain
 // notation where that is short and with an exponent (at least one digit, signed)
 // where it is not. Infinities are "inf" and "-inf", and minus zero is "-0".
 func AppendFloat(dst []byte, f float64) []byte {
@@ -111,28 +111,20 @@ func AppendFloat(dst []byte, f float64) []byte {
 	case math.Abs(f) <= 1<<62 && f == math.Trunc(f):
 		return strconv.AppendInt(dst, int64(f), 10)
 	}
-	var buf [32]byte
-	text := strconv.AppendFloat(buf[:0], f, 'e', -1, 64)
-	if text[0] == '-' {
-		dst, text = append(dst, '-'), text[1:]
+	if f < 0 {
+		dst, f = append(dst, '-'), -f
 	}
-	return appendShortest(dst, text)
+	var buf [20]byte
+	digits, last := grisu2(f, &buf)
+	return appendDigits(dst, digits, last)
 }
 
-// appendShortest lays out the digits of text, a positive number in Go's 'e'
-// form such as "1.25e-07", by the rules of Redis 7.2.
-func appendShortest(dst, text []byte) []byte {
-	mantissa, exponent := splitExponent(text)
-	digits := mantissa
-	if len(mantissa) > 1 { // close the gap of the point
-		digits = append(mantissa[:1], mantissa[2:]...)
-	}
+// appendDigits lays out digits, the last of which is worth 10^last, by the rules
+// of Redis 7.2.
+func appendDigits(dst, digits []byte, last int) []byte {
 	n := len(digits)
-	last := exponent - n + 1 // decimal exponent of the last digit
-	magnitude := exponent
-	if magnitude < 0 {
-		magnitude = -magnitude
-	}
+	exponent := last + n - 1 // of the first digit
+	magnitude := max(exponent, -exponent)
 	switch {
 	case last >= 0 && magnitude < n+7:
 		return appendZeros(append(dst, digits...), last)
@@ -147,28 +139,13 @@ func appendShortest(dst, text []byte) []byte {
 	}
 	dst = append(dst, digits[0])
 	if n > 1 {
-		dst = append(append(dst, '.'), digits[1:]...)
+		dst = append(append(dst, '.'), digits[1:min(n, 17)]...)
 	}
 	sign := byte('+')
 	if exponent < 0 {
 		sign = '-'
 	}
 	return strconv.AppendInt(append(dst, 'e', sign), int64(magnitude), 10)
-}
-
-// splitExponent cuts Go's 'e' form into mantissa and exponent.
-func splitExponent(text []byte) (mantissa []byte, exponent int) {
-	at := len(text) - 1
-	for text[at] != 'e' {
-		at--
-	}
-	for _, c := range text[at+2:] {
-		exponent = exponent*10 + int(c-'0')
-	}
-	if text[at+1] == '-' {
-		exponent = -exponent
-	}
-	return text[:at], exponent
 }
 
 func appendZeros(dst []byte, n int) []byte {

@@ -151,3 +151,32 @@ func TestExtendedRefusals(t *testing.T) {
 		t.Error("-inf + 1 was not refused")
 	}
 }
+
+func TestScalingPower(t *testing.T) {
+	for exp := -1137; exp <= 960; exp++ {
+		power, k := scalingPower(exp)
+		if e := exp + power.exp + 64; e < minScaled || e > -32 {
+			t.Fatalf("exponent %d: 10^%d scales to %d", exp, k, e)
+		}
+		if k > firstPower && exp+(((k-powerStep)*217706)>>16-63)+64 >= minScaled {
+			t.Fatalf("exponent %d: 10^%d is not the smallest", exp, k)
+		}
+	}
+}
+
+func BenchmarkAppendFloat(b *testing.B) {
+	var buf [32]byte
+	for b.Loop() {
+		AppendFloat(buf[:0], 1234.56789)
+	}
+}
+
+func BenchmarkIncrByFloat(b *testing.B) {
+	var buf [64]byte
+	for b.Loop() {
+		x, _ := ParseExtended([]byte("10.50"))
+		y, _ := ParseExtended([]byte("0.1"))
+		sum, _ := x.Add(y)
+		sum.Append(buf[:0])
+	}
+}
