@@ -1,0 +1,6 @@
+//go:build invariant
+
+package invariant
+
+// Enabled tells whether assertions are compiled in.
+const Enabled = true
