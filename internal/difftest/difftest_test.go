@@ -12,3 +12,8 @@ func TestScriptsAgainstItself(t *testing.T) {
 	target := difftest.Port(redistest.Start(t, "--enable-debug-command", "yes").Addr)
 	difftest.Scripts(t, difftest.Oracle(t), target)
 }
+
+func TestGeneratedAgainstItself(t *testing.T) {
+	target := difftest.Port(redistest.Start(t, "--enable-debug-command", "yes").Addr)
+	difftest.Generated(t, difftest.Oracle(t), target, difftest.Options{Sequences: 20, Length: 150})
+}
