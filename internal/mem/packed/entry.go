@@ -174,14 +174,8 @@ func payloadEnd(b []byte, off int) int {
 	if off >= len(b) {
 		return 0
 	}
-	end := off + 1
-	switch tag := b[off]; {
-	case tag < tagSmallInt:
-		end += int(tag)
-	case tag < tagInt:
-	case tag < tagFloat32:
-		end += int(tag-tagInt) + 1
-	default:
+	end := off + 1 + int(b[off])
+	if b[off] >= shortLimit {
 		end = longEnd(b, off)
 	}
 	if end > len(b) {
@@ -190,9 +184,14 @@ func payloadEnd(b []byte, off int) int {
 	return end
 }
 
-// longEnd is payloadEnd for the rarer tags. What it returns may lie behind b.
+// longEnd is payloadEnd for all but short strings. What it returns may lie behind
+// b; 0 is no entry.
 func longEnd(b []byte, off int) int {
 	switch tag := b[off]; {
+	case tag < tagInt:
+		return off + 1
+	case tag < tagFloat32:
+		return off + 2 + int(tag-tagInt)
 	case tag == tagFloat32:
 		return off + 5
 	case tag == tagFloat64:

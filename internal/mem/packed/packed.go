@@ -194,20 +194,23 @@ func Find(b []byte, from, step int, s []byte) int {
 	}
 	var buf [maxHead]byte
 	head, body := encode(buf[:0], s)
-	back := LayoutOf(b)
-	for off, wait := from, 0; off < len(b); wait-- {
-		if wait == 0 {
-			if b[off] == head[0] && matches(b[off:], head, body) {
+	tag, twoWay := head[0], LayoutOf(b) == TwoWay
+	for off, wait := from, 1; off < len(b); {
+		if wait--; wait == 0 {
+			if b[off] == tag && matches(b[off:], head, body) {
 				return off
 			}
 			wait = step
 		}
-		end := payloadEnd(b, off)
-		if end == 0 {
-			return 0
+		end := off + 1 + int(b[off])
+		if b[off] >= shortLimit {
+			end = longEnd(b, off)
 		}
-		if back == TwoWay {
+		if twoWay {
 			end += backLen(end - off)
+		}
+		if end <= off {
+			return 0
 		}
 		off = end
 	}
