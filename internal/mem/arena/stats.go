@@ -45,3 +45,6 @@ func (a *Arena) Classes(fn func(ClassStats)) {
 		}
 	}
 }
+
+// Live returns Stats().Live: what maxmemory is held against, asked after every command. O(1).
+func (a *Arena) Live() int64 { return a.live }
