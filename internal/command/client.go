@@ -1,0 +1,272 @@
+package command
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/larderdb/larder/internal/engine"
+)
+
+func clientRows() []Command {
+	const group = "connection"
+	row := func(name string, arity int, flags Flag, since, cost, summary string, run func(*Ctx)) Command {
+		return Command{Name: name, Arity: arity, Flags: NoScript | Loading | Stale | flags, ACL: CatConnection,
+			Group: group, Since: since, Cost: cost, Summary: summary, Run: run}
+	}
+	rows := []Command{
+		row("id", 2, 0, "5.0.0", "O(1)", "Tells the connection's number.", clientID),
+		row("info", 2, 0, "6.2.0", "O(1)", "Describes the connection.", clientInfo),
+		row("list", -2, Admin, "2.4.0", "O(N) where N is the number of connections", "Describes all connections.", clientList),
+		row("kill", -3, Admin, "2.4.0", "O(N) where N is the number of connections", "Closes connections.", clientKill),
+		row("getname", 2, 0, "2.6.9", "O(1)", "Tells the connection's name.", clientGetName),
+		row("setname", 3, 0, "2.6.9", "O(1)", "Names the connection.", clientSetName),
+		row("setinfo", 4, 0, "7.2.0", "O(1)", "Tells the name and version of the client library.", clientSetInfo),
+		row("no-evict", 3, Admin, "7.0.0", "O(1)", "Spares the connection when clients are evicted.", clientNoEvict),
+		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
+		row("help", 2, 0, "5.0.0", "O(1)", "Explains the subcommands.", clientHelp),
+	}
+	for i := range rows {
+		if n := rows[i].Name; n == "info" || n == "list" {
+			rows[i].Tips = []string{"nondeterministic_output"}
+		}
+		if n := rows[i].Name; n == "setname" || n == "setinfo" {
+			rows[i].Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
+		}
+	}
+	return rows
+}
+
+func clientID(c *Ctx) { c.Out.Int(c.Session.ID) }
+
+func clientInfo(c *Ctx) {
+	c.Session.show(c.Row)
+	c.Out.Verbatim("txt", c.Session.describe()+"\n")
+}
+
+func clientList(c *Ctx) {
+	keep := func(*Session) bool { return true }
+	switch {
+	case len(c.Args) == 2:
+	case len(c.Args) == 4 && c.Is(2, "TYPE"):
+		kind, ok := clientType(c.Args[3])
+		if !ok {
+			c.FailText("ERR Unknown client type '" + string(c.Args[3]) + "'")
+			return
+		}
+		keep = func(s *Session) bool { return s.kind() == kind }
+	case len(c.Args) > 3 && c.Is(2, "ID"):
+		ids := make(map[int64]bool)
+		for i := 3; i < len(c.Args); i++ {
+			id, err := c.IntArg(i)
+			if err != nil {
+				c.FailText("ERR Invalid client ID")
+				return
+			}
+			ids[id] = true
+		}
+		keep = func(s *Session) bool { return ids[s.ID] }
+	default:
+		c.Fail(errSyntax)
+		return
+	}
+	c.Session.show(c.Row)
+	var b strings.Builder
+	c.eachSession(func(s *Session) {
+		if keep(s) {
+			b.WriteString(s.describe())
+			b.WriteByte('\n')
+		}
+	})
+	c.Out.Verbatim("txt", b.String())
+}
+
+// clientType reads the name of a class of clients.
+func clientType(name []byte) (string, bool) {
+	switch t := string(lower(nil, name)); t {
+	case "normal", "pubsub", "replica", "master":
+		return t, true
+	case "slave":
+		return "replica", true
+	}
+	return "", false
+}
+
+// kind is the session's class of clients.
+func (s *Session) kind() string {
+	if sh := s.shown.Load(); sh.subs+sh.psubs > 0 {
+		return "pubsub"
+	}
+	return "normal"
+}
+
+// describe is the session's line of CLIENT LIST.
+func (s *Session) describe() string {
+	sh := s.shown.Load()
+	now := s.p.clock.Now().Unix()
+	s.mu.Lock()
+	name, lib, ver, user, noEvict := s.name, s.libName, s.libVer, s.user, s.noEvict
+	s.mu.Unlock()
+	flags := ""
+	for _, f := range [...]struct {
+		on     bool
+		letter string
+	}{{sh.subs+sh.psubs > 0, "P"}, {sh.multi >= 0, "x"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
+		if f.on {
+			flags += f.letter
+		}
+	}
+	if flags == "" {
+		flags = "N"
+	}
+	var b Buffers
+	remote, local := "", ""
+	if s.client != nil {
+		b, remote, local = s.client.Buffers(), s.client.RemoteAddr(), s.client.LocalAddr()
+	}
+	last := "NULL"
+	if sh.last != nil {
+		last = sh.last.full
+	}
+	var out strings.Builder
+	text := func(k, v string) { out.WriteString(k + "=" + v + " ") }
+	num := func(k string, v int64) { text(k, strconv.FormatInt(v, 10)) }
+	num("id", s.ID)
+	text("addr", remote)
+	text("laddr", local)
+	num("fd", int64(b.FD))
+	text("name", name)
+	num("age", max(now-s.born.Unix(), 0))
+	num("idle", max(now-s.lastSeen.Load(), 0))
+	text("flags", flags)
+	num("db", int64(sh.db))
+	num("sub", int64(sh.subs))
+	num("psub", int64(sh.psubs))
+	num("ssub", 0)
+	num("multi", int64(sh.multi))
+	num("watch", int64(sh.watching))
+	num("qbuf", int64(b.Query))
+	num("qbuf-free", int64(b.QueryFree))
+	num("argv-mem", int64(b.ArgvMem))
+	num("multi-mem", int64(b.MultiMem))
+	num("rbs", int64(b.OutputFixed))
+	num("rbp", int64(b.OutputFixed))
+	num("obl", int64(b.OutputFixed))
+	num("oll", int64(b.OutputList))
+	num("omem", int64(b.OutputMem))
+	num("tot-mem", int64(b.Sum))
+	text("events", "r")
+	text("cmd", last)
+	text("user", user)
+	num("redir", -1)
+	num("resp", int64(sh.proto))
+	text("lib-name", lib)
+	return out.String() + "lib-ver=" + ver
+}
+
+// checkName refuses a name that would break the lines of CLIENT LIST.
+func checkName(name []byte) error {
+	if !printable(name) {
+		return engine.Error("ERR Client names cannot contain spaces, newlines or special characters.")
+	}
+	return nil
+}
+
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < '!' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Session) setName(name []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.name = string(name)
+}
+
+func clientSetName(c *Ctx) {
+	if err := checkName(c.Args[2]); err != nil {
+		c.Fail(err)
+		return
+	}
+	c.Session.setName(c.Args[2])
+	c.OK()
+}
+
+func clientGetName(c *Ctx) {
+	c.Session.mu.Lock()
+	name := c.Session.name
+	c.Session.mu.Unlock()
+	if name == "" {
+		c.Out.Null()
+		return
+	}
+	c.Out.BulkString(name)
+}
+
+func clientSetInfo(c *Ctx) {
+	s, attr := c.Session, string(lower(nil, c.Args[2]))
+	if attr != "lib-name" && attr != "lib-ver" {
+		c.FailText("ERR Unrecognized option '" + string(c.Args[2]) + "'")
+		return
+	}
+	if !printable(c.Args[3]) {
+		c.FailText("ERR " + string(c.Args[2]) + " cannot contain spaces, newlines or special characters.")
+		return
+	}
+	s.mu.Lock()
+	if attr == "lib-name" {
+		s.libName = string(c.Args[3])
+	} else {
+		s.libVer = string(c.Args[3])
+	}
+	s.mu.Unlock()
+	c.OK()
+}
+
+// onOff reads ON or OFF at an argument.
+func (c *Ctx) onOff(i int) (on, ok bool) {
+	switch {
+	case c.Is(i, "ON"):
+		return true, true
+	case c.Is(i, "OFF"):
+		return false, true
+	}
+	c.Fail(errSyntax)
+	return false, false
+}
+
+func clientNoEvict(c *Ctx) {
+	on, ok := c.onOff(2)
+	if !ok {
+		return
+	}
+	c.Session.mu.Lock()
+	c.Session.noEvict = on
+	c.Session.mu.Unlock()
+	c.OK()
+}
+
+func clientNoTouch(c *Ctx) {
+	on, ok := c.onOff(2)
+	if !ok {
+		return
+	}
+	c.Session.noTouch.Store(on)
+	c.OK()
+}
+
+func clientHelp(c *Ctx) {
+	c.help("CLIENT", "GETNAME", "    The name of this connection.",
+		"ID", "    The number of this connection.",
+		"INFO", "    One line about this connection.",
+		"KILL <ip:port>", "    Close the connection from that address.",
+		"KILL <option> <value> [<option> <value> ...]", "    Close the connections that fit all of ID, TYPE, ADDR, LADDR, USER, MAXAGE;", "    this one only with SKIPME no.",
+		"LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]", "    A line about each connection.",
+		"NO-EVICT (ON|OFF)", "    Spare this connection when clients are evicted.",
+		"NO-TOUCH (ON|OFF)", "    Leave access times alone.",
+		"SETINFO (LIB-NAME|LIB-VER) <value>", "    Tell the client library.",
+		"SETNAME <name>", "    Name this connection.")
+}

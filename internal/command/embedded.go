@@ -1,0 +1,83 @@
+package command
+
+import (
+	"unsafe"
+
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/store"
+)
+
+// Calls of the embedded store that skip the words of a command. They do what
+// the command does, to the byte.
+
+// GetString appends the string at a key to dst: GET.
+func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, err error) {
+	s.pending.add(s.p, s.p.rows.get, false)
+	k := lend(key)
+	s.tx.Begin(s.db)
+	s.tx.LockKey(k)
+	e, err := s.tx.FindKind(k, engine.String)
+	if e != nil && err == nil {
+		dst, found = append(dst, e.Value()...), true
+	}
+	s.tx.End()
+	return dst, found, err
+}
+
+// SetString stores a string: SET, with PX when ttl is not 0.
+func (s *Session) SetString(key string, value []byte, ttlMillis int64) error {
+	s.pending.add(s.p, s.p.rows.set, false)
+	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() {
+		return engine.ErrOutOfMemory
+	}
+	k := lend(key)
+	tx, c := s.tx, &s.ctx
+	tx.Begin(s.db)
+	tx.LockKey(k)
+	tx.StartCommand()
+	var o setOptions
+	if ttlMillis > 0 {
+		o.expiry = tx.Now() + ttlMillis
+	}
+	if o.expiry == 0 && tx.Journaling() {
+		tx.Effect(words("SET"), k, value)
+	}
+	c.store(k, value, o)
+	tx.End()
+	return nil
+}
+
+// Run runs the Go body of a script with the shards of its keys locked.
+func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
+	if s.p.Engine.Limits().MaxMemory > 0 && !sc.ReadOnly && !s.p.Engine.MakeRoom() {
+		return fail(engine.ErrOutOfMemory)
+	}
+	s.p.scripts.ensure(sc)
+	s.pending.add(s.p, s.p.rows.evalSHA, false)
+	tx := s.tx
+	tx.Begin(s.db)
+	var mask uint64
+	for _, k := range keys {
+		mask |= tx.Mask(lend(k))
+	}
+	tx.LockMask(mask)
+	reply := s.script(&s.ctx, sc, keys, args)
+	tx.End()
+	return reply
+}
+
+// lend gives the bytes of a string; commands never write to their arguments.
+func lend(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// Prefetch warms the caches for the commands that Exec will be called with next:
+// first the buckets of their keys, then the records. Most commands have their
+// first key as first argument; where one has not, nothing is lost but a hint.
+func (s *Session) Prefetch(cmds [][][]byte) {
+	s.touched = s.touched[:0]
+	for _, words := range cmds {
+		if len(words) > 1 && len(words[1]) > 0 {
+			s.touched = append(s.touched, s.p.Engine.Hash(words[1]))
+		}
+	}
+	s.p.Engine.Prefetch(s.db, s.touched)
+}

@@ -1,0 +1,141 @@
+package command
+
+import (
+	"strings"
+
+	"github.com/larderdb/larder/internal/engine"
+)
+
+// Exec runs one command of the session and replies to out exactly once. args
+// are borrowed until it returns. No input makes it panic.
+func (s *Session) Exec(args [][]byte, out Sink) {
+	if len(args) == 0 {
+		return
+	}
+	c := &s.ctx
+	c.Args, c.Out, c.failed = args, out, false
+	row, refusal := s.p.resolve(args)
+	c.Row = row
+	if refusal == "" {
+		refusal = s.admit(row)
+	}
+	switch {
+	case refusal != "":
+		s.reject(row, refusal, out)
+	case s.multi != nil && row.Flags&Immediate == 0:
+		s.multi.add(row, args)
+		out.Simple("QUEUED")
+	default:
+		s.run(c)
+	}
+}
+
+// resolve finds the row of a command and checks the number of its words.
+func (p *Processor) resolve(args [][]byte) (*Command, string) {
+	row := p.Table.Find(args[0])
+	if row == nil {
+		return nil, unknownCommand(args)
+	}
+	if row.Subs != nil && len(args) > 1 {
+		sub := row.sub(args[1])
+		if sub == nil {
+			return row, "ERR unknown subcommand '" + clip(string(args[1]), 128) + "'. Try " + strings.ToUpper(row.Name) + " HELP."
+		}
+		row = sub
+	}
+	if row.Arity >= 0 && len(args) != row.Arity || len(args) < -row.Arity {
+		return row, "ERR wrong number of arguments for '" + row.full + "' command"
+	}
+	return row, ""
+}
+
+func unknownCommand(args [][]byte) string {
+	var b strings.Builder
+	b.WriteString("ERR unknown command '" + clip(string(args[0]), 128) + "', with args beginning with: ")
+	shown := 0
+	for _, a := range args[1:] {
+		if shown >= 128 {
+			break
+		}
+		word := clip(string(a), 128-shown)
+		b.WriteString("'" + word + "' ")
+		shown += len(word) + 3
+	}
+	return b.String()
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// admit decides whether a command may run now; it answers the refusal, or nothing.
+func (s *Session) admit(row *Command) string {
+	if !s.authed && row.Flags&NoAuth == 0 {
+		return "NOAUTH Authentication required."
+	}
+	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() && row.Flags&DenyOOM != 0 {
+		return string(engine.ErrOutOfMemory)
+	}
+	if s.proto == 2 && s.subs.count() > 0 && row.Flags&InSubscribe == 0 {
+		return "ERR Can't execute '" + row.full +
+			"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+	}
+	if s.multi != nil && row.Flags&NoMulti != 0 {
+		return "ERR Command not allowed inside a transaction"
+	}
+	return ""
+}
+
+// reject replies a refusal; inside MULTI it also spoils the transaction.
+func (s *Session) reject(row *Command, text string, out Sink) {
+	if s.multi != nil {
+		s.multi.spoilt = true
+	}
+	s.p.stats.rejected(row, text)
+	out.Error(text)
+}
+
+// run locks what a command needs, runs it, and commits.
+func (s *Session) run(c *Ctx) {
+	row, tx := c.Row, c.Tx
+	s.pending.start(s.p)
+	tx.Begin(s.db)
+	tx.NoTouch = s.noTouch.Load() && row.Name != "touch"
+	switch {
+	case row.plain:
+		tx.LockKey(c.Args[1])
+	case row.Lock == LockAll:
+		tx.LockAll()
+	case len(row.Keys) != 0:
+		tx.LockMask(keyMask(row, tx, c.Args))
+	}
+	tx.StartCommand()
+	row.Run(c)
+	tx.FinishCommand(tx.DB(), c.Args)
+	tx.End()
+	s.pending.add(s.p, row, c.failed)
+}
+
+// keyMask is the set of shards with a command's keys.
+func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
+	row.eachKey(args, func(i int, f KeyFlag) {
+		if f&NotKey == 0 {
+			mask |= tx.Mask(args[i])
+		}
+	})
+	return mask
+}
+
+// call runs a command inside a transaction or script whose shards are locked.
+func (s *Session) call(c *Ctx) {
+	s.pending.start(s.p)
+	c.failed = false
+	c.Tx.Step()
+	c.Tx.StartCommand()
+	c.Row.Run(c)
+	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
+	s.pending.add(s.p, c.Row, c.failed)
+}

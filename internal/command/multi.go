@@ -1,0 +1,168 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/larderdb/larder/internal/engine"
+)
+
+// multi is a transaction between MULTI and EXEC.
+type multi struct {
+	queue  []queued
+	spoilt bool // a command was refused: EXEC aborts
+	bytes  int
+}
+
+type queued struct {
+	row  *Command
+	args [][]byte // own copies
+}
+
+// add queues a command, copying its words.
+func (m *multi) add(row *Command, args [][]byte) {
+	total := 0
+	for _, a := range args {
+		total += len(a)
+	}
+	buf := make([]byte, 0, total)
+	own := make([][]byte, len(args))
+	for i, a := range args {
+		start := len(buf)
+		buf = append(buf, a...)
+		own[i] = buf[start:len(buf):len(buf)]
+	}
+	m.bytes += total
+	m.queue = append(m.queue, queued{row, own})
+}
+
+func transactionRows() []Command {
+	return []Command{
+		{Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Immediate | InSubscribe&0, ACL: CatTransaction,
+			Group: "transactions", Since: "1.2.0", Cost: "O(1)", Summary: "Begins to queue commands for one atomic run.", Run: beginMulti},
+		{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Immediate, ACL: CatTransaction,
+			Group: "transactions", Since: "1.2.0", Cost: "that of the queued commands", Summary: "Runs the queued commands, nothing else in between.", Run: exec},
+		{Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Immediate, ACL: CatTransaction,
+			Group: "transactions", Since: "2.0.0", Cost: "O(N) where N is the number of queued commands", Summary: "Drops the queued commands.", Run: discard},
+		{Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | Immediate, ACL: CatTransaction,
+			Keys: KeysToEnd(RO, 1), Group: "transactions", Since: "2.2.0", Cost: "O(1) for each key",
+			Summary: "Makes the next EXEC depend on keys staying as they are.", Run: watch},
+		{Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast, ACL: CatTransaction,
+			Group: "transactions", Since: "2.2.0", Cost: "O(1)", Summary: "Forgets the watched keys.", Run: unwatch},
+	}
+}
+
+func beginMulti(c *Ctx) {
+	if c.Session.multi != nil {
+		c.FailText("ERR MULTI calls can not be nested")
+		return
+	}
+	c.Session.multi = &multi{}
+	c.OK()
+}
+
+func discard(c *Ctx) {
+	if c.Session.multi == nil {
+		c.FailText("ERR DISCARD without MULTI")
+		return
+	}
+	c.Session.discard()
+	c.OK()
+}
+
+// discard leaves the transaction and forgets the watches.
+func (s *Session) discard() {
+	s.multi = nil
+	if s.watch.Len() != 0 {
+		s.p.Engine.Unwatch(&s.watch)
+	}
+}
+
+func watch(c *Ctx) {
+	if c.Session.multi != nil {
+		c.FailText("ERR WATCH inside MULTI is not allowed")
+		return
+	}
+	for _, key := range c.Args[1:] {
+		c.Tx.Watch(&c.Session.watch, key)
+	}
+	c.OK()
+}
+
+func unwatch(c *Ctx) {
+	s := c.Session
+	if s.watch.Len() != 0 && !c.Tx.Locked() { // inside EXEC the watches are gone already
+		s.p.Engine.Unwatch(&s.watch)
+	}
+	c.OK()
+}
+
+// exec runs a transaction: the shards of all its keys and of the watched keys
+// are locked together, in ascending order, from the check of the watches to the commit.
+func exec(c *Ctx) {
+	s := c.Session
+	m := s.multi
+	if m == nil {
+		c.FailText("ERR EXEC without MULTI")
+		return
+	}
+	if m.spoilt {
+		s.discard()
+		c.FailText("EXECABORT Transaction discarded because of previous errors.")
+		return
+	}
+	s.multi = nil
+	tx := c.Tx
+	tx.LockMask(m.mask(tx) | tx.WatchMask(&s.watch))
+	broken := tx.Broken(&s.watch)
+	if !broken {
+		s.runQueue(c, m)
+	}
+	own := *c // the queue has used the context
+	tx.End()
+	tx.Begin(s.db)
+	if s.watch.Len() != 0 {
+		s.p.Engine.Unwatch(&s.watch)
+	}
+	if broken {
+		own.Out.NullArray()
+	}
+}
+
+// mask is the set of shards that the queued commands may touch.
+func (m *multi) mask(tx *engine.Tx) (mask uint64) {
+	for i := range m.queue {
+		q := &m.queue[i]
+		if q.row.Lock != LockKeys {
+			return ^uint64(0)
+		}
+		mask |= keyMask(q.row, tx, q.args)
+	}
+	return mask
+}
+
+func (s *Session) runQueue(c *Ctx, m *multi) {
+	row, args := c.Row, c.Args
+	c.Out.Array(len(m.queue))
+	for i := range m.queue {
+		q := &m.queue[i]
+		c.Row, c.Args = q.row, q.args
+		if text := s.admitQueued(q); text != "" {
+			c.Out.Error(text)
+			continue
+		}
+		c.Tx.Use(s.db)
+		s.call(c)
+	}
+	c.Row, c.Args = row, args
+	c.failed = false
+	c.Tx.StartCommand() // EXEC itself is no effect
+	m.queue = slices.Delete(m.queue, 0, len(m.queue))
+}
+
+// admitQueued checks again what may have changed since the command was queued.
+func (s *Session) admitQueued(q *queued) string {
+	if !s.authed && q.row.Flags&NoAuth == 0 {
+		return "NOAUTH Authentication required."
+	}
+	return ""
+}

@@ -1,0 +1,116 @@
+package command
+
+import (
+	"sync"
+	"time"
+
+	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/list"
+	"github.com/larderdb/larder/internal/types/set"
+	"github.com/larderdb/larder/internal/types/zset"
+	"github.com/larderdb/larder/store"
+)
+
+// Processor runs commands for all sessions. Its methods are safe for concurrent use.
+type Processor struct {
+	// Immutable.
+	Engine *engine.Engine
+	Config *config.Config
+	Table  *Table
+	Info   Info
+	clock  clock.Clock
+	start  time.Time
+
+	rows struct{ get, set, evalSHA *Command } // of calls that name no command
+
+	scripts scripts
+	stats   stats
+
+	mu       sync.Mutex // guards sessions
+	sessions map[*Session]struct{}
+}
+
+// Info is what INFO says of the program around the processor. Funcs may be nil.
+type Info struct {
+	Version  string
+	RunID    string
+	Port     int
+	File     string              // configuration file
+	Binary   string              // the program's file
+	Network  func() NetworkStats // the server's counters
+	Memory   func() (rss, heap, peak int64)
+	Shutdown func() // SHUTDOWN; nil: refused
+}
+
+// NetworkStats are a server's counters.
+type NetworkStats struct {
+	Accepted, Refused   int64
+	BytesIn, BytesOut   int64
+	OutputLimitKilled   int64 // clients closed for client-output-buffer-limit
+	QueryLimitKilled    int64
+	Connected           int
+	InputBuf, OutputBuf int64 // bytes held for clients
+}
+
+// NewProcessor returns a processor over an engine and a configuration.
+func NewProcessor(e *engine.Engine, cfg *config.Config, info Info) *Processor {
+	p := &Processor{
+		Engine: e, Config: cfg, Table: NewTable(), Info: info,
+		clock: e.Clock(), start: e.Clock().Now(),
+		sessions: make(map[*Session]struct{}),
+	}
+	p.stats.init(len(p.Table.all))
+	p.rows.get, p.rows.set, p.rows.evalSHA = p.Table.byName["get"], p.Table.byName["set"], p.Table.byName["evalsha"]
+	p.followConfig()
+	return p
+}
+
+// followConfig keeps the engine's limits in step with CONFIG SET.
+func (p *Processor) followConfig() {
+	apply := func(s *config.Settings) error {
+		p.Engine.SetLimits(engineLimits(s))
+		return nil
+	}
+	_ = apply(p.Config.Settings())
+	p.Config.OnChange(apply, "maxmemory", "maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time",
+		"hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "set-max-intset-entries",
+		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value")
+}
+
+// Register makes two-body scripts known, so that EVAL and EVALSHA of their Lua
+// text run their Go bodies. A script registers itself on its first Run.
+func (p *Processor) Register(list ...*store.Script) {
+	for _, s := range list {
+		p.scripts.add(s)
+	}
+}
+
+// Sessions visits the sessions with a connection, oldest first.
+func (p *Processor) eachSession(fn func(s *Session)) {
+	p.mu.Lock()
+	list := make([]*Session, 0, len(p.sessions))
+	for s := range p.sessions {
+		list = append(list, s)
+	}
+	p.mu.Unlock()
+	sortSessions(list)
+	for _, s := range list {
+		fn(s)
+	}
+}
+
+// engineLimits are the settings that the engine goes by.
+func engineLimits(s *config.Settings) *engine.Limits {
+	return &engine.Limits{
+		Hash: hash.Limits{Entries: s.HashMaxListpackEntries, Value: s.HashMaxListpackValue},
+		List: list.Limits{MaxListpackSize: s.ListMaxListpackSize},
+		Set:  set.Limits{Ints: s.SetMaxIntsetEntries, Entries: s.SetMaxListpackEntries, Value: s.SetMaxListpackValue},
+		ZSet: zset.Limits{Entries: s.ZSetMaxListpackEntries, Value: s.ZSetMaxListpackValue},
+
+		MaxMemory: int64(s.MaxMemory), Policy: s.MaxMemoryPolicy, Samples: s.MaxMemorySamples,
+		LFULog: s.LFULogFactor, LFUDecay: s.LFUDecayTime,
+	}
+}

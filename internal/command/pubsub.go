@@ -1,0 +1,232 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/resp"
+)
+
+// subscriptions are the channels and patterns of one session. It is the
+// engine's Subscriber: Deliver may be called from any goroutine.
+type subscriptions struct {
+	owner    *Session
+	channels map[string]struct{}
+	patterns map[string]struct{}
+}
+
+func (s *subscriptions) count() int { return len(s.channels) + len(s.patterns) }
+
+// Deliver implements engine.Subscriber: the message goes to the connection's output.
+func (s *subscriptions) Deliver(pattern, channel, payload []byte) {
+	s.owner.client.Push(func(out *resp.Writer) {
+		if pattern == nil {
+			out.Push(3)
+			out.BulkString("message")
+		} else {
+			out.Push(4)
+			out.BulkString("pmessage")
+			out.Bulk(pattern)
+		}
+		out.Bulk(channel)
+		out.Bulk(payload)
+	})
+}
+
+// dropAll leaves everything without a word to the client.
+func (s *subscriptions) dropAll() {
+	hub := &s.owner.p.Engine.Hub
+	for c := range s.channels {
+		hub.Unsubscribe(s, c)
+	}
+	for p := range s.patterns {
+		hub.PUnsubscribe(s, p)
+	}
+	s.channels, s.patterns = nil, nil
+}
+
+func pubsubRows() []Command {
+	const quiet = NoScript | Loading | Stale | PubSub
+	return []Command{
+		{Name: "subscribe", Arity: -2, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+			Cost: "O(N) where N is the number of channels", Summary: "Listens to channels.", Run: subscribe},
+		{Name: "unsubscribe", Arity: -1, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+			Cost: "O(N) where N is the number of channels", Summary: "Stops listening to channels.", Run: unsubscribe},
+		{Name: "psubscribe", Arity: -2, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+			Cost: "O(N) where N is the number of patterns", Summary: "Listens to the channels that match patterns.", Run: psubscribe},
+		{Name: "punsubscribe", Arity: -1, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+			Cost: "O(N) where N is the number of patterns", Summary: "Stops listening to patterns.", Run: punsubscribe},
+		{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast, Group: "pubsub", Since: "2.0.0",
+			Cost:    "O(N+M) where N is the number of subscribers of the channel and M the number of patterns",
+			Summary: "Sends a message to a channel.", Run: publish},
+		{Name: "pubsub", Arity: -2, Group: "pubsub", Since: "2.8.0", Cost: "depends on the subcommand",
+			Summary: "Tells about channels and subscribers.", Subs: []Command{
+				{Name: "channels", Arity: -2, Flags: PubSub | Loading | Stale, Group: "pubsub", Since: "2.8.0",
+					Cost: "O(N) where N is the number of channels", Summary: "Lists the channels in use.", Run: pubsubChannels},
+				{Name: "numsub", Arity: -2, Flags: PubSub | Loading | Stale, Group: "pubsub", Since: "2.8.0",
+					Cost: "O(N) where N is the number of channels asked for", Summary: "Counts the subscribers of channels.", Run: pubsubNumsub},
+				{Name: "numpat", Arity: 2, Flags: PubSub | Loading | Stale, Group: "pubsub", Since: "2.8.0",
+					Cost: "O(1)", Summary: "Counts the patterns in use.", Run: pubsubNumpat},
+				{Name: "help", Arity: 2, Flags: Loading | Stale, Group: "pubsub", Since: "6.2.0",
+					Cost: "O(1)", Summary: "Explains the subcommands.", Run: pubsubHelp},
+			}},
+	}
+}
+
+// confirm tells the client what it now listens to.
+func (c *Ctx) confirm(kind string, name []byte) {
+	c.Out.Push(3)
+	c.Out.BulkString(kind)
+	if name == nil {
+		c.Out.Null()
+	} else {
+		c.Out.Bulk(name)
+	}
+	c.Out.Int(int64(c.Session.subs.count()))
+}
+
+// canListen refuses sessions that no message could reach.
+func (c *Ctx) canListen() bool {
+	if c.Session.client == nil {
+		c.FailText("ERR SUBSCRIBE needs a connection; use Store.Subscribe")
+		return false
+	}
+	return true
+}
+
+func subscribe(c *Ctx) {
+	if !c.canListen() {
+		return
+	}
+	subs := &c.Session.subs
+	if subs.channels == nil {
+		subs.channels = make(map[string]struct{})
+	}
+	for _, name := range c.Args[1:] {
+		subs.channels[string(name)] = struct{}{}
+		c.confirm("subscribe", name)
+		c.Engine.Hub.Subscribe(subs, string(name))
+	}
+	c.Session.client.SetPubSub(true)
+}
+
+func psubscribe(c *Ctx) {
+	if !c.canListen() {
+		return
+	}
+	subs := &c.Session.subs
+	if subs.patterns == nil {
+		subs.patterns = make(map[string]struct{})
+	}
+	for _, name := range c.Args[1:] {
+		subs.patterns[string(name)] = struct{}{}
+		c.confirm("psubscribe", name)
+		c.Engine.Hub.PSubscribe(subs, string(name))
+	}
+	c.Session.client.SetPubSub(true)
+}
+
+func unsubscribe(c *Ctx) {
+	subs := &c.Session.subs
+	c.leave("unsubscribe", subs.channels, func(name string) { c.Engine.Hub.Unsubscribe(subs, name) })
+}
+
+func punsubscribe(c *Ctx) {
+	subs := &c.Session.subs
+	c.leave("punsubscribe", subs.patterns, func(name string) { c.Engine.Hub.PUnsubscribe(subs, name) })
+}
+
+// leave drops the named entries of a set, all without names.
+func (c *Ctx) leave(kind string, from map[string]struct{}, drop func(name string)) {
+	names := c.Args[1:]
+	if len(names) == 0 {
+		for name := range from {
+			names = append(names, []byte(name))
+		}
+		slices.SortFunc(names, slices.Compare[[]byte])
+	}
+	for _, name := range names {
+		if _, ok := from[string(name)]; ok {
+			delete(from, string(name))
+			drop(string(name))
+		}
+		if c.Session.client != nil {
+			c.Session.client.FlushPushes() // no message may follow the confirmation
+		}
+		c.confirm(kind, name)
+	}
+	if len(names) == 0 {
+		c.confirm(kind, nil)
+	}
+	if c.Session.client != nil && c.Session.subs.count() == 0 {
+		c.Session.client.SetPubSub(false)
+	}
+}
+
+func publish(c *Ctx) {
+	c.Out.Int(int64(c.Engine.Hub.Publish(c.Args[1], c.Args[2])))
+}
+
+func pubsubChannels(c *Ctx) {
+	if len(c.Args) > 3 {
+		c.wrongSub()
+		return
+	}
+	var pattern []byte
+	if len(c.Args) == 3 {
+		pattern = c.Args[2]
+	}
+	var names []string
+	c.Engine.Hub.Channels(pattern, func(name string) { names = append(names, name) })
+	c.Out.Array(len(names))
+	for _, n := range names {
+		c.Out.BulkString(n)
+	}
+}
+
+func pubsubNumsub(c *Ctx) {
+	c.Out.Map(len(c.Args) - 2)
+	for _, name := range c.Args[2:] {
+		c.Out.Bulk(name)
+		c.Out.Int(int64(c.Engine.Hub.Subscribers(string(name))))
+	}
+}
+
+func pubsubNumpat(c *Ctx) {
+	_, patterns := c.Engine.Hub.Counts()
+	c.Out.Int(int64(patterns))
+}
+
+func pubsubHelp(c *Ctx) {
+	c.help("PUBSUB", "CHANNELS [<pattern>]", "    The channels that have a subscriber and match the pattern (default: all).",
+		"NUMPAT", "    The number of patterns that have a subscriber.",
+		"NUMSUB [<channel> ...]", "    The number of subscribers by name of each channel.")
+}
+
+// help replies the text of a container's HELP.
+func (c *Ctx) help(name string, lines ...string) {
+	c.Out.Array(len(lines) + 3)
+	c.Out.Simple(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for _, l := range lines {
+		c.Out.Simple(l)
+	}
+	c.Out.Simple("HELP")
+	c.Out.Simple("    Print this help.")
+}
+
+// wrongSub refuses a subcommand whose words do not fit.
+func (c *Ctx) wrongSub() {
+	c.Fail(engine.Error("ERR unknown subcommand or wrong number of arguments for '" + clip(string(c.Args[1]), 128) + "'. Try " +
+		upper(c.Args[0]) + " HELP."))
+}
+
+func upper(b []byte) string {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		out[i] = c
+	}
+	return string(out)
+}

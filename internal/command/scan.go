@@ -1,0 +1,130 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/glob"
+	"github.com/larderdb/larder/internal/mem/table"
+)
+
+// scanOptions are those of SCAN, SSCAN, HSCAN and ZSCAN.
+type scanOptions struct {
+	cursor  uint64
+	count   int
+	pattern []byte // nil: all
+	kind    string // SCAN's TYPE; empty: all
+	bare    bool   // NOVALUES, NOSCORES
+}
+
+// scanCursor reads the cursor at an argument.
+func (c *Ctx) scanCursor(i int) (uint64, error) {
+	n, ok := parseUint(c.Args[i])
+	if !ok {
+		return 0, engine.Error("ERR invalid cursor")
+	}
+	return n, nil
+}
+
+// parseUint reads an unsigned 64-bit integer: digits only.
+func parseUint(b []byte) (uint64, bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	var n uint64
+	for _, d := range b {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		if n > (1<<64-1-uint64(d-'0'))/10 {
+			return 0, false
+		}
+		n = n*10 + uint64(d-'0')
+	}
+	return n, true
+}
+
+// scanArgs reads the options from an argument on. bare is the word that leaves
+// out values, where the command has one.
+func (c *Ctx) scanArgs(from int, isKeyspace bool, bare string) (o scanOptions, err error) {
+	o.count = 10
+	for i := from; i < len(c.Args); i++ {
+		more := i+1 < len(c.Args)
+		switch {
+		case more && c.Is(i, "COUNT"):
+			i++
+			n, err := c.IntArg(i)
+			if err != nil {
+				return o, err
+			}
+			if n < 1 {
+				return o, errSyntax
+			}
+			o.count = int(min(n, 1<<31))
+		case more && c.Is(i, "MATCH"):
+			i++
+			o.pattern = c.Args[i]
+			if string(o.pattern) == "*" {
+				o.pattern = nil
+			}
+		case more && isKeyspace && c.Is(i, "TYPE"):
+			i++
+			o.kind = string(lower(nil, c.Args[i]))
+		case bare != "" && c.Is(i, bare):
+			o.bare = true
+		default:
+			return o, errSyntax
+		}
+	}
+	return o, nil
+}
+
+func (o *scanOptions) matches(b []byte) bool {
+	return o.pattern == nil || glob.Match(o.pattern, b, false)
+}
+
+// replyScan tells the cursor and the elements of one step.
+func (c *Ctx) replyScan(next uint64, elements [][]byte) {
+	c.Out.Array(2)
+	c.Out.BulkString(uintText(next))
+	c.Out.Array(len(elements))
+	for _, b := range elements {
+		c.Out.Bulk(b)
+	}
+}
+
+func scan(c *Ctx) {
+	cursor, err := c.scanCursor(1)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	o, err := c.scanArgs(2, true, "")
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	var found [][]byte
+	next := c.Tx.Scan(cursor, o.count, func(key []byte, e *table.Entry) {
+		if o.kind != "" && engine.Kind(e.Kind()).String() != o.kind || !o.matches(key) {
+			return
+		}
+		found = append(found, slices.Clone(key))
+	})
+	c.replyScan(next, found)
+}
+
+func keys(c *Ctx) {
+	pattern := c.Args[1]
+	all := string(pattern) == "*"
+	var found [][]byte
+	c.Tx.Keys(func(key []byte, _ *table.Entry) {
+		if all || glob.Match(pattern, key, false) {
+			found = append(found, slices.Clone(key))
+		}
+	})
+	c.Out.Array(len(found))
+	for _, key := range found {
+		c.Out.Bulk(key)
+	}
+}

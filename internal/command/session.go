@@ -1,0 +1,149 @@
+package command
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/resp"
+)
+
+// Client is what the command layer needs of a connection. A session without
+// one (the embedded store's) has no address and gets no messages.
+type Client interface {
+	ID() uint64
+	RemoteAddr() string
+	LocalAddr() string
+	// Push sends a message out of turn, from any goroutine, in order with other pushes.
+	Push(encode func(w *resp.Writer))
+	// FlushPushes writes what was pushed so far in front of what is replied next.
+	FlushPushes()
+	// Close ends the connection, after what is buffered was sent or at once.
+	Close(afterReply bool, reason string)
+	// Buffers tells the sizes of the connection's buffers.
+	Buffers() Buffers
+	// SetProto tells the protocol of later replies and pushes.
+	SetProto(version int)
+	// SetPubSub tells whether the client has subscriptions: another output limit applies.
+	SetPubSub(on bool)
+}
+
+// Buffers are sizes in bytes, named as in CLIENT LIST.
+type Buffers struct {
+	FD                                      int
+	Query, QueryFree, ArgvMem, MultiMem     int
+	OutputFixed, OutputList, OutputMem, Sum int
+}
+
+// Session is the state of one client: its database, its transaction, its
+// subscriptions. One goroutine uses it at a time; what CLIENT LIST shows to others is
+// guarded by mu or atomic.
+type Session struct {
+	p      *Processor
+	client Client
+	ID     int64
+	born   time.Time
+
+	// Used by the owner only.
+	tx       *engine.Tx
+	ctx      Ctx
+	db       int
+	proto    int
+	authed   bool
+	closing  bool
+	inScript bool
+	multi    *multi
+	watch    engine.Watch
+	subs     subscriptions
+	pending  pendingStats
+	touched  []uint64 // hashes of a batch's keys
+	scratch  scratch
+
+	// What other sessions may ask.
+	mu       sync.Mutex
+	name     string
+	libName  string
+	libVer   string
+	user     string
+	noEvict  bool
+	noTouch  atomic.Bool
+	shown    atomic.Pointer[shown]
+	lastSeen atomic.Int64 // Unix seconds
+	killed   atomic.Bool
+}
+
+// shown is a snapshot of the owner's state for CLIENT LIST, replaced when it changes.
+type shown struct {
+	db, proto    int
+	multi        int // queued commands, -1 outside MULTI
+	watching     int
+	subs, psubs  int
+	last         *Command
+	killedByUser bool
+}
+
+// NewSession returns the session of a new connection, or with a nil client
+// one for the embedded store, which needs no AUTH.
+func (p *Processor) NewSession(client Client) *Session {
+	s := &Session{
+		p: p, client: client, born: p.clock.Now(), proto: 2, user: "default",
+		tx: p.Engine.NewTx(), authed: client == nil || p.Config.Settings().RequirePass == "",
+	}
+	s.subs.owner = s
+	s.pending.timed = client != nil
+	s.ctx = Ctx{Processor: p, Session: s, Tx: s.tx}
+	s.lastSeen.Store(s.born.Unix())
+	s.show(nil)
+	if client != nil {
+		s.ID = int64(client.ID())
+		p.mu.Lock()
+		p.sessions[s] = struct{}{}
+		p.mu.Unlock()
+	}
+	return s
+}
+
+// Close forgets the session: its watches, its subscriptions, its place in CLIENT LIST.
+func (s *Session) Close() {
+	s.discard()
+	s.subs.dropAll()
+	s.pending.flush(&s.p.stats)
+	s.p.mu.Lock()
+	delete(s.p.sessions, s)
+	s.p.mu.Unlock()
+}
+
+// Authenticated tells whether the client has proved who it is, or need not.
+func (s *Session) Authenticated() bool { return s.authed }
+
+// Proto is the protocol version of the session's replies, 2 or 3.
+func (s *Session) Proto() int { return s.proto }
+
+// Subscribed tells whether the session has subscriptions.
+func (s *Session) Subscribed() bool { return s.subs.count() > 0 }
+
+// show makes the owner's state visible to CLIENT LIST, if it differs.
+func (s *Session) show(last *Command) {
+	now := shown{db: s.db, proto: s.proto, multi: -1, watching: s.watch.Len(), last: last,
+		subs: len(s.subs.channels), psubs: len(s.subs.patterns)}
+	if s.multi != nil {
+		now.multi = len(s.multi.queue)
+	}
+	if old := s.shown.Load(); old == nil || *old != now {
+		s.shown.Store(&now)
+	}
+}
+
+// EndBatch is called when the commands of one read are done: what is counted
+// per batch rather than per command is brought up to date.
+func (s *Session) EndBatch() {
+	s.lastSeen.Store(s.p.clock.Now().Unix())
+	s.show(s.pending.last)
+	s.pending.flush(&s.p.stats)
+}
+
+func sortSessions(list []*Session) {
+	slices.SortFunc(list, func(a, b *Session) int { return int(a.ID - b.ID) })
+}

@@ -1,0 +1,117 @@
+package command
+
+import (
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/mem/packed"
+	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/types/set"
+)
+
+func sscan(c *Ctx) {
+	cursor, err := c.scanCursor(2)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	e, ok := c.Read(1, engine.Set)
+	if !ok {
+		return
+	}
+	found := c.elements()
+	if e == nil { // Redis does not look at the options then
+		c.replyStep(0, found)
+		return
+	}
+	o, err := c.scanArgs(3, false, "")
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	next := set.Scan(e, cursor, o.count, func(v packed.Value) {
+		if m := c.bytes(v); o.matches(m) {
+			found.add(m)
+		}
+	})
+	c.replyStep(next, found)
+}
+
+func spop(c *Ctx) {
+	n, many := 1, len(c.Args) == 3
+	switch {
+	case len(c.Args) > 3:
+		c.Fail(errSyntax)
+		return
+	case many:
+		var err error
+		if n, err = c.atLeast(2, 0, errNegative); err != nil {
+			c.Fail(err)
+			return
+		}
+	}
+	e, ok := c.Edit(1, engine.Set)
+	switch {
+	case !ok:
+		return
+	case e == nil && !many:
+		c.Out.Null()
+		return
+	case e == nil || n == 0:
+		c.Out.Set(0)
+		return
+	}
+	n = min(n, set.Len(e))
+	if many {
+		c.Out.Set(n)
+	}
+	c.popMembers(e, n)
+}
+
+// popMembers takes n members out of a set, which has as many, and replies them.
+// The effect names them: DEL when all of them go.
+func (c *Ctx) popMembers(e *table.Entry, n int) {
+	key := c.Args[1]
+	journal, all := c.Tx.Journaling(), n == set.Len(e)
+	var effect [][]byte
+	set.Pop(e, c.Limits().Set, c.random(), n, func(v packed.Value) {
+		c.value(v)
+		if journal && !all {
+			effect = append(effect, v.AppendString(nil))
+		}
+	})
+	c.Tx.Finish(e, key, engine.EventSPop)
+	switch {
+	case !journal:
+	case all:
+		c.Tx.Effect(words("DEL"), key)
+	default:
+		c.Tx.Effect(append([][]byte{words("SREM"), key}, effect...)...)
+	}
+}
+
+func srandMember(c *Ctx) {
+	if len(c.Args) > 3 {
+		c.Fail(errSyntax)
+		return
+	}
+	a, err := c.randomArgs("")
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	e, ok := c.Read(1, engine.Set)
+	switch {
+	case !ok:
+	case !a.given && e == nil:
+		c.Out.Null()
+	case !a.given:
+		c.value(set.Random(e, c.random()))
+	case e == nil || a.count == 0:
+		c.Out.Array(0)
+	case a.repeat:
+		c.Out.Array(a.count)
+		set.RandomRepeat(e, c.random(), a.count, func(v packed.Value) bool { c.value(v); return true })
+	default:
+		c.Out.Array(min(a.count, set.Len(e)))
+		set.RandomDistinct(e, c.random(), a.count, func(v packed.Value) { c.value(v) })
+	}
+}

@@ -1,0 +1,130 @@
+package engine
+
+import "slices"
+
+// Effect is a deterministic command that brings another keyspace from the state
+// before a change to the state after it: absolute expiry times, random choices
+// resolved. Args are borrowed: who keeps them copies them.
+type Effect struct {
+	DB   int
+	Args [][]byte
+}
+
+// Journal hears of every change, in an order in which replaying gives the same
+// keyspace. Append is called with the shards of the change locked: it must not
+// call the engine and should not take long. The effects of one call belong
+// together: all or none of them may be replayed.
+type Journal interface {
+	Append(effects []Effect)
+}
+
+type journalBox struct{ Journal }
+
+// SetJournal registers who hears of changes from now on; nil ends it.
+func (e *Engine) SetJournal(j Journal) {
+	e.lock(allShards)
+	defer e.unlock(allShards)
+	old := e.journal.Load()
+	if j == nil {
+		e.journal.Store(nil)
+	} else {
+		e.journal.Store(&journalBox{j})
+	}
+	switch now := e.journal.Load(); {
+	case old == nil && now != nil:
+		e.observers.Add(1)
+	case old != nil && now == nil:
+		e.observers.Add(-1)
+	}
+}
+
+// change is one key that changed and how.
+type change struct {
+	db    int
+	key   []byte // borrowed from the arguments, or a copy
+	event Event
+}
+
+// commit is what a Tx gathers until End.
+type commit struct {
+	dirty   int // changes, as Redis counts them for rdb_changes_since_last_save
+	changes []change
+	effects []Effect
+	own     bool // the running command has told its effects itself
+	mark    int  // dirty when the running command began
+}
+
+func (c *commit) reset() {
+	c.dirty, c.mark, c.own = 0, 0, false
+	c.changes, c.effects = c.changes[:0], c.effects[:0]
+}
+
+// Changed tells that a key changed. A command that removes the last element of
+// a collection calls Finish instead.
+func (tx *Tx) Changed(key []byte, ev Event) {
+	tx.dirty++
+	tx.note(key, ev)
+}
+
+// Note tells one more event of a change that Changed has told.
+func (tx *Tx) Note(key []byte, ev Event) { tx.note(key, ev) }
+
+// note records the change for those who listen to keys; it does not count as a
+// change by the command (expiry and eviction are not the command's doing).
+func (tx *Tx) note(key []byte, ev Event) {
+	if tx.e.observers.Load() == 0 {
+		return
+	}
+	tx.changes = append(tx.changes, change{tx.db, key, ev})
+}
+
+// Journaling tells whether effects are wanted. A command builds its own only then.
+func (tx *Tx) Journaling() bool { return tx.e.journal.Load() != nil }
+
+// Effect says that the running command's change is this command, not the one
+// that the client sent. The arguments must stay as they are until End.
+func (tx *Tx) Effect(args ...[]byte) {
+	tx.own = true
+	if tx.Journaling() {
+		tx.effects = append(tx.effects, Effect{tx.db, slices.Clone(args)})
+	}
+}
+
+// NoEffect says that the running command's change is not to be journaled.
+func (tx *Tx) NoEffect() { tx.own = true }
+
+// StartCommand marks where the effects of the next command begin.
+func (tx *Tx) StartCommand() { tx.mark, tx.own = tx.dirty, false }
+
+// FinishCommand journals the command as it was sent, unless it changed nothing or has
+// told its effects itself. It reports whether the command changed anything.
+func (tx *Tx) FinishCommand(db int, args [][]byte) bool {
+	changed := tx.dirty != tx.mark
+	if changed && !tx.own && tx.Journaling() {
+		tx.effects = append(tx.effects, Effect{db, args})
+	}
+	return changed
+}
+
+// publish is the one commit point: keys and effects leave the transaction here,
+// with their shards still locked.
+func (tx *Tx) publish() {
+	e := tx.e
+	if len(tx.changes) != 0 {
+		for i := range tx.changes {
+			e.touchWatches(&tx.changes[i])
+		}
+	}
+	if j := e.journal.Load(); j != nil && len(tx.effects) != 0 {
+		j.Append(tx.effects)
+	}
+	e.dirty.Add(int64(tx.dirty))
+	tx.commit.reset()
+}
+
+// publishShard publishes what a walk changed in the shard it is about to leave.
+func (tx *Tx) publishShard() {
+	if len(tx.changes) != 0 || len(tx.effects) != 0 {
+		tx.publish()
+	}
+}

@@ -1,0 +1,279 @@
+package engine
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/mem/arena"
+	"github.com/larderdb/larder/internal/mem/table"
+)
+
+// Shards is the number of parts the keyspace is cut in. Sixty-four cost least
+// memory at 100,000 keys of all the numbers tried, leave two goroutines next to
+// no contention, and let a set of shards be one machine word.
+const Shards = 64
+
+// DefaultDatabases is what Redis calls `databases` unless told otherwise.
+const DefaultDatabases = 16
+
+// Options configure an Engine. The zero value is usable.
+type Options struct {
+	Clock     clock.Clock // nil: the system's
+	Databases int         // 0: DefaultDatabases
+	Seed      uint64      // of the key hash and of random choices; 0: random
+	Limits    *Limits     // nil: DefaultLimits
+}
+
+// Engine is the keyspace. All methods are safe for concurrent use, except those
+// of a Tx, which belongs to one goroutine at a time.
+type Engine struct {
+	// Immutable after New.
+	clock     clock.Clock
+	databases int
+	seed      uint64
+	table     table.Options
+	Hub       Hub
+
+	// Changed atomically.
+	journal    atomic.Pointer[journalBox]
+	limits     atomic.Pointer[Limits]
+	seconds    atomic.Uint32 // coarse Unix time that accesses are stamped with; see access.go
+	dirty      atomic.Int64  // changes since the start
+	used       atomic.Int64  // bytes in live cells, all shards, within usedSlack each
+	expireStop atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
+	random     atomic.Uint64
+	observers  atomic.Int32 // how many want to hear of changes: journal, watches
+	graves     atomic.Int64 // structures of deleted records that still hold memory
+	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
+
+	evict evictor
+
+	shards [Shards]shard
+}
+
+// shard is one part of the keyspace. Everything in it is guarded by mu.
+type shard struct {
+	mu       sync.Mutex
+	arena    *arena.Arena
+	dbs      []table.Table
+	watchers map[watchKey][]*Watch
+	graves   []grave
+	stats    ShardStats
+	reported int64 // arena bytes already added to Engine.used
+	expireAt []uint64
+	sweep    sweep // where compaction goes on
+	_        [64]byte
+}
+
+// ShardStats are counters a shard keeps under its own lock.
+type ShardStats struct {
+	Hits, Misses int64
+	Expired      int64 // keys removed because their time had come
+	Evicted      int64 // keys removed to make room
+	Stale        int64 // expired keys met by the last sweep, still to be removed
+}
+
+// New returns an empty keyspace. Its memory is mapped as it is needed.
+func New(o Options) *Engine {
+	if o.Clock == nil {
+		o.Clock = clock.System()
+	}
+	if o.Databases <= 0 {
+		o.Databases = DefaultDatabases
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64() | 1
+	}
+	if o.Limits == nil {
+		o.Limits = DefaultLimits()
+	}
+	e := &Engine{clock: o.Clock, databases: o.Databases, seed: o.Seed}
+	e.limits.Store(o.Limits)
+	e.random.Store(o.Seed)
+	e.Hub.init()
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.arena = arena.New()
+		s.dbs = make([]table.Table, o.Databases)
+		s.expireAt = make([]uint64, o.Databases)
+		for d := range s.dbs {
+			s.dbs[d] = table.New(s.arena, e.tableOptions(i))
+		}
+	}
+	e.tickLRU()
+	return e
+}
+
+func (e *Engine) tableOptions(shard int) table.Options {
+	return table.Options{Keyspace: true, Seed: e.seed, Stagger: shard}
+}
+
+// Limits are the thresholds in force. They are shared: read only.
+func (e *Engine) Limits() *Limits { return e.limits.Load() }
+
+// SetLimits replaces the thresholds. Later commands see them; nothing that is
+// stored is converted. The engine keeps l: it must not change any more.
+func (e *Engine) SetLimits(l *Limits) { e.limits.Store(l) }
+
+// Dirty is the number of changes since the start.
+func (e *Engine) Dirty() int64 { return e.dirty.Load() }
+
+// Databases is the number of databases.
+func (e *Engine) Databases() int { return e.databases }
+
+// Clock is the engine's source of time.
+func (e *Engine) Clock() clock.Clock { return e.clock }
+
+// Seed is the seed of the key hash.
+func (e *Engine) Seed() uint64 { return e.seed }
+
+// Hash is the hash that places a key: its low six bits are the shard.
+func (e *Engine) Hash(key []byte) uint64 { return table.Hash(e.seed, key) }
+
+func shardOf(h uint64) int { return int(h & (Shards - 1)) }
+
+// Random returns 64 pseudo-random bits: splitmix64 over a shared counter, so
+// that a seed makes a run repeatable.
+func (e *Engine) Random() uint64 {
+	z := e.random.Add(0x9e3779b97f4a7c15)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// NowMillis reads the clock: Unix time in milliseconds.
+func (e *Engine) NowMillis() int64 { return e.clock.Now().UnixMilli() }
+
+// lock takes the mutexes of a set of shards in ascending order, which is what
+// keeps any two lockers from waiting for each other.
+func (e *Engine) lock(mask uint64) {
+	for m := mask; m != 0; m &= m - 1 {
+		e.shards[bits.TrailingZeros64(m)].mu.Lock()
+	}
+}
+
+func (e *Engine) unlock(mask uint64) {
+	for m := mask; m != 0; m &= m - 1 {
+		s := &e.shards[bits.TrailingZeros64(m)]
+		e.settle(s)
+		s.mu.Unlock()
+	}
+}
+
+// usedSlack is how far a shard's bytes may run ahead of the shared counter:
+// writing a shared cache line for each small change would cost more than the
+// change. Used makes the difference good.
+const usedSlack = 4 << 10 // bytes
+
+// settle brings the shared byte counter up to date. The shard is locked.
+func (e *Engine) settle(s *shard) {
+	live := s.arena.Live()
+	if d := live - s.reported; d > usedSlack || d < -usedSlack {
+		s.reported = live
+		e.used.Add(d)
+	}
+}
+
+// Used is the number of bytes in live cells of all shards. Cost: 64 locks.
+func (e *Engine) Used() int64 {
+	var n int64
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		n += s.arena.Live()
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// UsedAbout is Used within 64 x 4 KiB, for the price of one atomic load.
+func (e *Engine) UsedAbout() int64 { return e.used.Load() }
+
+// MemoryStats are the arenas' figures, summed: bytes in live cells, in slabs that hold them, and taken from the system.
+type MemoryStats struct{ Live, Used, Mapped int64 }
+
+func (m *MemoryStats) add(s arena.Stats) {
+	m.Live += s.Live
+	m.Used += s.Slabs
+	m.Mapped += s.Mapped
+}
+
+// Memory sums the arenas' figures.
+func (e *Engine) Memory() MemoryStats {
+	var sum MemoryStats
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		sum.add(s.arena.Stats())
+		s.mu.Unlock()
+	}
+	return sum
+}
+
+// Stats sums the shards' counters.
+func (e *Engine) Stats() ShardStats {
+	var sum ShardStats
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		sum.Hits += s.stats.Hits
+		sum.Misses += s.stats.Misses
+		sum.Expired += s.stats.Expired
+		sum.Evicted += s.stats.Evicted
+		sum.Stale += s.stats.Stale
+		s.mu.Unlock()
+	}
+	return sum
+}
+
+// ResetStats sets the shards' counters to zero: CONFIG RESETSTAT.
+func (e *Engine) ResetStats() {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		s.stats = ShardStats{}
+		s.mu.Unlock()
+	}
+}
+
+// Close gives the memory back. No Tx may be open or opened later.
+func (e *Engine) Close() {
+	e.lock(allShards)
+	defer e.unlock(allShards)
+	for i := range e.shards {
+		e.resetShard(i)
+	}
+}
+
+// resetShard empties a shard at a cost of O(chunks). The shard is locked.
+func (e *Engine) resetShard(i int) {
+	s := &e.shards[i]
+	s.arena.Reset()
+	e.graves.Add(-int64(len(s.graves)))
+	s.graves, s.sweep = nil, sweep{}
+	for d := range s.dbs {
+		s.dbs[d] = table.New(s.arena, e.tableOptions(i))
+	}
+}
+
+// tickLRU brings the coarse clock that records are stamped with up to date.
+func (e *Engine) tickLRU() {
+	e.seconds.Store(uint32(e.clock.Now().Unix()))
+}
+
+// Tick does the periodic work of at most the given time: expired keys are removed, freed
+// structures given back piece by piece, sparse slabs emptied. It is called some
+// ten times a second by the owner of the engine.
+func (e *Engine) Tick(budget time.Duration) {
+	e.tickLRU()
+	deadline := e.clock.Now().Add(budget)
+	if !e.expireStop.Load() {
+		e.expireCycle(deadline)
+	}
+	e.bury(deadline)
+	e.compactCycle(deadline)
+}

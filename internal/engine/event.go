@@ -1,0 +1,121 @@
+package engine
+
+// Event says what happened to a key, in the words of Redis's keyspace
+// notifications. Events are rows of a table, so that a change cannot be told
+// without its class and its name.
+type Event uint8
+
+// EventClass is a letter of notify-keyspace-events.
+type EventClass byte
+
+// The events, named after the notification that Redis sends for each.
+const (
+	EventNone Event = iota
+	EventSet
+	EventAppend
+	EventSetRange
+	EventIncrBy
+	EventIncrByFloat
+	EventDel
+	EventExpire
+	EventPersist
+	EventExpired
+	EventEvicted
+	EventRenameFrom
+	EventRenameTo
+	EventMoveFrom
+	EventMoveTo
+	EventCopyTo
+	EventRestore
+	EventHSet
+	EventHDel
+	EventHIncrBy
+	EventHIncrByFloat
+	EventLPush
+	EventRPush
+	EventLPop
+	EventRPop
+	EventLInsert
+	EventLSet
+	EventLRem
+	EventLTrim
+	EventSAdd
+	EventSRem
+	EventSPop
+	EventSInterStore
+	EventSUnionStore
+	EventSDiffStore
+	EventZAdd
+	EventZIncr
+	EventZRem
+	EventZRemRangeByRank
+	EventZRemRangeByScore
+	EventZRemRangeByLex
+	EventZPopMin
+	EventZPopMax
+	EventZRangeStore
+	EventZUnionStore
+	EventZInterStore
+	EventZDiffStore
+	EventFlush
+)
+
+var eventRows = [...]struct {
+	class EventClass
+	name  string
+}{
+	EventNone:             {0, ""},
+	EventSet:              {'$', "set"},
+	EventAppend:           {'$', "append"},
+	EventSetRange:         {'$', "setrange"},
+	EventIncrBy:           {'$', "incrby"},
+	EventIncrByFloat:      {'$', "incrbyfloat"},
+	EventDel:              {'g', "del"},
+	EventExpire:           {'g', "expire"},
+	EventPersist:          {'g', "persist"},
+	EventExpired:          {'x', "expired"},
+	EventEvicted:          {'e', "evicted"},
+	EventRenameFrom:       {'g', "rename_from"},
+	EventRenameTo:         {'g', "rename_to"},
+	EventMoveFrom:         {'g', "move_from"},
+	EventMoveTo:           {'g', "move_to"},
+	EventCopyTo:           {'g', "copy_to"},
+	EventRestore:          {'g', "restore"},
+	EventHSet:             {'h', "hset"},
+	EventHDel:             {'h', "hdel"},
+	EventHIncrBy:          {'h', "hincrby"},
+	EventHIncrByFloat:     {'h', "hincrbyfloat"},
+	EventLPush:            {'l', "lpush"},
+	EventRPush:            {'l', "rpush"},
+	EventLPop:             {'l', "lpop"},
+	EventRPop:             {'l', "rpop"},
+	EventLInsert:          {'l', "linsert"},
+	EventLSet:             {'l', "lset"},
+	EventLRem:             {'l', "lrem"},
+	EventLTrim:            {'l', "ltrim"},
+	EventSAdd:             {'s', "sadd"},
+	EventSRem:             {'s', "srem"},
+	EventSPop:             {'s', "spop"},
+	EventSInterStore:      {'s', "sinterstore"},
+	EventSUnionStore:      {'s', "sunionstore"},
+	EventSDiffStore:       {'s', "sdiffstore"},
+	EventZAdd:             {'z', "zadd"},
+	EventZIncr:            {'z', "zincr"},
+	EventZRem:             {'z', "zrem"},
+	EventZRemRangeByRank:  {'z', "zremrangebyrank"},
+	EventZRemRangeByScore: {'z', "zremrangebyscore"},
+	EventZRemRangeByLex:   {'z', "zremrangebylex"},
+	EventZPopMin:          {'z', "zpopmin"},
+	EventZPopMax:          {'z', "zpopmax"},
+	EventZRangeStore:      {'z', "zrangestore"},
+	EventZUnionStore:      {'z', "zunionstore"},
+	EventZInterStore:      {'z', "zinterstore"},
+	EventZDiffStore:       {'z', "zdiffstore"},
+	EventFlush:            {0, "flush"},
+}
+
+// Class is the event's letter in notify-keyspace-events; 0 for what is not notified.
+func (v Event) Class() EventClass { return eventRows[v].class }
+
+// String is the event's name.
+func (v Event) String() string { return eventRows[v].name }

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/internal/mem/table"
+)
+
+// Eviction is sampled, as in Redis: a few records of a random shard are looked
+// at, the coldest met so far are kept in a small pool across rounds, and the
+// coldest of the pool goes. With five samples and a pool of sixteen that comes
+// close to true LRU without a list through all records.
+//
+// The bound is on bytes in live cells, which the arenas count exactly, so a key
+// that goes makes room at once, whatever its neighbours in the slab do.
+const poolSize = 16
+
+// evictor is guarded by its mutex: one goroutine evicts, others that need
+// room wait for it.
+type evictor struct {
+	mu   sync.Mutex
+	tx   *Tx
+	pool []candidate // ascending by coldness
+}
+
+type candidate struct {
+	coldness int64
+	shard    int
+	db       int
+	key      []byte
+}
+
+// SetOverhead tells the bytes outside the arenas that maxmemory is to count:
+// connections' buffers, scripts.
+func (e *Engine) SetOverhead(n int64) { e.overhead.Store(n) }
+
+// Overhead is what SetOverhead was told.
+func (e *Engine) Overhead() int64 { return e.overhead.Load() }
+
+// OverLimit tells whether more memory is used than maxmemory allows. It is one
+// atomic load where the limit is not near.
+func (e *Engine) OverLimit() bool {
+	bound := e.Limits().MaxMemory
+	if bound == 0 {
+		return false
+	}
+	about := e.used.Load() + e.overhead.Load()
+	switch {
+	case about+Shards*usedSlack < bound:
+		return false
+	case about-Shards*usedSlack > bound:
+		return true
+	}
+	return e.Used()+e.overhead.Load() > bound
+}
+
+// MakeRoom evicts until memory is within maxmemory. It reports false where it
+// cannot: the policy is noeviction, or nothing may go. No shard may be locked by the caller.
+func (e *Engine) MakeRoom() bool {
+	if !e.OverLimit() {
+		return true
+	}
+	if e.Limits().Policy == config.NoEviction {
+		return false
+	}
+	e.evict.mu.Lock()
+	defer e.evict.mu.Unlock()
+	if e.evict.tx == nil {
+		e.evict.tx = e.NewTx()
+	}
+	for e.OverLimit() {
+		if !e.buryStep() && !e.evictOne() {
+			return false
+		}
+	}
+	return true
+}
+
+// evictOne removes the coldest record of the pool, after adding to the pool.
+func (e *Engine) evictOne() bool {
+	l := e.Limits()
+	if l.Policy.Random() {
+		return e.evictRandom(l)
+	}
+	for range Shards {
+		e.sample(l)
+		for len(e.evict.pool) > 0 {
+			last := len(e.evict.pool) - 1
+			c := e.evict.pool[last]
+			e.evict.pool = e.evict.pool[:last]
+			if e.remove(&c, l) {
+				return true
+			}
+		}
+	}
+	return e.anyShard(func(i int) bool { e.sampleShard(i, l); return len(e.evict.pool) > 0 }) && e.evictPooled(l)
+}
+
+func (e *Engine) evictPooled(l *Limits) bool {
+	last := len(e.evict.pool) - 1
+	c := e.evict.pool[last]
+	e.evict.pool = e.evict.pool[:last]
+	return e.remove(&c, l)
+}
+
+// evictRandom removes a record of a random shard.
+func (e *Engine) evictRandom(l *Limits) bool {
+	return e.anyShard(func(i int) bool {
+		c := candidate{coldness: -1}
+		e.visit(i, 1, l, func(db int, r *table.Entry) {
+			c = candidate{0, i, db, append([]byte(nil), r.Key()...)}
+		})
+		return c.coldness == 0 && e.remove(&c, l)
+	})
+}
+
+// anyShard tries the shards once round from a random one until fn succeeds.
+func (e *Engine) anyShard(fn func(i int) bool) bool {
+	start := int(e.Random() % Shards)
+	for i := range Shards {
+		if fn((start + i) % Shards) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) sample(l *Limits) { e.sampleShard(int(e.Random()%Shards), l) }
+
+func (e *Engine) sampleShard(i int, l *Limits) {
+	e.visit(i, l.Samples, l, func(db int, r *table.Entry) {
+		e.offer(e.coldness(r, l), i, db, r.Key())
+	})
+}
+
+// visit shows some records of a shard that the policy may evict.
+func (e *Engine) visit(i, n int, l *Limits, fn func(db int, r *table.Entry)) {
+	s := &e.shards[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for db := range s.dbs {
+		t := &s.dbs[db]
+		if !l.Policy.Volatile() {
+			t.Sample(e.Random(), n, func(r *table.Entry) { fn(db, r) })
+		} else if t.Expiring() > 0 {
+			e.visitExpiring(t, n, func(r *table.Entry) { fn(db, r) })
+		}
+	}
+}
+
+// visitExpiring starts at a random place of the table and goes round once at the most.
+func (e *Engine) visitExpiring(t *table.Table, n int, fn func(r *table.Entry)) {
+	see := func(r *table.Entry) bool { fn(r); n--; return false }
+	at := e.Random() % table.CursorEnd
+	for at = t.ScanExpiring(at, n, see); n > 0; {
+		if at == 0 {
+			t.ScanExpiring(0, n, see)
+			return
+		}
+		at = t.ScanExpiring(at, n, see)
+	}
+}
+
+// offer puts a record in the pool if it is colder than the warmest there or the
+// pool has a place.
+func (e *Engine) offer(coldness int64, shard, db int, key []byte) {
+	p := e.evict.pool
+	for i := range p {
+		if p[i].db == db && string(p[i].key) == string(key) {
+			return
+		}
+	}
+	if len(p) == poolSize {
+		if coldness <= p[0].coldness {
+			return
+		}
+		copy(p, p[1:])
+		p = p[:poolSize-1]
+	}
+	at := len(p)
+	for at > 0 && p[at-1].coldness > coldness {
+		at--
+	}
+	p = append(p, candidate{})
+	copy(p[at+1:], p[at:])
+	p[at] = candidate{coldness, shard, db, append([]byte(nil), key...)}
+	e.evict.pool = p
+}
+
+// remove evicts a candidate that is still there and still may go.
+func (e *Engine) remove(c *candidate, l *Limits) bool {
+	tx := e.evict.tx
+	tx.Begin(c.db)
+	tx.LockMask(1 << c.shard)
+	defer tx.End()
+	r := tx.Lookup(c.key, NoStats|NoTouch)
+	if r == nil || l.Policy.Volatile() && !r.Flag(table.FlagExpiry) {
+		return false
+	}
+	tx.release(r)
+	r.Delete()
+	e.shards[c.shard].stats.Evicted++
+	tx.vanish(c.key, EventEvicted)
+	return true
+}

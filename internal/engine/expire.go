@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/larderdb/larder/internal/mem/table"
+)
+
+// Expiry is lazy and active. Lazy: Find removes what it meets past its time.
+// Active: expireCycle walks the records that have a TTL, by the TTL bitmap of
+// each bucket, so that records without one cost nothing and there is no second
+// dictionary. A walk holds a shard for expireBatch records at a time (some 20
+// microseconds). One tick goes once round all shards, a few batches each; where
+// a batch found a good part expired it stays for another. Keys whose time
+// came are so removed within moments when they are many, and within a sweep
+// (a second or so for a million TTLs) when they are few.
+const (
+	expireBatch  = 128 // records looked at under one lock
+	expireRounds = 8   // batches a tick spends on a shard where few are expired
+)
+
+// SetActiveExpire turns the active cycle on or off: DEBUG SET-ACTIVE-EXPIRE.
+// Lazy expiry stays.
+func (e *Engine) SetActiveExpire(on bool) { e.expireStop.Store(!on) }
+
+// expireCycle removes expired keys until the deadline at the latest.
+func (e *Engine) expireCycle(deadline time.Time) {
+	tx := e.NewTx()
+	start := int(e.Random() % Shards) // so that a short deadline starves no shard
+	for i := range Shards {
+		shard := (start + i) % Shards
+		for db := range e.databases {
+			e.expireShard(tx, shard, db, deadline)
+		}
+		if !e.clock.Now().Before(deadline) {
+			return
+		}
+	}
+}
+
+func (e *Engine) expireShard(tx *Tx, shard, db int, deadline time.Time) {
+	for round := 0; round < expireRounds; {
+		looked, removed, more := e.expireSome(tx, shard, db)
+		if !more || !e.clock.Now().Before(deadline) {
+			return
+		}
+		if removed*8 < looked { // stay where an eighth or more was due
+			round++
+		}
+	}
+}
+
+// expireSome looks at one batch of a shard; more is false at the end of its walk.
+func (e *Engine) expireSome(tx *Tx, i, db int) (looked, removed int, more bool) {
+	tx.Begin(db)
+	tx.LockMask(1 << i)
+	defer tx.End()
+	s := &e.shards[i]
+	t := &s.dbs[db]
+	if t.Expiring() == 0 {
+		s.expireAt[db] = 0
+		return 0, 0, false
+	}
+	now := tx.Now()
+	s.expireAt[db] = t.ScanExpiring(s.expireAt[db], expireBatch, func(r *table.Entry) bool {
+		looked++
+		if now <= r.Expiry() {
+			return false
+		}
+		removed++
+		tx.expire(s, r, slices.Clone(r.Key()))
+		return true
+	})
+	return looked, removed, s.expireAt[db] != 0
+}

@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/larderdb/larder/internal/invariant"
+	"github.com/larderdb/larder/internal/mem/table"
+)
+
+const allShards = ^uint64(0)
+
+// Tx is one command, or one transaction of several, on the keyspace. It is
+// reused: a session keeps one for its whole life.
+//
+//	tx.Begin(db)
+//	tx.LockKey(key)
+//	… Find, Edit, Create, Changed …
+//	tx.End()
+//
+// Slices that a Tx returns point into the arena: they are valid until the next
+// change of the same shard and never after End.
+type Tx struct {
+	e    *Engine
+	db   int
+	held uint64 // shards locked
+	now  int64  // Unix milliseconds; 0: the clock was not read yet
+
+	// NoTouch leaves the access clocks of records alone (CLIENT NO-TOUCH).
+	NoTouch bool
+
+	lastKey  unsafe.Pointer // the key hashed last and its hash: a command
+	lastLen  int            // looks its key up right after locking it
+	lastHash uint64
+
+	entries [4]table.Entry // handed out by Find before any is allocated
+	used    int
+
+	commit
+}
+
+// NewTx returns a transaction for the exclusive use of its caller.
+func (e *Engine) NewTx() *Tx { return &Tx{e: e} }
+
+// Engine is the keyspace the transaction works on.
+func (tx *Tx) Engine() *Engine { return tx.e }
+
+// Begin opens the transaction on a database. Nothing is locked yet.
+func (tx *Tx) Begin(db int) {
+	invariant.Assert(tx.held == 0, "Begin inside a transaction")
+	tx.db, tx.now, tx.used = db, 0, 0
+	tx.lastKey = nil
+	tx.commit.reset()
+}
+
+// DB is the database that keys are looked up in.
+func (tx *Tx) DB() int { return tx.db }
+
+// Use changes the database that the next keys are looked up in.
+func (tx *Tx) Use(db int) { tx.db = db }
+
+// Now is the instant of the transaction, Unix time in milliseconds.
+func (tx *Tx) Now() int64 {
+	if tx.now == 0 {
+		tx.now = tx.e.NowMillis()
+	}
+	return tx.now
+}
+
+// SetNow fixes the instant: a batch of commands reads the clock once.
+func (tx *Tx) SetNow(ms int64) { tx.now = ms }
+
+// LockKey locks the shard of one key.
+func (tx *Tx) LockKey(key []byte) {
+	h := tx.hash(key)
+	s := shardOf(h)
+	if tx.held&(1<<s) != 0 {
+		return
+	}
+	invariant.Assert(tx.held == 0, "LockKey while other shards are held")
+	tx.e.shards[s].mu.Lock()
+	tx.held = 1 << s
+}
+
+// LockMask locks a set of shards, as Mask gives it. What is held already must
+// cover the set, or be nothing.
+func (tx *Tx) LockMask(mask uint64) {
+	mask &^= tx.held
+	if mask == 0 {
+		return
+	}
+	invariant.Assert(tx.held == 0, "LockMask while other shards are held")
+	tx.e.lock(mask)
+	tx.held |= mask
+}
+
+// LockAll locks the whole keyspace.
+func (tx *Tx) LockAll() { tx.LockMask(allShards) }
+
+// Mask is the set with the shard of one key.
+func (tx *Tx) Mask(key []byte) uint64 { return 1 << shardOf(tx.hash(key)) }
+
+// Holds tells whether the whole keyspace is locked by this transaction.
+func (tx *Tx) Holds(mask uint64) bool { return tx.held&mask == mask }
+
+// Locked tells whether the transaction holds any lock: false for the commands
+// that lock shard by shard while they walk the keyspace.
+func (tx *Tx) Locked() bool { return tx.held != 0 }
+
+// End tells the listeners what changed and unlocks.
+func (tx *Tx) End() {
+	if tx.dirty != 0 || len(tx.effects) != 0 {
+		tx.publish()
+	}
+	held := tx.held
+	tx.held = 0
+	if held&(held-1) == 0 && held != 0 { // one shard: the common case
+		s := &tx.e.shards[bits.TrailingZeros64(held)]
+		tx.e.settle(s)
+		s.mu.Unlock()
+		return
+	}
+	tx.e.unlock(held)
+}
+
+// Step ends one command inside a longer transaction: entries handed out before
+// are dead, what was changed and the locks stay.
+func (tx *Tx) Step() { tx.used, tx.lastKey = 0, nil }
+
+// hash remembers the last key, because a command locks by it and then finds it.
+func (tx *Tx) hash(key []byte) uint64 {
+	p := unsafe.Pointer(unsafe.SliceData(key))
+	if p == tx.lastKey && len(key) == tx.lastLen && p != nil {
+		return tx.lastHash
+	}
+	h := tx.e.Hash(key)
+	tx.lastKey, tx.lastLen, tx.lastHash = p, len(key), h
+	return h
+}
+
+func (tx *Tx) entry() *table.Entry {
+	if tx.used < len(tx.entries) {
+		tx.used++
+		return &tx.entries[tx.used-1]
+	}
+	return new(table.Entry)
+}
+
+func (tx *Tx) shard(h uint64) *shard {
+	invariant.Assert(tx.held&(1<<shardOf(h)) != 0, "key of a shard that is not locked")
+	return &tx.e.shards[shardOf(h)]
+}
+
+// eachShard runs fn on every shard, locking those that are not held one after
+// the other: a walk of the whole keyspace that stops nobody for long.
+func (tx *Tx) eachShard(fn func(i int, s *shard) bool) {
+	for i := range tx.e.shards {
+		if !tx.inShard(i, fn) {
+			return
+		}
+	}
+}
+
+func (tx *Tx) inShard(i int, fn func(i int, s *shard) bool) bool {
+	s := &tx.e.shards[i]
+	if tx.held&(1<<i) != 0 {
+		return fn(i, s)
+	}
+	s.mu.Lock()
+	tx.held |= 1 << i
+	defer func() {
+		tx.publishShard()
+		tx.held &^= 1 << i
+		tx.e.settle(s)
+		s.mu.Unlock()
+	}()
+	return fn(i, s)
+}

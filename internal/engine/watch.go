@@ -1,0 +1,124 @@
+package engine
+
+import "sync/atomic"
+
+type watchKey struct {
+	db  int
+	key string
+}
+
+// Watch is the set of keys that one client watches for its next transaction.
+// It is used by one goroutine, except that changes by others reach dirty.
+type Watch struct {
+	dirty atomic.Bool
+	keys  []watchedKey
+}
+
+type watchedKey struct {
+	watchKey
+	expired bool // it was there, past its time, when the watch began
+}
+
+// Watch adds a key of the transaction's database to w. The key's shard is locked.
+// Cost: O(keys already watched), as a key is watched once.
+func (tx *Tx) Watch(w *Watch, key []byte) {
+	k := watchKey{tx.db, string(key)}
+	for i := range w.keys {
+		if w.keys[i].watchKey == k {
+			return
+		}
+	}
+	s := tx.shard(tx.hash(key))
+	if s.watchers == nil {
+		s.watchers = make(map[watchKey][]*Watch)
+	}
+	s.watchers[k] = append(s.watchers[k], w)
+	w.keys = append(w.keys, watchedKey{k, tx.isExpired(key)})
+	tx.e.observers.Add(1)
+}
+
+// Keys visits the watched keys.
+func (w *Watch) Keys(fn func(db int, key string)) {
+	for _, k := range w.keys {
+		fn(k.db, k.key)
+	}
+}
+
+// Len is the number of watched keys.
+func (w *Watch) Len() int { return len(w.keys) }
+
+// WatchMask is the set of shards that hold watched keys: EXEC locks them with
+// those of its commands before it asks Broken.
+func (tx *Tx) WatchMask(w *Watch) uint64 {
+	var mask uint64
+	for _, k := range w.keys {
+		mask |= 1 << shardOf(tx.e.Hash([]byte(k.key)))
+	}
+	return mask
+}
+
+// Broken tells whether a watched key changed, or expired, since it is watched.
+// The shards of WatchMask are locked.
+func (tx *Tx) Broken(w *Watch) bool {
+	if w.dirty.Load() {
+		return true
+	}
+	db := tx.db
+	defer func() { tx.db = db }()
+	for _, k := range w.keys {
+		tx.db = k.db
+		if !k.expired && tx.isExpired([]byte(k.key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unwatch forgets all keys of w. No shard may be locked by the caller.
+func (e *Engine) Unwatch(w *Watch) {
+	for _, k := range w.keys {
+		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
+		s.mu.Lock()
+		list := s.watchers[k.watchKey]
+		for i, o := range list {
+			if o == w {
+				list[i] = list[len(list)-1]
+				list = list[:len(list)-1]
+				break
+			}
+		}
+		if len(list) == 0 {
+			delete(s.watchers, k.watchKey)
+		} else {
+			s.watchers[k.watchKey] = list
+		}
+		s.mu.Unlock()
+		e.observers.Add(-1)
+	}
+	w.keys = w.keys[:0]
+	w.dirty.Store(false)
+}
+
+// touchWatches marks the watches of a changed key, whose shard is locked.
+func (e *Engine) touchWatches(c *change) {
+	s := &e.shards[shardOf(e.Hash(c.key))]
+	if len(s.watchers) == 0 {
+		return
+	}
+	for _, w := range s.watchers[watchKey{c.db, string(c.key)}] {
+		w.dirty.Store(true)
+	}
+}
+
+// touchWatchesOf marks the watches of a whole database of a shard, for
+// FLUSHDB and SWAPDB: those whose key is, or after a swap will be, there.
+func (e *Engine) touchWatchesOf(s *shard, db int, exists func(key string) bool) {
+	for k, ws := range s.watchers {
+		if k.db != db || !exists(k.key) {
+			continue
+		}
+		for _, w := range ws {
+			w.dirty.Store(true)
+		}
+	}
+}

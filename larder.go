@@ -1,0 +1,184 @@
+package larder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/command"
+	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/server"
+	"github.com/larderdb/larder/store"
+)
+
+// Version is the version of Larder.
+const Version = "0.1.0"
+
+// Options configure an embedded store. The zero value is a store without a
+// bound on memory, which is right for tests and for little data.
+type Options struct {
+	// MaxMemory bounds the bytes that keys and values take; 0 is no bound. At the
+	// bound Policy decides what goes.
+	MaxMemory int64
+
+	// Policy is a maxmemory-policy of redis.conf: noeviction (the default: writes fail with
+	// store.ErrOutOfMemory), allkeys-lru, allkeys-lfu, volatile-ttl, ...
+	Policy string
+
+	// Password is what clients of Serve and Dial must send with AUTH; empty: none.
+	// Without one Serve refuses clients of other machines, as Redis's protected mode does.
+	Password string
+
+	// Settings are further directives of redis.conf by name, such as "maxclients"
+	// or "hash-max-listpack-entries".
+	Settings map[string]string
+
+	// Scripts are known to clients of Serve and Dial from the start, so that other
+	// processes may run the same patterns against this store. A script that Run meets is known from then on.
+	Scripts []*store.Script
+
+	// Logger gets one line per event; nil: nothing is logged.
+	Logger *slog.Logger
+
+	// Config, if set, is used in place of the fields above but Scripts and Logger;
+	// it is how cmd/larder passes what files and flags say.
+	Config *config.Config
+}
+
+// DB is an embedded store. It is a [store.Store], and all its methods are safe for concurrent use.
+type DB struct {
+	engine *engine.Engine
+	proc   *command.Processor
+	config *config.Config
+	server *server.Server
+	clock  clock.Clock
+	log    *slog.Logger
+
+	calls  sync.Pool // of *call
+	closed atomic.Bool
+	stop   chan struct{}
+	wg     sync.WaitGroup
+	peak   atomic.Int64 // bytes
+	subs   listeners
+}
+
+var (
+	_ store.Store  = (*DB)(nil)
+	_ store.Getter = (*DB)(nil)
+	_ store.Setter = (*DB)(nil)
+)
+
+// Open starts an embedded store. It is empty. Close gives its memory back.
+func Open(o Options) (*DB, error) {
+	cfg := o.Config
+	if cfg == nil {
+		cfg = config.New()
+		if err := o.apply(cfg); err != nil {
+			return nil, err
+		}
+	}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	db := &DB{config: cfg, clock: clock.System(), log: log, stop: make(chan struct{})}
+	db.engine = engine.New(engine.Options{Clock: db.clock, Databases: cfg.Settings().Databases})
+	db.proc = command.NewProcessor(db.engine, cfg, db.info())
+	db.proc.Register(o.Scripts...)
+	db.calls.New = func() any { return &call{session: db.proc.NewSession(nil)} }
+	db.serveClients()
+	db.wg.Add(1)
+	go db.tick()
+	return db, nil
+}
+
+// apply tells a configuration what the options say.
+func (o Options) apply(cfg *config.Config) error {
+	pairs := make([]config.Pair, 0, len(o.Settings)+3)
+	if o.MaxMemory < 0 {
+		return fmt.Errorf("larder: MaxMemory is %d: %w", o.MaxMemory, store.ErrInvalid)
+	}
+	if o.MaxMemory > 0 {
+		pairs = append(pairs, config.Pair{Name: "maxmemory", Value: strconv.FormatInt(o.MaxMemory, 10)})
+	}
+	if o.Policy != "" {
+		pairs = append(pairs, config.Pair{Name: "maxmemory-policy", Value: o.Policy})
+	}
+	if o.Password != "" {
+		pairs = append(pairs, config.Pair{Name: "requirepass", Value: o.Password})
+	}
+	for name, value := range o.Settings {
+		pairs = append(pairs, config.Pair{Name: name, Value: value})
+	}
+	if err := cfg.Set(config.Program, pairs...); err != nil {
+		return fmt.Errorf("larder: options: %w: %w", store.ErrInvalid, err)
+	}
+	return nil
+}
+
+// tickShare bounds the periodic work: a twentieth of one processor.
+const tickShare = 20
+
+// tick runs the periodic work, hz times a second.
+func (db *DB) tick() {
+	defer db.wg.Done()
+	period := time.Second / time.Duration(max(db.config.Settings().Hz, 1))
+	ticker := db.clock.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case <-ticker.C():
+			db.proc.Tick(period / tickShare)
+			db.account()
+		}
+	}
+}
+
+// Close ends connections and subscriptions and gives all memory back. Calls in
+// flight are waited for; later ones fail with store.ErrClosed. Closing twice is a no-op.
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
+	close(db.stop)
+	err := db.server.Close()
+	db.subs.closeAll()
+	db.wg.Wait()
+	db.engine.Close()
+	return err
+}
+
+// InProcess tells patterns that calls do not wait for a network.
+func (db *DB) InProcess() bool { return true }
+
+// Connect opens the store that a URL leads to; see [store.ParseURL] for all forms.
+//
+//	mem://?maxmemory=64mb      an embedded store
+//	redis://host:6379/0        one Redis, Valkey or Larder server
+//	redis+sentinel://host:26379/master, redis+cluster://host:6379
+//
+// An empty URL reads the environment: LARDER_URL, REDIS_URL, or REDIS_HOST with REDIS_PORT and REDIS_PASSWORD;
+// where none is set the store is embedded. Connections are made when first
+// needed: a wrong address shows with the first command.
+func Connect(ctx context.Context, url string) (store.Store, error) {
+	return connect(ctx, url, slog.New(slog.DiscardHandler))
+}
+
+var errNoREST = errors.New("larder: Connect: REST stores are not there yet")
+
+// Serve answers the Redis clients of a listener until Close, and then returns nil.
+func (db *DB) Serve(l net.Listener) error { return db.server.Serve(context.Background(), l) }
+
+// Dial gives a connection in memory, so that a Redis client library works on the
+// embedded store without a port. It never blocks.
+func (db *DB) Dial() (net.Conn, error) { return db.server.Dial() }

@@ -1,0 +1,73 @@
+package larder
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"time"
+
+	"github.com/larderdb/larder/internal/command"
+	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/internal/resp"
+	"github.com/larderdb/larder/internal/server"
+)
+
+// session and client join the command layer to the server: the two know nothing of each other.
+type session struct{ *command.Session }
+
+func (s session) Exec(args [][]byte, w *resp.Writer) { s.Session.Exec(args, w) }
+
+type client struct{ server.Client }
+
+func (c client) Buffers() command.Buffers { return command.Buffers(c.Client.Buffers()) }
+
+// serveClients prepares the server of Serve and Dial. It costs nothing until one of them is called.
+func (db *DB) serveClients() {
+	limits := serverLimits(db.config.Settings())
+	db.server = server.New(server.Options{
+		NewSession: func(c server.Client) server.Session { return session{db.proc.NewSession(client{c})} },
+		Limits:     &limits, Clock: db.clock, Logger: db.log,
+	})
+	db.config.OnChange(func(s *config.Settings) error {
+		db.server.SetLimits(serverLimits(s))
+		return nil
+	}, "maxclients", "timeout", "tcp-keepalive", "proto-max-bulk-len", "client-query-buffer-limit",
+		"client-output-buffer-limit", "protected-mode", "requirepass")
+}
+
+// serverLimits are the settings that the server goes by.
+func serverLimits(s *config.Settings) server.Limits {
+	l := server.DefaultLimits()
+	l.MaxClients = s.MaxClients
+	l.Timeout = time.Duration(s.Timeout) * time.Second
+	l.KeepAlive = time.Duration(s.TCPKeepalive) * time.Second
+	l.QueryBuffer = s.QueryBufferLimit
+	l.MaxBulk = int(s.ProtoMaxBulkLen)
+	l.Protected = s.ProtectedMode && s.RequirePass == ""
+	for i := range s.OutputLimits {
+		o := s.OutputLimits[i]
+		l.Output[i] = server.OutputLimit{Hard: int64(o.Hard), Soft: int64(o.Soft), SoftFor: time.Duration(o.SoftSeconds) * time.Second}
+	}
+	return l
+}
+
+// info is what INFO says of this process.
+func (db *DB) info() command.Info {
+	binary, _ := os.Executable()
+	id := make([]byte, 20)
+	_, _ = rand.Read(id) // never fails
+	return command.Info{
+		Version: Version, RunID: hex.EncodeToString(id), Port: db.config.Settings().Port, Binary: binary,
+		Network: func() command.NetworkStats { return command.NetworkStats(db.server.Stats()) },
+		Memory:  db.memory,
+	}
+}
+
+// account tells the engine what maxmemory is to count besides the keyspace, and follows the peak.
+func (db *DB) account() {
+	s := db.server.Stats()
+	db.engine.SetOverhead(s.InputBuf + s.OutputBuf)
+	if used := db.engine.UsedAbout() + db.engine.Overhead(); used > db.peak.Load() {
+		db.peak.Store(used)
+	}
+}

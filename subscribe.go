@@ -1,0 +1,143 @@
+package larder
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/larderdb/larder/store"
+)
+
+// backlog bounds the messages that wait for a slow consumer. Past it they are
+// dropped together and OnReady tells of the gap, as a server does that disconnects
+// a client which does not read.
+const backlog = 1 << 16
+
+// listener is one running Subscribe.
+type listener struct {
+	mu      sync.Mutex
+	queue   []store.Message
+	dropped bool
+	ended   bool
+	wake    chan struct{}
+}
+
+// Deliver implements engine.Subscriber. It never blocks.
+func (l *listener) Deliver(pattern, channel, payload []byte) {
+	l.mu.Lock()
+	if len(l.queue) >= backlog {
+		l.queue, l.dropped = nil, true
+	} else {
+		l.queue = append(l.queue, store.Message{Channel: string(channel), Pattern: string(pattern), Payload: string(payload)})
+	}
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *listener) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the queue.
+func (l *listener) take() (messages []store.Message, dropped, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	messages, dropped, ended = l.queue, l.dropped, l.ended
+	l.queue, l.dropped = nil, false
+	return messages, dropped, ended
+}
+
+func (l *listener) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.signal()
+}
+
+// listeners are the running Subscribes, for Close to end.
+type listeners struct {
+	mu     sync.Mutex
+	all    map[*listener]struct{}
+	closed bool
+}
+
+func (s *listeners) add(l *listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.all == nil {
+		s.all = make(map[*listener]struct{})
+	}
+	s.all[l] = struct{}{}
+	return true
+}
+
+func (s *listeners) remove(l *listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, l)
+}
+
+func (s *listeners) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for l := range s.all {
+		l.end()
+	}
+}
+
+// Subscribe delivers published messages to sub.OnMessage until ctx ends; see [store.Store].
+func (db *DB) Subscribe(ctx context.Context, sub store.Subscription) error {
+	if len(sub.Channels)+len(sub.Patterns) == 0 || sub.OnMessage == nil {
+		return store.ErrInvalid
+	}
+	l := &listener{wake: make(chan struct{}, 1)}
+	if !db.subs.add(l) {
+		return store.ErrClosed
+	}
+	defer db.subs.remove(l)
+	hub := &db.engine.Hub
+	for _, c := range sub.Channels {
+		c = strings.Clone(c)
+		hub.Subscribe(l, c)
+		defer hub.Unsubscribe(l, c)
+	}
+	for _, p := range sub.Patterns {
+		p = strings.Clone(p)
+		hub.PSubscribe(l, p)
+		defer hub.PUnsubscribe(l, p)
+	}
+	if sub.OnReady != nil {
+		sub.OnReady(false)
+	}
+	return l.run(ctx, sub)
+}
+
+func (l *listener) run(ctx context.Context, sub store.Subscription) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.wake:
+		}
+		messages, dropped, ended := l.take()
+		if ended {
+			return store.ErrClosed
+		}
+		if dropped && sub.OnReady != nil {
+			sub.OnReady(true)
+		}
+		for _, m := range messages {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			sub.OnMessage(m)
+		}
+	}
+}
