@@ -1,0 +1,91 @@
+package set
+
+import (
+	"errors"
+
+	"github.com/larderdb/larder/internal/mem/arena"
+	"github.com/larderdb/larder/internal/mem/packed"
+	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/types/nested"
+)
+
+// Clone makes dst's value a copy of src's set, in the same form. dst may live in
+// another arena; cells that its old value referred to must have been freed.
+// O(members).
+func Clone(src, dst *table.Entry) {
+	dst.SetFlag(table.FlagLarge, false)
+	dst.SetFlag(flagInts, isInts(src))
+	if isLarge(src) {
+		nested.Clone(src, dst)
+		return
+	}
+	b := dst.SetLen(len(src.Value()))
+	copy(b, src.Value())
+}
+
+// Free gives back what the set keeps outside its record; e's value is void after
+// that. O(members).
+func Free(e *table.Entry) {
+	if isLarge(e) {
+		nested.Free(e)
+	}
+}
+
+// FreeStep gives back a part, about budget members, of what the value of a large set's
+// record refers to and reports whether nothing is left. value may be a copy of a
+// value whose record is gone; it is changed to say how far it has come. O(budget).
+func FreeStep(a *arena.Arena, value []byte, budget int) (done bool) {
+	return nested.FreeStep(a, value, budget)
+}
+
+// Bytes returns the memory outside the record, in bytes. O(members).
+func Bytes(e *table.Entry) int {
+	if !isLarge(e) {
+		return 0
+	}
+	return nested.Bytes(e)
+}
+
+// Compact goes on moving the cells of a hashtable out of sparse slabs, about
+// budget of them, and returns the cursor to go on with, 0 at the end. The record
+// itself is its owner's to move.
+func Compact(e *table.Entry, cursor uint64, budget int) uint64 {
+	if !isLarge(e) {
+		return 0
+	}
+	return nested.Compact(e, cursor, budget)
+}
+
+// Refusals of Check.
+var (
+	errFlags     = errors.New("set: flags of two forms")
+	errLayout    = errors.New("set: not a forward run")
+	errDuplicate = errors.New("set: a member twice")
+)
+
+// Check checks that e holds a set. O(members), O(members²) in a listpack.
+func Check(e *table.Entry) error {
+	b := e.Value()
+	switch {
+	case isLarge(e) && isInts(e):
+		return errFlags
+	case isLarge(e):
+		return nested.Check(e)
+	case isInts(e):
+		return intCheck(b)
+	}
+	if err := packed.Valid(b); err != nil {
+		return err
+	}
+	if packed.LayoutOf(b) != packed.Forward {
+		return errLayout
+	}
+	var buf []byte
+	for off := packed.First(b); off != 0; off = packed.Next(b, off) {
+		buf = packed.Get(b, off).AppendString(buf[:0])
+		if find(b, buf) != off {
+			return errDuplicate
+		}
+	}
+	return nil
+}
