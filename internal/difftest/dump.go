@@ -12,7 +12,7 @@ const databases = 3
 
 // compareKeyspaces reads everything both sides hold, key by key, and compares type, encoding, expiry and contents.
 func compareKeyspaces(tb testing.TB, a *arena) error {
-	s, err := newSession(a.oracle(tb), a.target(tb), 2, a.version)
+	s, err := newSession(a.oracle(tb), a.target(tb), 2, a.versions)
 	if err != nil {
 		return err
 	}

@@ -388,7 +388,7 @@ func (g *gen) sequence(f family, all []family, length int) [][]string {
 		if g.multi > 0 && notInMulti(commandName(args)) {
 			continue
 		}
-		if asksTooMuch(args) {
+		if unanswerable(args) {
 			continue
 		}
 		commands = append(commands, args)
@@ -400,16 +400,20 @@ func (g *gen) sequence(f family, all []family, length int) [][]string {
 	return commands
 }
 
-// asksTooMuch: a negative count repeats elements that many times, and Redis obeys.
-func asksTooMuch(args []string) bool {
-	switch commandName(args) {
-	case "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER":
-		if len(args) > 2 {
-			n, err := strconv.Atoi(args[2])
-			return err == nil && n < -1000
-		}
+// unanswerable says which commands cannot be compared: a negative count repeats elements that many times, and Redis
+// obeys; a cursor means nothing outside the server that gave it.
+func unanswerable(args []string) bool {
+	at := map[string]int{"SRANDMEMBER": 2, "HRANDFIELD": 2, "ZRANDMEMBER": 2, "SCAN": 1, "SSCAN": 2, "HSCAN": 2, "ZSCAN": 2}
+	name := commandName(args)
+	i, ok := at[name]
+	if !ok || i >= len(args) {
+		return false
 	}
-	return false
+	n, err := strconv.ParseFloat(args[i], 64)
+	if strings.HasSuffix(name, "SCAN") {
+		return err == nil && args[i] != "0"
+	}
+	return err == nil && n < -1000
 }
 
 // notInMulti: comparing these asks the servers about the state right after them, which EXEC has already left behind.
@@ -417,6 +421,8 @@ func notInMulti(name string) bool {
 	switch name {
 	case "SPOP", "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "RANDOMKEY", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SELECT",
 		"HGETALL", "HKEYS", "HVALS", "SMEMBERS", "MULTI", "EXEC", "DISCARD":
+		return true
+	case "ZRANK", "ZREVRANK": // WITHSCORE, where it is not known, aborts the transaction
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 type session struct {
 	oracle, target *client
 	oracleVersion  version
+	targetVersion  version
 
 	multi  bool       // the oracle answered MULTI with OK
 	queued [][]string // commands it has queued since
@@ -46,8 +47,8 @@ func clip(s string) string {
 }
 
 // newSession speaks RESP2 or RESP3 from the start, on both sides.
-func newSession(oracle, target net.Conn, proto int, v version) (*session, error) {
-	s := &session{oracle: newClient(oracle), target: newClient(target), oracleVersion: v}
+func newSession(oracle, target net.Conn, proto int, v [2]version) (*session, error) {
+	s := &session{oracle: newClient(oracle), target: newClient(target), oracleVersion: v[0], targetVersion: v[1]}
 	if proto == 3 {
 		if err := s.step([]string{"HELLO", "3"}); err != nil {
 			return s, err

@@ -13,7 +13,7 @@ import (
 )
 
 // replyTimeout bounds the wait for one reply: a server that stays silent is a difference, not a hang.
-const replyTimeout = 20 * time.Second
+const replyTimeout = 10 * time.Second
 
 // Reply is one answer as it stood on the wire, and the same decoded.
 type Reply struct {
