@@ -1,0 +1,231 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// A stream is a connection served by goroutines over a net.Conn. One reads for as long as the connection lasts, into a
+// small buffer while little comes. Whatever happens to the conn happens under mu, whose holder is the owner. Output is
+// queued and written by a second goroutine, which exists only while there is output: a client that sends a long
+// pipeline before it reads does not get stuck. An in-memory connection that has room for the output takes it at once.
+type stream struct {
+	conn
+	nc net.Conn
+
+	mu      sync.Mutex // makes its holder the owner of conn, and guards what follows
+	changed *sync.Cond // something has been executed, sent or ended
+	writing bool       // the writer exists
+	closed  bool
+}
+
+const (
+	idleRead   = 2 << 10  // bytes of read buffer while little comes
+	blockedMax = 64 << 10 // bytes of input kept while commands may not run; more stays with the peer
+)
+
+// roomy is a net.Conn that knows how many bytes it takes without waiting.
+type roomy interface{ WriteRoom() int }
+
+var scratches = sync.Pool{New: func() any { return newScratch(nil) }}
+
+func (s *Server) borrowScratch() *scratch {
+	sc := scratches.Get().(*scratch)
+	sc.bytes = &s.bytes
+	return sc
+}
+
+// Dial returns an in-memory connection to the server.
+func (s *Server) Dial() (net.Conn, error) {
+	if s.tooLate() {
+		return nil, net.ErrClosed
+	}
+	near, far := Pipe()
+	go s.ServeConn(far)
+	return near, nil
+}
+
+// ServeConn serves one connection until it ends, and closes it.
+func (s *Server) ServeConn(nc net.Conn) {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		_ = nc.Close()
+		return
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	st := &stream{nc: nc}
+	st.changed = sync.NewCond(&st.mu)
+	st.tr = st
+	st.remote, st.local = addrText(nc.RemoteAddr(), nc.LocalAddr()), addrText(nc.LocalAddr(), nc.LocalAddr())
+	keepAlive(nc, s.limits.Load().KeepAlive)
+	if refusal := s.admit(&st.conn, isLocal(nc.RemoteAddr())); refusal != "" {
+		_, _ = io.WriteString(nc, refusal)
+		_ = nc.Close()
+		return
+	}
+	st.readAll()
+}
+
+// readAll reads until the connection ends.
+func (st *stream) readAll() {
+	small := make([]byte, idleRead)
+	buf := small
+	var big *scratch
+	for {
+		n, err := st.nc.Read(buf)
+		if !st.take(buf[:n], err) {
+			break
+		}
+		switch {
+		case n == len(buf) && big == nil:
+			big = st.srv.borrowScratch()
+			buf = big.buf
+		case n < len(buf) && big != nil:
+			scratches.Put(big)
+			big, buf = nil, small
+		}
+	}
+	if big != nil {
+		scratches.Put(big)
+	}
+	st.end()
+}
+
+// take hands over what was read, and reports whether to read on.
+func (st *stream) take(b []byte, err error) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s := st.srv.borrowScratch()
+	if len(b) > 0 {
+		st.receivedCopy(s, b)
+	}
+	scratches.Put(s)
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			st.flags.Or(flagKilled)
+		}
+		st.eof = true
+	}
+	for !st.over() && !st.eof && !st.ready() && len(st.rest) >= blockedMax {
+		st.changed.Wait()
+	}
+	for st.eof && !st.over() {
+		st.changed.Wait() // the replies are still on their way
+	}
+	return !st.over()
+}
+
+// end waits for the writer, and finishes.
+func (st *stream) end() {
+	st.interrupt()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for st.writing {
+		st.changed.Wait()
+	}
+	st.closed = true
+	st.finish()
+}
+
+// send implements transport.
+func (st *stream) send(s *scratch) {
+	b := s.w.Bytes()
+	if len(b) == 0 {
+		return
+	}
+	if r, ok := st.nc.(roomy); ok && !st.writing && st.out.size == 0 && r.WriteRoom() >= len(b) {
+		n, err := st.nc.Write(b)
+		s.bytes.out.Add(int64(n))
+		if err != nil {
+			st.flags.Or(flagKilled)
+		}
+		s.w.Reset(keepWriter)
+		return
+	}
+	n := len(b)
+	if st.out.add(b) {
+		s.w.Take()
+	}
+	s.w.Reset(keepWriter)
+	st.queued(n)
+	if !st.writing {
+		st.writing = true
+		go st.writeAll()
+	}
+}
+
+// writeAll writes the output until there is none.
+func (st *stream) writeAll() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for st.out.size > 0 && !st.has(flagKilled) {
+		b := st.out.first()
+		st.mu.Unlock()
+		n, err := st.nc.Write(b)
+		st.mu.Lock()
+		st.srv.bytes.out.Add(int64(n))
+		st.out.sent(n)
+		if err != nil {
+			st.flags.Or(flagKilled)
+			break
+		}
+		if st.queued(-n) {
+			st.serveRest()
+		}
+	}
+	st.writing = false
+	st.settle()
+}
+
+// wake implements transport.
+func (st *stream) wake() {
+	go func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		if !st.closed {
+			st.serveRest()
+			st.settle()
+		}
+	}()
+}
+
+func (st *stream) serveRest() {
+	s := st.srv.borrowScratch()
+	st.serve(s)
+	scratches.Put(s)
+	st.changed.Broadcast()
+}
+
+// settle makes the reader notice an end.
+func (st *stream) settle() {
+	st.changed.Broadcast()
+	if st.over() {
+		st.interrupt()
+	}
+}
+
+// interrupt implements transport.
+func (st *stream) interrupt() { _ = st.nc.Close() }
+
+func (st *stream) fd() int { return -1 }
+
+// keepAlive has the kernel probe a silent TCP peer after d, and give it up after three probes more.
+func keepAlive(nc net.Conn, d time.Duration) {
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
+		nc = t.NetConn()
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: d > 0, Idle: d, Interval: probeInterval(d), Count: keepAliveProbes})
+	}
+}
+
+const keepAliveProbes = 3
+
+// probeInterval is a third of the interval, as in Redis, and at least a second.
+func probeInterval(d time.Duration) time.Duration { return max(d/keepAliveProbes, time.Second) }
