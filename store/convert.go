@@ -88,12 +88,13 @@ func (r Reply) Bool() (bool, error) {
 	return false, r.missing("a boolean")
 }
 
-// OK tells whether a conditional command took place: true for the status OK, false for nil, as SET NX answers.
+// OK tells whether a conditional command took place: true for OK, false for nil, as SET NX answers. OK may come as a
+// status or as a string, since not every transport tells them apart.
 func (r Reply) OK() (bool, error) {
 	switch {
 	case r.kind == KindNil:
 		return false, nil
-	case r.kind == KindStatus && r.str == "OK":
+	case (r.kind == KindStatus || r.kind == KindBulk) && r.str == "OK":
 		return true, nil
 	}
 	return false, r.missing("OK")

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,10 +164,9 @@ func (s *Server) launch() error {
 		return err
 	}
 	p.cmd.Stderr = p.cmd.Stdout
-	if err := p.cmd.Start(); err != nil {
+	if err := p.start(out); err != nil {
 		return err
 	}
-	go p.watch(out)
 	select {
 	case <-p.ready:
 		s.proc = p
@@ -178,6 +178,23 @@ func (s *Server) launch() error {
 		<-p.done
 		return fmt.Errorf("%s is not ready after %v:\n%s", s.bin, patience, p.text())
 	}
+}
+
+// start runs the process and a goroutine that reads its log. On Linux the server dies with the thread that started
+// it, so that a test binary which panics or times out leaves no server behind; the goroutine keeps that thread.
+func (p *process) start(out io.Reader) error {
+	dieWithParent(p.cmd)
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.watch(out)
+		}
+	}()
+	return <-started
 }
 
 // watch reads the server's log to its end.

@@ -1,0 +1,36 @@
+// Package redisstore is a store.Store over Redis, Valkey or a Larder server: one server, Sentinel, or Cluster. It
+// adapts the rueidis client, which sends the commands of concurrent callers as one pipeline over few connections.
+//
+//	cfg, err := store.ParseURL("redis://localhost:6379")
+//	st, err := redisstore.Open(cfg, redisstore.Options{Logger: slog.Default()})
+//	defer st.Close()
+//
+// # Connections
+//
+// Open does not connect: the first command does, so a service starts while its store is still down. A few connections
+// are shared by all callers; a blocking command and each subscription have one of their own. A connection that was
+// lost is made anew by the next command.
+//
+// RESP3 is spoken where the server knows it (Redis 6 and later), else RESP2.
+//
+// # Retries
+//
+// A request is tried once and, when that failed for a passing reason, at most Config.Retries times more (default 3),
+// with pauses of 50, 100, 150, ... ms, never more than 2 s, as long as its ctx lives. What may be tried again depends
+// on what is known:
+//
+//   - The command was certainly not run, as no connection could be made or the server refused it for its state
+//     (LOADING, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; READONLY under Sentinel and Cluster): any command is.
+//   - The connection broke after the command was sent, so it may have run: only what can be repeated without harm is,
+//     that is commands that only read, SET without NX, XX or GET, SETEX, PSETEX, MSET, and scripts marked ReadOnly.
+//     Anything else fails with store.ErrUnavailable and is the caller's decision.
+//   - No answer came in time (Config.Timeout, 3 s): nothing is. A slow server is not helped by more work.
+//
+// While a single server cannot be reached, one request at a time probes it, at the same growing pauses; the others
+// fail at once with the last reason instead of queueing. A pattern on top falls back to its source without delay.
+//
+// # Time
+//
+// A command without a deadline gets Config.Timeout. Blocking commands have only the caller's deadline and their own
+// timeout argument.
+package redisstore

@@ -1,0 +1,75 @@
+package redisstore
+
+import (
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/larderdb/larder/store"
+)
+
+// convert makes a Reply of what the server answered. rueidis does not tell simple from bulk strings: both are Bulk.
+// The strings are rueidis's own copies, one per element, which nobody changes.
+func convert(m *rueidis.RedisMessage) store.Reply {
+	switch {
+	case m.IsString():
+		s, _ := m.ToString()
+		return store.Bulk(s)
+	case m.IsNil():
+		return store.Nil()
+	case m.IsInt64():
+		n, _ := m.ToInt64()
+		return store.Int(n)
+	case m.IsFloat64():
+		f, _ := m.ToFloat64()
+		return store.Double(f)
+	case m.IsBool():
+		b, _ := m.ToBool()
+		return store.Boolean(b)
+	case m.IsMap():
+		return store.MapOf(elements(m)...)
+	case m.IsArray():
+		return store.ArrayOf(elements(m)...)
+	}
+	s, err := m.ToString() // the raw text also of an error, which Error() would cut
+	if err != nil {
+		return store.Fail(store.ServerError(s))
+	}
+	return store.Bulk(s) // verbatim strings and big numbers
+}
+
+func elements(m *rueidis.RedisMessage) []store.Reply {
+	list, err := m.ToArray()
+	if err != nil {
+		return mapElements(m)
+	}
+	out := make([]store.Reply, len(list))
+	for i := range list {
+		out[i] = convert(&list[i])
+	}
+	return out
+}
+
+// mapElements flattens a map. rueidis gives maps away only as Go maps, so the server's order of the keys is lost.
+func mapElements(m *rueidis.RedisMessage) []store.Reply {
+	pairs, err := m.ToMap()
+	if err != nil {
+		return nil
+	}
+	out := make([]store.Reply, 0, 2*len(pairs))
+	for k, v := range pairs {
+		out = append(out, store.Bulk(k), convert(&v))
+	}
+	return out
+}
+
+// serverText restores the code that rueidis cuts off an ERR while it makes a connection.
+func serverText(e *rueidis.RedisError) store.ServerError {
+	text := e.Error()
+	code, _, _ := strings.Cut(text, " ")
+	switch code {
+	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "LOADING", "MASTERDOWN", "NOPROTO", "OOM", "MISCONF", "READONLY", "CLUSTERDOWN", "BUSY", "TRYAGAIN":
+		return store.ServerError(text)
+	}
+	return store.ServerError("ERR " + text)
+}
