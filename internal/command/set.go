@@ -143,16 +143,16 @@ func scard(c *Ctx) {
 func smove(c *Ctx) {
 	from, to, member := c.Args[1], c.Args[2], c.Args[3]
 	c.settle(from, to)
-	src := c.Tx.Edit(from)
+	src, ok := c.Edit(1, engine.Set)
+	if !ok {
+		return
+	}
 	if src == nil {
 		c.Out.Int(0)
 		return
 	}
 	dst, ok := c.Edit(2, engine.Set)
 	switch {
-	case engine.Kind(src.Kind()) != engine.Set:
-		c.Fail(engine.ErrWrongType)
-		return
 	case !ok:
 		return
 	case string(from) == string(to):

@@ -1,4 +1,3 @@
 package command
 
-func listRows() []Command { return nil }
 func zsetRows() []Command { return nil }
