@@ -40,6 +40,11 @@ func (t *Tree) First(c *Cursor) bool {
 	return c.leaf != 0
 }
 
+// Lone places c at the tree's only leaf; it is false if there are none or more.
+func (t *Tree) Lone(c *Cursor) bool {
+	return t.height == 1 && t.First(c) && c.count == t.count
+}
+
 // Last places c at the last leaf. It is false in an empty tree.
 func (t *Tree) Last(c *Cursor) bool {
 	t.start(c)

@@ -53,9 +53,9 @@ const (
 	// Options.Fanout is zero.
 	DefaultFanout = 64
 
-	// maxHeight bounds the levels of inner nodes. Nodes are at least half full
-	// but for the two ends, so at the default fanout 8 levels reach 2^40 leaves.
-	maxHeight = 16
+	// maxHeight bounds the levels of inner nodes. But for the two ends, nodes are at
+	// least three eighths full, so at the default fanout 7 levels reach 2^32 leaves.
+	maxHeight = 12
 )
 
 // Options say how a tree's inner nodes are laid out. They are not stored: the

@@ -13,7 +13,8 @@ func Check(e *table.Entry) error {
 	if !e.Flag(table.FlagLarge) {
 		return checkRun(e.Value())
 	}
-	s := open(e, Limits{})
+	s := seq{e: e}
+	s.load()
 	return s.t.Check(func(leaf arena.Ref, count int) ([]byte, error) {
 		cell := e.Arena().Bytes(leaf)
 		run := leafRun(cell)

@@ -41,11 +41,11 @@ func (l Limits) fitsPart(size, count, num, den int) bool {
 	return size <= maxSize/den*num && count <= maxCount/den*num
 }
 
-// roomFor returns the size of the cell for a leaf of size bytes: some more, so that
-// not every push moves it, but not beyond a full leaf.
-func (l Limits) roomFor(size int) int {
+// roomFor returns the size of the cell for a leaf of size bytes: with some to spare,
+// so that not every push moves it, but not beyond a full leaf.
+func (l Limits) roomFor(size, spare int) int {
 	full, _ := l.bounds()
-	return max(size, min(size+size/8, full))
+	return max(size, min(size+spare, full))
 }
 
 // slack is what Redis adds to the length of an element when it asks whether a
@@ -111,7 +111,7 @@ func (s *seq) shrink() {
 	if s.lim.MaxListpackSize >= 0 {
 		maxSize = math.MaxInt // here a limit by number is one by number alone
 	}
-	if !s.t.First(&s.c) || s.c.Count() < s.t.Len() || s.c.Count() > maxCount/2 || listpackExceeds(s.run(), maxSize/2) {
+	if !s.t.Lone(&s.c) || s.c.Count() > maxCount/2 || listpackExceeds(s.run(), maxSize/2) {
 		s.save()
 		return
 	}

@@ -60,14 +60,18 @@ func Encoding(e *table.Entry) string {
 
 // Len returns the number of elements. O(1).
 func Len(e *table.Entry) int {
-	s := open(e, Limits{})
-	return s.len()
+	if e.Flag(table.FlagLarge) {
+		t := tree.Load(e.Arena(), e.Value(), leaves)
+		return t.Len()
+	}
+	return packed.Count(e.Value())
 }
 
 // Push adds values at the front, one after the other, so that the last value comes
 // first; or at the back. O(1) for each, plus moving up to a leaf of bytes.
 func Push(e *table.Entry, lim Limits, front bool, values ...[]byte) {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	s.grow(values...)
 	var buf [256]byte
 	for len(values) > 0 {
@@ -104,7 +108,8 @@ func encode(dst []byte, reverse bool, values [][]byte) []byte {
 // order of taking, and returns how many it took. O(n), plus moving up to a leaf of
 // bytes.
 func Pop(e *table.Entry, lim Limits, front bool, n int, fn func(v packed.Value)) int {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	n = max(0, min(n, s.len()))
 	for left := n; left > 0; {
 		s.end(front)
@@ -146,7 +151,8 @@ func backward(run []byte, end, n int, fn func(v packed.Value)) (off int) {
 // Index returns the element at position i, 0 to Len-1; false if there is none.
 // O(log n) and half a leaf.
 func Index(e *table.Entry, i int) (packed.Value, bool) {
-	s := open(e, Limits{})
+	s := seq{e: e}
+	s.load()
 	at, ok := s.at(i)
 	if !ok || i == s.len() {
 		return packed.Value{}, false
@@ -158,7 +164,8 @@ func Index(e *table.Entry, i int) (packed.Value, bool) {
 // Set replaces the element at position i by v; it is false if there is none.
 // O(log n) and a leaf.
 func Set(e *table.Entry, lim Limits, i int, v []byte) bool {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	s.grow(v)
 	at, ok := s.at(i)
 	if !ok || i == s.len() {
@@ -177,7 +184,8 @@ func Set(e *table.Entry, lim Limits, i int, v []byte) bool {
 // Trim keeps n elements from position from on and removes all others. Leaves that
 // go as a whole are not read. O(log n) for each leaf removed.
 func Trim(e *table.Entry, lim Limits, from, n int) {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	if from >= s.len() || n <= 0 {
 		from, n = 0, 0
 	}
@@ -192,7 +200,8 @@ func Trim(e *table.Entry, lim Limits, from, n int) {
 // back, the positions from, from-1 and so on. It stops at the list's ends.
 // O(log n + elements given).
 func Range(e *table.Entry, from, n int, back bool, fn func(v packed.Value) bool) {
-	s := open(e, Limits{})
+	s := seq{e: e}
+	s.load()
 	at, ok := s.at(from)
 	if !ok || from == s.len() {
 		return
@@ -228,7 +237,8 @@ func Clone(src, dst *table.Entry) {
 		copy(dst.SetLen(len(src.Value())), src.Value())
 		return
 	}
-	s, d := open(src, Limits{}), seq{e: dst, large: true}
+	s, d := seq{e: src}, seq{e: dst, large: true}
+	s.load()
 	a := dst.Arena()
 	d.t = tree.New(a, leaves)
 	s.t.Leaves(func(leaf arena.Ref, count int) bool {
@@ -274,7 +284,8 @@ func Bytes(e *table.Entry) int {
 	if !e.Flag(table.FlagLarge) {
 		return 0
 	}
-	s := open(e, Limits{})
+	s := seq{e: e}
+	s.load()
 	total := s.t.Bytes()
 	s.t.Leaves(func(leaf arena.Ref, _ int) bool {
 		total += e.Arena().Size(leaf)
@@ -289,7 +300,8 @@ func Compact(e *table.Entry, cursor uint64, budget int) (next uint64) {
 	if !e.Flag(table.FlagLarge) {
 		return 0
 	}
-	s := open(e, Limits{}) // where cells lie is no change of the contents
+	s := seq{e: e}
+	s.load() // where cells lie is no change of the contents
 	position := int(cursor)
 	for ; budget > 0 && position < s.len(); budget-- {
 		s.t.At(&s.c, position)

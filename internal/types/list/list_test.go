@@ -534,7 +534,8 @@ func (m *model) check() {
 	}
 	want(m.t, m.e, m.want...)
 	if m.e.Flag(table.FlagLarge) {
-		s := open(m.e, m.lim)
+		s := seq{e: m.e}
+		s.load()
 		s.t.Leaves(func(leaf arena.Ref, count int) bool {
 			run := leafRun(m.k.a.Bytes(leaf))
 			if size, _ := m.lim.bounds(); count > 1 && !m.lim.fits(len(run), count) {

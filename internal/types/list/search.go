@@ -10,7 +10,8 @@ import (
 // Insert puts v before or after the first element that equals pivot. It returns the
 // new length, or -1 if no element does. O(position of the pivot).
 func Insert(e *table.Entry, lim Limits, after bool, pivot, v []byte) int {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	s.grow(v)
 	for ok := s.first(); ok; ok = s.next() {
 		run := s.run()
@@ -32,7 +33,8 @@ func Insert(e *table.Entry, lim Limits, after bool, pivot, v []byte) int {
 // Remove removes elements that equal v: the first n of them, the last -n if n is
 // negative, all if n is 0. It returns how many. O(list).
 func Remove(e *table.Entry, lim Limits, n int, v []byte) int {
-	s := begin(e, lim)
+	s := seq{e: e, lim: lim}
+	s.begin()
 	removed := 0
 	forward, wanted := n >= 0, n
 	if n < 0 {
@@ -128,7 +130,8 @@ type Match struct {
 // Find gives the positions of elements that equal v to fn, in the order of the
 // search: from the front, or from the back if m.Rank is negative. O(list).
 func Find(e *table.Entry, v []byte, m Match, fn func(position int)) {
-	s := open(e, Limits{})
+	s := seq{e: e}
+	s.load()
 	forward := m.Rank > 0
 	skip := m.Rank - 1
 	if !forward {

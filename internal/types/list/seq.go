@@ -25,19 +25,19 @@ type seq struct {
 
 const leafHeader = 4
 
-func open(e *table.Entry, lim Limits) seq {
-	s := seq{e: e, lim: lim, large: e.Flag(table.FlagLarge)}
-	if s.large {
-		s.t = tree.Load(e.Arena(), e.Value(), leaves)
+// load makes a seq with e and lim set ready to read. It is no constructor, since
+// copying a seq takes as long as a push.
+func (s *seq) load() {
+	if s.large = s.e.Flag(table.FlagLarge); s.large {
+		s.t = tree.Load(s.e.Arena(), s.e.Value(), leaves)
 	}
-	return s
 }
 
-// begin is open for an operation that edits: whoever watches the keyspace's record is
+// begin is load for an operation that edits: whoever watches the keyspace's record is
 // told before anything below it changes.
-func begin(e *table.Entry, lim Limits) seq {
-	e.Change()
-	return open(e, lim)
+func (s *seq) begin() {
+	s.e.Change()
+	s.load()
 }
 
 // save stores the tree's root; due at the end of every operation that edits.
@@ -152,7 +152,8 @@ func (s *seq) edit(ed packed.Edit) {
 
 // splice makes del bytes at off of the current leaf's run give way to ins bytes of
 // any content, and returns the run. The leaf moves to another cell if it has to, or
-// if a quarter of its cell would be idle.
+// if much of its cell would be idle: a quarter, but half at the ends of the list,
+// where leaves grow and shrink all the time.
 func (s *seq) splice(off, del, ins int) []byte {
 	a := s.t.Arena()
 	leaf := s.c.Leaf()
@@ -160,8 +161,12 @@ func (s *seq) splice(off, del, ins int) []byte {
 	old := leafRun(cell)
 	size := leafHeader + len(old) + ins - del
 	to := cell
-	if size > len(cell) || size < len(cell)*3/4 {
-		leaf = a.Alloc(s.lim.roomFor(size))
+	spare, idle := size/8, len(cell)/4
+	if s.t.AtFirst(&s.c) || s.t.AtLast(&s.c) {
+		spare, idle = size/2, len(cell)/2
+	}
+	if size > len(cell) || size < len(cell)-idle {
+		leaf = a.Alloc(s.lim.roomFor(size, spare))
 		to = a.Bytes(leaf)
 		copy(to[leafHeader:], old[:off])
 	}
