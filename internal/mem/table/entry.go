@@ -46,8 +46,9 @@ func (e *Entry) Table() *Table { return e.t }
 // Kind returns the four bits that SetKind or Insert gave.
 func (e *Entry) Kind() byte { return e.rec[0] & kindMask }
 
-// SetKind sets the four bits of the kind.
+// SetKind sets the four bits of the kind, which neither was nor becomes Bare.
 func (e *Entry) SetKind(k byte) {
+	invariant.Assert(k&kindMask != Bare && e.Kind() != Bare, "table: SetKind of a bare record")
 	e.Change()
 	e.rec[0] = e.rec[0]&^kindMask | k&kindMask
 }
@@ -133,7 +134,8 @@ func (e *Entry) Splice(off, del, ins int) []byte {
 // of the value. It moves the record when its size class changes.
 func (e *Entry) relay(expiry int64, off, del, ins int) {
 	keyLen, valueLen := e.value-e.key, e.end-e.value-del+ins
-	key := headLen(e.t.base, keyLen, valueLen, expiry != 0)
+	invariant.Assert(valueLen == 0 || e.Kind() != Bare, "table: a value for a bare record")
+	key := headLen(e.t.base, e.rec[0], keyLen, valueLen, expiry != 0)
 	value := key + keyLen
 	to := layout{key, value, value + valueLen}
 

@@ -9,7 +9,7 @@ import (
 //
 //	[flags, kind | clock 3 B (keyspace only) | key length | value length | expiry 8 B if FlagExpiry | key | value]
 //
-// Lengths are varints of seven bits a byte, lowest first. The cell may be longer than what it holds.
+// A record of kind Bare has neither value length nor value. Lengths are varints of seven bits a byte, lowest first. The cell may be longer than what it holds.
 
 // Flags of a record, in the upper half of its first byte. What FlagA and FlagB mean is the type's business.
 const (
@@ -20,6 +20,9 @@ const (
 
 	kindMask = 0x0f
 )
+
+// Bare is the kind of a record that is all key: it has no value and no length of one, and keeps this kind for life.
+const Bare byte = 0x0f
 
 const expirySize = 8
 
@@ -57,8 +60,11 @@ func putVarint(b []byte, p, n int) int {
 }
 
 // headLen is the number of bytes before the key.
-func headLen(base, keyLen, valueLen int, expires bool) int {
-	n := base + varintLen(keyLen) + varintLen(valueLen)
+func headLen(base int, kind byte, keyLen, valueLen int, expires bool) int {
+	n := base + varintLen(keyLen)
+	if kind&kindMask != Bare {
+		n += varintLen(valueLen)
+	}
 	if expires {
 		n += expirySize
 	}
@@ -75,18 +81,23 @@ type layout struct {
 // parse finds the parts of a record whose first byte and clock take base bytes.
 func parse(rec []byte, base int) layout {
 	keyLen, p := getVarint(rec, base)
-	valueLen, p := getVarint(rec, p)
+	valueLen := 0
+	if rec[0]&kindMask != Bare {
+		valueLen, p = getVarint(rec, p)
+	}
 	if rec[0]&FlagExpiry != 0 {
 		p += expirySize
 	}
 	return layout{p, p + keyLen, p + keyLen + valueLen}
 }
 
-// putHead writes the lengths and, if expiry is not 0, the expiry; rec[0] and the clock must be there. It returns where
+// putHead writes the lengths and, if expiry is not 0, the expiry; rec[0] and the clock must be there already. It returns where
 // the key belongs.
 func putHead(rec []byte, base, keyLen, valueLen int, expiry int64) int {
 	p := putVarint(rec, base, keyLen)
-	p = putVarint(rec, p, valueLen)
+	if rec[0]&kindMask != Bare {
+		p = putVarint(rec, p, valueLen)
+	}
 	if expiry == 0 {
 		rec[0] &^= FlagExpiry
 		return p

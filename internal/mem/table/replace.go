@@ -1,11 +1,16 @@
 package table
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/larderdb/larder/internal/invariant"
+)
 
 // Replace gives the record another kind, a value of n undefined bytes and an expiry (Unix milliseconds, 0 for none),
 // clears all flags of the type, and returns the value. What the old value referred to must have been freed. It moves
 // the record at most once. O(1) in place, else O(n).
 func (e *Entry) Replace(kind byte, n int, expiry int64) []byte {
+	invariant.Assert(kind&kindMask != Bare && e.Kind() != Bare, "table: Replace of a bare record")
 	e.Change()
 	had := e.rec[0]&FlagExpiry != 0
 	e.rec[0] = e.rec[0]&FlagExpiry | kind&kindMask

@@ -171,16 +171,17 @@ func (t *Table) Find(h uint64, key []byte, e *Entry) bool {
 }
 
 // Insert adds a record for key, which must be absent, and positions e on it. Its value has valueLen bytes of undefined
-// content, which the caller fills through e.Value. expiry is in Unix milliseconds, 0 for none; kind has four bits. Flags
-// and clock are 0. key may alias the arena's bytes of other cells: it is copied before anything moves. O(1) amortised;
+// content, which the caller fills through e.Value. expiry is in Unix milliseconds, 0 for none; kind has four bits; if it
+// is Bare, valueLen must be 0. Flags and clock are 0. key may alias the arena's bytes of other cells: it is copied before anything moves. O(1) amortised;
 // the longest insertion rebuilds one segment or copies the directory.
 func (t *Table) Insert(h uint64, key []byte, valueLen int, expiry int64, kind byte, e *Entry) {
 	if invariant.Enabled {
 		invariant.Assert(!t.busy, "table: insertion inside a callback")
 		invariant.Assert(h == Hash(t.o.Seed, key), "table: hash is not the key's")
 		invariant.Assert(!t.Find(h, key, e), "table: insertion of a key that is present")
+		invariant.Assert(kind&kindMask != Bare || valueLen == 0, "table: a value for a bare record")
 	}
-	ref := t.a.Alloc(headLen(t.base, len(key), valueLen, expiry != 0) + len(key) + valueLen)
+	ref := t.a.Alloc(headLen(t.base, kind, len(key), valueLen, expiry != 0) + len(key) + valueLen)
 	rec := t.a.Bytes(ref)
 	rec[0] = kind & kindMask
 	clear(rec[1:t.base])

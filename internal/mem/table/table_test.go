@@ -19,8 +19,10 @@ func random(t testing.TB) *rand.Rand {
 		s = v
 	}
 	t.Logf("LARDER_SEED=%d", s)
-	return rand.New(rand.NewPCG(s, 1))
+	return newRand(s)
 }
+
+func newRand(s uint64) *rand.Rand { return rand.New(rand.NewPCG(s, 1)) }
 
 // content is what the model knows of a record.
 type content struct {
@@ -115,13 +117,19 @@ func (m *model) put(key []byte) {
 	value := m.value()
 	if m.find(key, &e) {
 		c := m.want[string(key)]
+		if c.kind == Bare {
+			value = nil
+		}
 		c.value = value
 		copy(e.SetLen(len(value)), value)
 		m.want[string(key)] = c
 		m.same(&e, c)
 		return
 	}
-	c := content{value: value, expiry: m.expiry(), kind: byte(m.rnd.IntN(16))}
+	c := content{value: value, expiry: m.expiry(), kind: byte(m.rnd.IntN(int(Bare)))}
+	if m.rnd.IntN(4) == 0 {
+		c.kind, c.value, value = Bare, nil, nil
+	}
 	m.t.Insert(m.hash(key), key, len(value), c.expiry, c.kind, &e)
 	copy(e.Value(), value)
 	m.want[string(key)] = c
@@ -145,7 +153,11 @@ func (m *model) edit(key []byte) {
 		return
 	}
 	c := m.want[string(key)]
-	switch m.rnd.IntN(7) {
+	way := m.rnd.IntN(7)
+	if c.kind == Bare && (way == 1 || way == 2 || way == 3 || way == 6) {
+		way = 0 // nothing else may change
+	}
+	switch way {
 	case 0:
 		c.expiry = m.expiry()
 		e.SetExpiry(c.expiry)
@@ -161,7 +173,7 @@ func (m *model) edit(key []byte) {
 	case 2:
 		m.splice(&e, &c)
 	case 3:
-		c.kind = byte(m.rnd.IntN(16))
+		c.kind = byte(m.rnd.IntN(int(Bare)))
 		e.SetKind(c.kind)
 	case 4:
 		f := FlagLarge << m.rnd.IntN(3)
@@ -172,7 +184,7 @@ func (m *model) edit(key []byte) {
 			c.flags |= f
 		}
 	case 6:
-		c = content{value: m.value(), expiry: m.expiry(), kind: byte(m.rnd.IntN(16)), clock: c.clock}
+		c = content{value: m.value(), expiry: m.expiry(), kind: byte(m.rnd.IntN(int(Bare))), clock: c.clock}
 		copy(e.Replace(c.kind, len(c.value), c.expiry), c.value)
 	case 5:
 		if m.t.o.Keyspace {

@@ -348,3 +348,37 @@ func benchmarkGet(b *testing.B, n int) {
 		i++
 	}
 }
+
+// BenchmarkMemory reports the resident bytes of the arena an element of what
+// Larder promises figures for.
+func BenchmarkMemory(b *testing.B) {
+	const n = 1_000_000
+	b.Run("fields of 13+16 B in one hash", func(b *testing.B) {
+		for b.Loop() {
+			e := newEntry(b)
+			for i := range n {
+				Set(e, DefaultLimits(), fmt.Appendf(nil, "field:%07d", i), []byte("sixteen bytes :)"))
+			}
+			s := e.Arena().Stats()
+			b.ReportMetric(float64(s.Resident)/n, "B/field")
+			b.ReportMetric(float64(s.Live)/n, "live-B/field")
+		}
+	})
+	b.Run("hashes of 5 fields", func(b *testing.B) {
+		for b.Loop() {
+			a := arena.New()
+			keys := table.New(a, table.Options{Keyspace: true, Seed: seed})
+			var e table.Entry
+			for i := range n {
+				key := fmt.Appendf(nil, "user:%07d", i)
+				keys.Insert(table.Hash(seed, key), key, InitLen, 0, 4, &e)
+				Init(&e)
+				SetMany(&e, DefaultLimits(), [][]byte{[]byte("name"), fmt.Appendf(nil, "name%d", i), []byte("email"), fmt.Appendf(nil, "u%d@x.io", i),
+					[]byte("age"), fmt.Appendf(nil, "%d", 20+i%60), []byte("city"), []byte("Berlin"), []byte("score"), fmt.Appendf(nil, "%d", i)})
+			}
+			s := a.Stats()
+			b.ReportMetric(float64(s.Resident)/n, "B/key")
+			b.ReportMetric(float64(s.Live)/n, "live-B/key")
+		}
+	})
+}

@@ -80,6 +80,13 @@ func (t *Table) Add(key, value []byte) {
 	copy(r.Value(), value)
 }
 
+// AddKey adds a record without a value, a byte smaller than one with an empty
+// value, of a key that the table does not have.
+func (t *Table) AddKey(key []byte) {
+	var r table.Entry
+	t.Insert(table.Hash(t.seed, key), key, 0, 0, table.Bare, &r)
+}
+
 // Put gives key its value, and reports whether the key is new.
 func (t *Table) Put(key, value []byte) (added bool) {
 	var r table.Entry
@@ -130,15 +137,16 @@ func Put(e *table.Entry, key, value []byte) (added bool) {
 	return added
 }
 
-// Insert adds a key with a value, unless it is there: then it returns false. O(1).
-func Insert(e *table.Entry, key, value []byte) bool {
+// InsertKey adds a key without a value, unless it is there: then it returns
+// false. O(1).
+func InsertKey(e *table.Entry, key []byte) bool {
 	t := Edit(e)
 	defer t.Close()
 	var r table.Entry
 	if t.Lookup(key, &r) {
 		return false
 	}
-	t.Add(key, value)
+	t.AddKey(key)
 	t.Save()
 	return true
 }

@@ -106,7 +106,7 @@ func TestChangesAreAnnounced(t *testing.T) {
 	keys.BeforeChange = func(arena.Ref) { heard++ }
 	for name, change := range map[string]func(){
 		"Put":        func() { Put(e, []byte("field1"), []byte("x")) },
-		"Insert":     func() { Insert(e, []byte("new"), nil) },
+		"InsertKey":  func() { InsertKey(e, []byte("new")) },
 		"Delete":     func() { Delete(e, []byte("new")) },
 		"TakeRandom": func() { TakeRandom(e, rand.Uint64, func(*table.Entry) {}) },
 	} {

@@ -14,7 +14,11 @@ func Clone(src, dst *table.Entry) {
 	to := Create(dst)
 	defer to.Close()
 	Each(src, func(r *table.Entry) bool {
-		to.Add(r.Key(), r.Value())
+		if r.Kind() == table.Bare {
+			to.AddKey(r.Key())
+		} else {
+			to.Add(r.Key(), r.Value())
+		}
 		return true
 	})
 	to.Save()

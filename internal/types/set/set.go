@@ -121,7 +121,7 @@ func HasValue(e *table.Entry, v packed.Value) bool {
 func Add(e *table.Entry, lim Limits, member []byte) bool {
 	switch {
 	case isLarge(e):
-		return nested.Insert(e, member, nil)
+		return nested.InsertKey(e, member)
 	case isInts(e):
 		if n, ok := number.ParseInt(member); ok {
 			return addInt(e, lim, n)
@@ -141,7 +141,7 @@ func Add(e *table.Entry, lim Limits, member []byte) bool {
 		}
 	}
 	toLarge(e)
-	return nested.Insert(e, member, nil)
+	return nested.InsertKey(e, member)
 }
 
 // AddValue is Add for a member of another set, which may be in the same shard.
@@ -279,7 +279,7 @@ func toLarge(e *table.Entry) {
 	defer t.Close()
 	var buf [scratchLen]byte
 	eachSmall(old, wasInts, func(v packed.Value) bool {
-		t.Add(text(v, buf[:0]), nil)
+		t.AddKey(text(v, buf[:0]))
 		return true
 	})
 	t.Save()

@@ -534,3 +534,18 @@ func BenchmarkInterOfTwo(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMemory reports the resident bytes of the arena a member.
+func BenchmarkMemory(b *testing.B) {
+	const n = 1_000_000
+	for b.Loop() {
+		s := newShard(b)
+		e := s.set(DefaultLimits(), "member")
+		for i := range n {
+			Add(e, DefaultLimits(), fmt.Appendf(nil, "member:%07d", i))
+		}
+		st := s.a.Stats()
+		b.ReportMetric(float64(st.Resident)/n, "B/member")
+		b.ReportMetric(float64(st.Live)/n, "live-B/member")
+	}
+}
