@@ -56,6 +56,9 @@ func ruleFor(name string) rule {
 	case "EXEC":
 		return transaction
 	}
+	if strings.HasSuffix(name, " HELP") {
+		return helpText
+	}
 	return nil
 }
 

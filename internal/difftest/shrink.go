@@ -8,23 +8,20 @@ import (
 )
 
 // Shrinking is delta debugging: cut away ever smaller pieces of the sequence as long as what is left still fails,
-// then arguments of the commands, then the length of arguments. Any failure counts, not only the first one's; a
-// smaller sequence with another difference is as good a find.
+// then arguments of the commands, then the length of arguments. The failure must stay with the same command, or a long
+// sequence would slip from a rare fault to a common one.
 
 // shrinkTime bounds the search.
-const shrinkTime = 20 * time.Second
+const shrinkTime = 15 * time.Second
 
-func (r *replay) shrink(tb testing.TB, commands [][]string) [][]string {
+func (r *replay) shrink(tb testing.TB, commands [][]string, failure string) [][]string {
 	deadline := time.Now().Add(shrinkTime)
-	r.batch = max(1, r.batch)
 	fails := func(c [][]string) bool {
-		return time.Now().Before(deadline) && r.run(tb, c) != nil
+		return time.Now().Before(deadline) && signature(r.run(tb, c)) == failure
 	}
-	if r.batch > 1 { // a difference that does not need the pipeline is easier to read without
-		if batch := r.batch; true {
-			if r.batch = 1; !fails(commands) {
-				r.batch = batch
-			}
+	if batch := r.batch; batch > 1 { // what does not need the pipeline is easier to read without
+		if r.batch = 1; !fails(commands) {
+			r.batch = batch
 		}
 	}
 	for {
