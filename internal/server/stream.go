@@ -40,25 +40,36 @@ func (s *Server) borrowScratch() *scratch {
 
 // Dial returns an in-memory connection to the server.
 func (s *Server) Dial() (net.Conn, error) {
-	if s.tooLate() {
-		return nil, net.ErrClosed
-	}
 	near, far := Pipe()
-	go s.ServeConn(far)
+	st, err := s.newStream(far)
+	if err == nil {
+		go st.readAll()
+	} else if errors.Is(err, net.ErrClosed) {
+		return nil, err
+	}
 	return near, nil
 }
 
 // ServeConn serves one connection until it ends, and closes it.
 func (s *Server) ServeConn(nc net.Conn) {
+	if st, err := s.newStream(nc); err == nil {
+		st.readAll()
+	}
+}
+
+// errRefused says that a connection was told why it is not served, and closed.
+var errRefused = errors.New("connection refused")
+
+// newStream admits a connection, or closes it. The caller then calls readAll.
+func (s *Server) newStream(nc net.Conn) (*stream, error) {
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
 		_ = nc.Close()
-		return
+		return nil, net.ErrClosed
 	}
-	s.wg.Add(1)
+	s.wg.Add(1) // until readAll ends
 	s.mu.Unlock()
-	defer s.wg.Done()
 	st := &stream{nc: nc}
 	st.changed = sync.NewCond(&st.mu)
 	st.tr = st
@@ -67,13 +78,15 @@ func (s *Server) ServeConn(nc net.Conn) {
 	if refusal := s.admit(&st.conn, isLocal(nc.RemoteAddr())); refusal != "" {
 		_, _ = io.WriteString(nc, refusal)
 		_ = nc.Close()
-		return
+		s.wg.Done()
+		return nil, errRefused
 	}
-	st.readAll()
+	return st, nil
 }
 
 // readAll reads until the connection ends.
 func (st *stream) readAll() {
+	defer st.srv.wg.Done()
 	small := make([]byte, idleRead)
 	buf := small
 	var big *scratch
@@ -173,7 +186,6 @@ func (st *stream) writeAll() {
 		st.out.sent(n)
 		if err != nil {
 			st.flags.Or(flagKilled)
-			break
 		}
 		if st.queued(-n) {
 			st.serveRest()
