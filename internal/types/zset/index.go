@@ -1,0 +1,301 @@
+package zset
+
+import (
+	"math"
+	"sync"
+
+	"github.com/larderdb/larder/internal/mem/arena"
+	"github.com/larderdb/larder/internal/mem/packed"
+	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/mem/tree"
+)
+
+// index is a large sorted set that is open for work. It is a loan: close gives it
+// back.
+type index struct {
+	e       *table.Entry
+	members table.Table
+	order   tree.Ordered
+}
+
+// A large set's value is the root of the table and that of the tree.
+const valueLen = table.RootSize + tree.RootSize
+
+// pool spares an allocation per operation: entries point to their table, so the
+// compiler cannot keep one on the stack. It holds no state.
+var pool = sync.Pool{New: func() any { return new(index) }}
+
+func openIndex(e *table.Entry) *index {
+	a, value := e.Arena(), e.Value()
+	x := pool.Get().(*index)
+	x.e = e
+	x.members = table.LoadFrom(a, value, memberOptions(e))
+	x.order = tree.LoadOrdered(a, value[table.RootSize:], tree.OrderedOptions{})
+	return x
+}
+
+func (x *index) close() {
+	*x = index{}
+	pool.Put(x)
+}
+
+// editIndex is openIndex for an operation that edits: whoever watches the keyspace's
+// record is told before anything below it changes.
+func editIndex(e *table.Entry) *index {
+	e.Change()
+	return openIndex(e)
+}
+
+// largeLen is Len of a large set.
+func largeLen(e *table.Entry) int {
+	order := tree.LoadOrdered(e.Arena(), e.Value()[table.RootSize:], tree.OrderedOptions{})
+	return order.Len()
+}
+
+// memberOptions are those of the tables nested in e's table.
+func memberOptions(e *table.Entry) table.Options { return table.Options{Seed: e.Options().Seed} }
+
+// newIndex makes e's value an empty large set.
+func newIndex(e *table.Entry) *index {
+	e.SetLen(valueLen)
+	e.SetFlag(table.FlagLarge, true)
+	x := pool.Get().(*index)
+	x.e = e
+	x.members = table.New(e.Arena(), memberOptions(e))
+	x.order = tree.NewOrdered(e.Arena(), tree.OrderedOptions{})
+	x.save()
+	return x
+}
+
+// save stores the roots; due at the end of every operation that edits.
+func (x *index) save() {
+	value := x.e.Value()
+	x.members.SaveTo(value)
+	x.order.Save(value[table.RootSize:])
+}
+
+// lookup positions r on a member's record; false if there is no such member.
+func (x *index) lookup(member []byte, r *table.Entry) bool {
+	return x.members.Find(table.Hash(x.members.Options().Seed, member), member, r)
+}
+
+// convert makes a small set large. O(n).
+func convert(e *table.Entry) *index {
+	run := append([]byte(nil), e.Value()...)
+	x := newIndex(e)
+	off := packed.First(run)
+	x.append(func() (member packed.Value, score float64, ok bool) {
+		if off == 0 {
+			return member, 0, false
+		}
+		member, next := packed.Read(run, off)
+		score = scoreAfter(run, off)
+		off = packed.Next(run, next)
+		return member, score, true
+	})
+	return x
+}
+
+// append adds members that come in order and behind all that there are.
+func (x *index) append(next func() (member packed.Value, score float64, ok bool)) {
+	var scratch [32]byte
+	x.order.Append(func() (tree.Entry, bool) {
+		member, score, ok := next()
+		if !ok {
+			return tree.Entry{}, false
+		}
+		return x.addRecord(score, text(member, scratch[:])), true
+	})
+	x.save()
+}
+
+// addRecord adds a member to the table and returns its entry for the tree.
+func (x *index) addRecord(score float64, member []byte) tree.Entry {
+	var r table.Entry
+	x.members.Insert(table.Hash(x.members.Options().Seed, member), member, scoreLen, 0, 0, &r)
+	encodeScore(r.Value(), score)
+	return tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
+}
+
+// prefix is the first half of a score in a form whose order is that of numbers.
+func prefix(score float64) uint32 {
+	bits := math.Float64bits(score + 0) // minus zero becomes zero
+	if bits>>63 != 0 {
+		return uint32(^bits >> 32)
+	}
+	return uint32(bits>>32) | 1<<31
+}
+
+// record returns the member and score of an entry.
+func (x *index) record(ref arena.Ref) (member []byte, score float64) {
+	member, value := x.members.Record(ref)
+	return member, decodeScore(value)
+}
+
+// find places p at the first element that does not stand in front of the cut.
+func (x *index) find(p *tree.Place, c *cut) {
+	if c.kind == atMember || c.kind == atStart || c.kind == atEnd {
+		x.order.Find(p, func(e tree.Entry) bool {
+			member, score := x.record(e.Ref)
+			return c.follows(score, member)
+		})
+		return
+	}
+	half := prefix(c.score)
+	x.order.Find(p, func(e tree.Entry) bool {
+		if e.Prefix != half {
+			return e.Prefix < half
+		}
+		member, score := x.record(e.Ref)
+		return c.follows(score, member)
+	})
+}
+
+// locate places p at the entry of a member that is there.
+func (x *index) locate(p *tree.Place, score float64, member []byte) {
+	x.find(p, &cut{kind: atElement, score: score, member: member})
+	x.order.Valid(p)
+}
+
+func (x *index) rankOf(c *cut) int {
+	var p tree.Place
+	x.find(&p, c)
+	return p.Rank()
+}
+
+func (x *index) add(o Options, score float64, member []byte) (float64, Outcome, error) {
+	var r table.Entry
+	exists, old := x.lookup(member, &r), 0.0
+	if exists {
+		old = decodeScore(r.Value())
+	}
+	next, outcome, err := o.decide(exists, old, score)
+	switch outcome {
+	case Added:
+		x.insert(next, member)
+	case Updated:
+		x.move(&r, old, next)
+	}
+	return next, outcome, err
+}
+
+// insert adds a member that is not there yet.
+func (x *index) insert(score float64, member []byte) {
+	var p tree.Place
+	x.find(&p, &cut{kind: atElement, score: score, member: member})
+	x.order.Insert(&p, x.addRecord(score, member))
+	x.save()
+}
+
+// move gives the member of record r another score. If it stays where it is in the
+// order, only its entry changes.
+func (x *index) move(r *table.Entry, old, score float64) {
+	member := r.Key()
+	var p tree.Place
+	x.locate(&p, old, member)
+	entry := tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
+	target := cut{kind: atElement, score: score, member: member}
+	if x.stays(p, &target, score > old) {
+		encodeScore(r.Value(), score)
+		x.order.Replace(&p, entry)
+	} else {
+		x.order.Delete(&p)
+		encodeScore(r.Value(), score)
+		x.find(&p, &target)
+		x.order.Insert(&p, entry)
+	}
+	x.save()
+}
+
+// stays says whether the element at p, moved up or down to the target, would still
+// stand between its neighbours.
+func (x *index) stays(p tree.Place, target *cut, up bool) bool {
+	if up && !x.order.Next(&p) || !up && !x.order.Prev(&p) {
+		return true
+	}
+	member, score := x.record(x.order.Entry(&p).Ref)
+	return target.follows(score, member) != up
+}
+
+func (x *index) rank(member []byte) (rank int, score float64, ok bool) {
+	var r table.Entry
+	if !x.lookup(member, &r) {
+		return 0, 0, false
+	}
+	score = decodeScore(r.Value())
+	return x.rankOf(&cut{kind: atElement, score: score, member: member}), score, true
+}
+
+func (x *index) remove(member []byte) bool {
+	var r table.Entry
+	if !x.lookup(member, &r) {
+		return false
+	}
+	var p tree.Place
+	x.locate(&p, decodeScore(r.Value()), member)
+	x.order.Delete(&p)
+	r.Delete()
+	x.save()
+	return true
+}
+
+// removeRange removes n members from a rank on, leaf by leaf.
+func (x *index) removeRange(rank, n int) {
+	var r table.Entry
+	for n > 0 {
+		var p tree.Place
+		x.order.Go(&p, rank)
+		x.order.Valid(&p) // from the end of a leaf on to the next one
+		take := min(n, p.Left())
+		for q := p; q.Rank() < rank+take; x.order.Next(&q) {
+			member, _ := x.record(x.order.Entry(&q).Ref)
+			if x.lookup(member, &r) {
+				r.Delete()
+			}
+		}
+		x.order.DeleteRun(&p, take)
+		n -= take
+	}
+	x.save()
+}
+
+func (x *index) walk(rank, n int, back bool, fn func(member packed.Value, score float64) bool) {
+	var p tree.Place
+	if !x.order.Go(&p, rank) || !x.order.Valid(&p) {
+		return
+	}
+	for ok := true; ok && n > 0; n-- {
+		member, score := x.record(x.order.Entry(&p).Ref)
+		if !fn(packed.StringValue(member), score) {
+			return
+		}
+		if back {
+			ok = x.order.Prev(&p)
+		} else {
+			ok = x.order.Next(&p)
+		}
+	}
+}
+
+// scan gives members to fn bucket by bucket, until there were count of them or ten
+// times as many buckets, so that a sparse table does not hold the shard for long.
+func (x *index) scan(cursor uint64, count int, fn func(member packed.Value, score float64)) uint64 {
+	seen := 0
+	for steps := 10 * count; ; steps-- {
+		cursor = x.members.Scan(cursor, func(r *table.Entry) {
+			seen++
+			fn(packed.StringValue(r.Key()), decodeScore(r.Value()))
+		})
+		if cursor == 0 || seen >= count || steps <= 0 {
+			return cursor
+		}
+	}
+}
+
+func (x *index) score(member []byte) (float64, bool) {
+	var r table.Entry
+	if !x.lookup(member, &r) {
+		return 0, false
+	}
+	return decodeScore(r.Value()), true
+}
