@@ -1,3 +1,0 @@
-package command
-
-func zsetRows() []Command { return nil }
