@@ -30,8 +30,8 @@ type Limits struct {
 	Value   int // bytes of the longest field or value; hash-max-listpack-value
 }
 
-// DefaultLimits returns Redis's.
-func DefaultLimits() Limits { return Limits{Entries: 128, Value: 64} }
+// DefaultLimits returns those of a Redis without a configuration file.
+func DefaultLimits() Limits { return Limits{Entries: 512, Value: 64} }
 
 // InitLen is the length in bytes of the value of a new record that is to be given
 // to Init.

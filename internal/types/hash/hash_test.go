@@ -71,18 +71,18 @@ func TestConversions(t *testing.T) {
 		}
 		return pairs
 	}
-	repeated := slices.Repeat([][]byte{[]byte("same"), []byte("v")}, 129)
+	repeated := slices.Repeat([][]byte{[]byte("same"), []byte("v")}, 513)
 	cases := []struct {
 		name string
 		do   func(e *table.Entry, lim Limits)
 		want string
 	}{
 		{"empty", func(*table.Entry, Limits) {}, "listpack"},
-		{"128 fields", func(e *table.Entry, l Limits) { SetMany(e, l, fields(128)) }, "listpack"},
-		{"129 fields", func(e *table.Entry, l Limits) { SetMany(e, l, fields(129)) }, "hashtable"},
-		{"129 pairs of one field", func(e *table.Entry, l Limits) { SetMany(e, l, repeated) }, "hashtable"},
-		{"128 and one", func(e *table.Entry, l Limits) { SetMany(e, l, fields(128)); Set(e, l, []byte("g"), nil) }, "hashtable"},
-		{"128 and the same again", func(e *table.Entry, l Limits) { SetMany(e, l, fields(128)); SetMany(e, l, fields(100)) }, "listpack"},
+		{"512 fields", func(e *table.Entry, l Limits) { SetMany(e, l, fields(512)) }, "listpack"},
+		{"513 fields", func(e *table.Entry, l Limits) { SetMany(e, l, fields(513)) }, "hashtable"},
+		{"513 pairs of one field", func(e *table.Entry, l Limits) { SetMany(e, l, repeated) }, "hashtable"},
+		{"512 and one", func(e *table.Entry, l Limits) { SetMany(e, l, fields(512)); Set(e, l, []byte("g"), nil) }, "hashtable"},
+		{"512 and the same again", func(e *table.Entry, l Limits) { SetMany(e, l, fields(512)); SetMany(e, l, fields(100)) }, "listpack"},
 		{"value of 64", func(e *table.Entry, l Limits) { Set(e, l, []byte("f"), long[:64]) }, "listpack"},
 		{"value of 65", func(e *table.Entry, l Limits) { Set(e, l, []byte("f"), long) }, "hashtable"},
 		{"field of 65", func(e *table.Entry, l Limits) { SetMany(e, l, [][]byte{long, nil}) }, "hashtable"},

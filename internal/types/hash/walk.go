@@ -62,7 +62,7 @@ func RandomRepeat(e *table.Entry, rnd func() uint64, n int, fn func(field, value
 		return
 	}
 	b := e.Value()
-	var buf [128]int32
+	var buf [512]int32
 	offsets := buf[:0] // of the fields, so that a draw is O(1)
 	for off := packed.First(b); off != 0; off = packed.Next(b, packed.Next(b, off)) {
 		offsets = append(offsets, int32(off))

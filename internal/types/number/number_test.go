@@ -180,3 +180,30 @@ func BenchmarkIncrByFloat(b *testing.B) {
 		sum.Append(buf[:0])
 	}
 }
+
+// FuzzFloats feeds the readers anything: what they accept they must print, and
+// read again as the same value.
+func FuzzFloats(f *testing.F) {
+	for _, s := range []string{"1.5", "0x1.8p3", "-inf", "1e4932", "3.7e-4951", "1e-400", ".5e+3", "0x.p1", "nan"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, s []byte) {
+		d, okD := ParseFloat(s)
+		x, okX := ParseExtended(s)
+		if okD && !okX && len(s) < maxExtendedLen {
+			t.Fatalf("%q is a double, but no extended double", s)
+		}
+		if okD {
+			if again, ok := ParseFloat(AppendFloat(nil, d)); !ok || again != d {
+				t.Fatalf("%q: %v is printed as %s", s, d, AppendFloat(nil, d))
+			}
+		}
+		if okX {
+			text := x.Append(nil)
+			again, ok := ParseExtended(text)
+			if !ok || string(again.Append(nil)) != string(text) {
+				t.Fatalf("%q is printed as %s and read again as %s", s, text, again.Append(nil))
+			}
+		}
+	})
+}
