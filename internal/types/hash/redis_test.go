@@ -23,7 +23,7 @@ func TestEncodingAgainstRedis(t *testing.T) {
 	start := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", start)
 	rng := rand.New(rand.NewPCG(start, 0))
-	for range 150 {
+	for range 50 {
 		server.Do("DEL", "key")
 		e := newEntry(t)
 		for range 12 {

@@ -22,7 +22,7 @@ func TestEncodingAgainstRedis(t *testing.T) {
 	}
 	rng := start(t)
 	names := []string{"a", "b", "c"}
-	for round := range 150 {
+	for round := range 60 {
 		server.Do("FLUSHALL")
 		if !old {
 			lim = Limits{Ints: 12, Entries: 8, Value: 6 + round%2*3}
