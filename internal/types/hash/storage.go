@@ -3,7 +3,6 @@ package hash
 import (
 	"errors"
 
-	"github.com/larderdb/larder/internal/mem/arena"
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/types/nested"
@@ -27,13 +26,6 @@ func Free(e *table.Entry) {
 	if isLarge(e) {
 		nested.Free(e)
 	}
-}
-
-// FreeStep gives back a part, about budget fields, of what the value of a large hash's
-// record refers to and reports whether nothing is left. value may be a copy of a
-// value whose record is gone; it is changed to say how far it has come. O(budget).
-func FreeStep(a *arena.Arena, value []byte, budget int) (done bool) {
-	return nested.FreeStep(a, value, budget)
 }
 
 // Bytes returns the memory outside the record, in bytes. O(fields).

@@ -28,14 +28,14 @@ func filled(t *testing.T, n int) (*arena.Arena, *table.Table, *table.Entry) {
 	return a, &keys, e
 }
 
-func TestFreeStepGoesOnFromItsValue(t *testing.T) {
+func TestFreeingInSteps(t *testing.T) {
 	for _, n := range []int{0, 1, 40, 5000} {
 		a, _, e := filled(t, n)
-		value := append([]byte{}, e.Value()...)
+		step := Freeing(e)
 		e.Delete()
 		steps, before := 0, a.Stats().Cells
 		for done := false; !done; steps++ {
-			done = FreeStep(a, value, 100)
+			done = step(100)
 			now := a.Stats().Cells
 			if !done && (now >= before || before-now > 1000) {
 				t.Fatalf("%d records: a step went from %d to %d cells", n, before, now)

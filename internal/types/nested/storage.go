@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 
-	"github.com/larderdb/larder/internal/mem/arena"
 	"github.com/larderdb/larder/internal/mem/table"
 )
 
@@ -26,19 +25,14 @@ func Clone(src, dst *table.Entry) {
 
 // Free gives back everything that e's value refers to; the value is void then.
 // O(records).
-func Free(e *table.Entry) {
-	FreeStep(e.Arena(), e.Value(), math.MaxInt)
-}
+func Free(e *table.Entry) { Freeing(e)(math.MaxInt) }
 
-// FreeStep gives back a part, about budget records, of what the value of a record
-// refers to and reports whether nothing is left. value may be a copy of a value
-// whose record is gone; it is changed to say how far it has come. O(budget).
-func FreeStep(a *arena.Arena, value []byte, budget int) (done bool) {
-	t := load(nil, table.LoadFrom(a, value, options(0)), 0) // freeing hashes nothing
-	defer t.Close()
-	done = t.Table.FreeStep(budget)
-	t.SaveTo(value)
-	return done
+// Freeing takes the table off e, whose record is to be deleted next, and returns
+// what gives it back piece by piece: a call frees about budget records and reports
+// whether none is left. O(1).
+func Freeing(e *table.Entry) func(budget int) (done bool) {
+	t := table.LoadFrom(e.Arena(), e.Value(), options(e.Options().Seed))
+	return t.FreeStep
 }
 
 // Bytes returns the memory of e's table in bytes, the record not included.
