@@ -144,21 +144,8 @@ func (e *Engine) visit(i, n int, l *Limits, fn func(db int, r *table.Entry)) {
 		if !l.Policy.Volatile() {
 			t.Sample(e.Random(), n, func(r *table.Entry) { fn(db, r) })
 		} else if t.Expiring() > 0 {
-			e.visitExpiring(t, n, func(r *table.Entry) { fn(db, r) })
+			t.SampleExpiring(e.Random(), n, func(r *table.Entry) { fn(db, r) })
 		}
-	}
-}
-
-// visitExpiring starts at a random place of the table and goes round once at the most.
-func (e *Engine) visitExpiring(t *table.Table, n int, fn func(r *table.Entry)) {
-	see := func(r *table.Entry) bool { fn(r); n--; return false }
-	at := e.Random() % table.CursorEnd
-	for at = t.ScanExpiring(at, n, see); n > 0; {
-		if at == 0 {
-			t.ScanExpiring(0, n, see)
-			return
-		}
-		at = t.ScanExpiring(at, n, see)
 	}
 }
 

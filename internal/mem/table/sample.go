@@ -1,5 +1,7 @@
 package table
 
+import "math/bits"
+
 // stir makes the next of a sequence of random words (splitmix64).
 func stir(r uint64) uint64 {
 	r += mixA
@@ -45,53 +47,64 @@ func (t *Table) Random(r uint64, e *Entry) bool {
 // Sample calls fn with n records, or all if there are fewer, that lie in neighbouring buckets from a random place on.
 // It is meant for choosing what to evict: cheaper than n calls of Random, and the records have nothing in common but
 // some bits of their hash. fn must not change the table but for clocks. O(n).
-func (t *Table) Sample(r uint64, n int, fn func(e *Entry)) {
-	if t.count == 0 {
+func (t *Table) Sample(r uint64, n int, fn func(e *Entry)) { t.sample(r, min(n, t.count), false, fn) }
+
+// SampleExpiring is Sample among the records that expire. Buckets without any cost a look at one line each, segments
+// without any, too.
+func (t *Table) SampleExpiring(r uint64, n int, fn func(e *Entry)) {
+	t.sample(r, min(n, t.expiring), true, fn)
+}
+
+// sampler is a sample under way.
+type sampler struct {
+	expiring bool
+	turn     int // the slot that each bucket's turn begins with: else the last slots would seldom be reached
+	left     int
+	fn       func(e *Entry)
+	e        Entry
+}
+
+func (t *Table) sample(r uint64, n int, expiring bool, fn func(e *Entry)) {
+	if n == 0 {
 		return
 	}
-	n = min(n, t.count)
 	p := position{prefix: r}
 	p.depth = uint(t.depth)
 	w := t.enter(&p)
-	first := uint32(stir(r)>>32) % uint32(t.sizes[w.code()])
-	n = t.sampleSegment(w, first, n, fn)
-	for begin := p.prefix; n > 0; {
+	r = stir(r)
+	from := uint32(r>>32) % uint32(t.sizes[w.code()])
+	s := sampler{expiring: expiring, turn: int(r % slots), left: n, fn: fn}
+	t.sampleSegment(w, from, uint32(t.sizes[w.code()]), &s)
+	for begin := p.prefix; s.left > 0; {
 		var done bool
 		if p, done = p.after(1, 1); done {
 			p = position{}
 		}
 		w = t.enter(&p)
 		if p.prefix == begin {
-			t.sampleUpTo(w, first, n, fn)
+			t.sampleSegment(w, 0, from, &s)
 			return
 		}
-		n = t.sampleSegment(w, 0, n, fn)
+		t.sampleSegment(w, 0, uint32(t.sizes[w.code()]), &s)
 	}
 }
 
-// sampleSegment passes up to n records from bucket i on, and returns how many are missing.
-func (t *Table) sampleSegment(w word, i uint32, n int, fn func(e *Entry)) int {
-	var e Entry
-	for last := uint32(t.sizes[w.code()]); i < last && n > 0; i++ {
-		n = t.sampleBucket(w, i, n, &e, fn)
+// sampleSegment passes the records of the buckets from i to end, as far as they are wanted.
+func (t *Table) sampleSegment(w word, i, end uint32, s *sampler) {
+	if s.expiring && expiringOf(t.a.Line(w.ref())) == 0 {
+		return
 	}
-	return n
-}
-
-// sampleUpTo passes up to n records of the buckets before i.
-func (t *Table) sampleUpTo(w word, i uint32, n int, fn func(e *Entry)) {
-	var e Entry
-	for j := uint32(0); j < i && n > 0; j++ {
-		n = t.sampleBucket(w, j, n, &e, fn)
+	for ; i < end && s.left > 0; i++ {
+		at := w.bucket(i)
+		set := expiring(t.a.Line(at))
+		if !s.expiring {
+			set = slotMask(used(t.a.Line(at)))
+		}
+		set = (set>>s.turn | set<<(slots-s.turn)) & (1<<slots - 1)
+		for ; set != 0 && s.left > 0; set &= set - 1 {
+			t.open(&s.e, at, (bits.TrailingZeros32(set)+s.turn)%slots)
+			s.fn(&s.e)
+			s.left--
+		}
 	}
-}
-
-func (t *Table) sampleBucket(w word, i uint32, n int, e *Entry, fn func(e *Entry)) int {
-	at := w.bucket(i)
-	for set := used(t.a.Line(at)); set != 0 && n > 0; set = rest(set) {
-		t.open(e, at, first(set))
-		fn(e)
-		n--
-	}
-	return n
 }

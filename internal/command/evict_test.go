@@ -1,0 +1,147 @@
+package command_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder/internal/config"
+)
+
+func (r *rig) setConfig(pairs ...string) {
+	r.t.Helper()
+	words := append([]string{"CONFIG", "SET"}, pairs...)
+	r.main.want("OK", words...)
+}
+
+const oom = "OOM command not allowed when used memory > 'maxmemory'."
+
+func TestNoEviction(t *testing.T) {
+	r := newRig(t, "maxmemory", "200000")
+	refused := 0
+	for i := range 5000 {
+		switch got := r.main.do("SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 100)); got {
+		case "OK":
+		case oom:
+			refused++
+		default:
+			t.Fatal(got)
+		}
+	}
+	if refused == 0 {
+		t.Fatal("nothing was refused")
+	}
+	// One command may go over the bound, none may begin beyond it.
+	if used := r.Engine.Used(); used > 200_000+1000 || used < 190_000 {
+		t.Errorf("%d bytes are used of 200000", used)
+	}
+	r.main.want("x", "GETRANGE key:0 0 0")
+	for r.main.do("SET", fmt.Sprintf("key:%d", r.Engine.Random()), strings.Repeat("x", 100)) == "OK" {
+	}
+	r.main.want(oom, "MSET a 1 b 2")
+	r.main.want("(1)", "DEL key:0 nosuch")
+	r.setConfig("maxmemory", "0")
+	r.main.want("OK", "MSET a 1 b 2")
+}
+
+func TestEvictionPolicies(t *testing.T) {
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu",
+		"volatile-random", "volatile-ttl"} {
+		t.Run(policy, func(t *testing.T) {
+			const bound = 400_000
+			r := newRig(t, "maxmemory", fmt.Sprint(bound), "maxmemory-policy", policy)
+			for i := range 20_000 {
+				r.main.want("OK", "SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 50), "EX", fmt.Sprint(10_000+i))
+			}
+			if used := r.Engine.Used(); used > bound+1000 {
+				t.Errorf("%d bytes are used of %d", used, bound)
+			}
+			s := r.Engine.Stats()
+			tx := r.Engine.NewTx()
+			tx.Begin(0)
+			keys := int64(tx.Len())
+			tx.End()
+			if s.Evicted+keys != 20_000 || keys < 2000 {
+				t.Errorf("%d keys are left, %d were evicted, of 20000", keys, s.Evicted)
+			}
+		})
+	}
+}
+
+func TestVolatileSparesTheRest(t *testing.T) {
+	r := newRig(t, "maxmemory", "300000", "maxmemory-policy", "volatile-lru")
+	for i := range 500 {
+		r.main.want("OK", "SET", fmt.Sprintf("keep:%d", i), strings.Repeat("x", 50))
+	}
+	for i := range 10_000 {
+		r.main.want("OK", "SET", fmt.Sprintf("go:%d", i), strings.Repeat("x", 50), "EX", "100")
+	}
+	for i := range 500 {
+		r.main.want("(1)", "EXISTS", fmt.Sprintf("keep:%d", i))
+	}
+	for { // what may go goes, then writes are refused
+		if got := r.main.do("SET", fmt.Sprintf("keep:%d", r.Engine.Random()), strings.Repeat("x", 50)); got == oom {
+			break
+		}
+	}
+}
+
+func TestVolatileTTLTakesTheShortest(t *testing.T) {
+	r := newRig(t, "maxmemory", "300000", "maxmemory-policy", "volatile-ttl", "maxmemory-samples", "10")
+	for i := range 6000 {
+		r.main.want("OK", "SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 50), "EX", fmt.Sprint(100+i%1000))
+	}
+	short, long := 0, 0
+	for i := range 6000 {
+		if r.main.do("EXISTS", fmt.Sprintf("key:%d", i)) == "(1)" {
+			if i%1000 < 500 {
+				short++
+			} else {
+				long++
+			}
+		}
+	}
+	if short*2 > long {
+		t.Errorf("of the keys that stayed %d have a short time to live, %d a long one", short, long)
+	}
+}
+
+// TestLRUKeepsWhatIsUsed reads one key of ten between the writes.
+func TestLRUKeepsWhatIsUsed(t *testing.T) {
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu"} {
+		t.Run(policy, func(t *testing.T) {
+			r := newRig(t, "maxmemory", "300000", "maxmemory-policy", policy, "maxmemory-samples", "10")
+			hot := 0
+			for i := range 200 {
+				r.main.want("OK", "SET", fmt.Sprintf("hot:%d", i), strings.Repeat("x", 50))
+			}
+			for i := range 20_000 {
+				r.main.do("GET", fmt.Sprintf("hot:%d", i%200))
+				r.main.want("OK", "SET", fmt.Sprintf("cold:%d", i), strings.Repeat("x", 50))
+				if i%20 == 0 {
+					r.clock.Advance(time.Second)
+					r.Tick(0)
+				}
+			}
+			for i := range 200 {
+				if r.main.do("EXISTS", fmt.Sprintf("hot:%d", i)) == "(1)" {
+					hot++
+				}
+			}
+			if hot < 190 {
+				t.Errorf("%d of 200 hot keys were kept", hot)
+			}
+		})
+	}
+}
+
+func TestPolicyNames(t *testing.T) {
+	r := newRig(t)
+	for p := config.VolatileLRU; p <= config.NoEviction; p++ {
+		r.setConfig("maxmemory-policy", p.String())
+		if got := r.Engine.Limits().Policy; got != p {
+			t.Errorf("CONFIG SET maxmemory-policy %s made it %s", p, got)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package command_test
+
+import (
+	"testing"
+	"time"
+)
+
+func TestMulti(t *testing.T) {
+	r := newRig(t)
+	c := r.main
+	c.want("OK", "MULTI")
+	c.want("ERR MULTI calls can not be nested", "MULTI")
+	c.want("QUEUED", "SET a 1")
+	c.want("QUEUED", "INCR b")
+	c.want("QUEUED", "GET a")
+	c.want("QUEUED", "LPUSH a x")
+	c.want("[OK (1) 1 WRONGTYPE Operation against a key holding the wrong kind of value]", "EXEC")
+	c.want("ERR EXEC without MULTI", "EXEC")
+	c.want("ERR DISCARD without MULTI", "DISCARD")
+}
+
+func TestMultiAborts(t *testing.T) {
+	c := newRig(t).main
+	c.do("MULTI")
+	c.want("ERR wrong number of arguments for 'get' command", "GET")
+	c.want("QUEUED", "SET a 1")
+	c.want("EXECABORT Transaction discarded because of previous errors.", "EXEC")
+	c.want("(nil)", "GET a")
+}
+
+func TestMultiSelect(t *testing.T) {
+	c := newRig(t).main
+	c.do("MULTI")
+	c.do("SELECT 1")
+	c.do("SET a one")
+	c.do("SELECT 0")
+	c.do("SET a zero")
+	c.want("[OK OK OK OK]", "EXEC")
+	c.want("zero", "GET a")
+	c.do("SELECT 1")
+	c.want("one", "GET a")
+}
+
+func TestWatch(t *testing.T) {
+	cases := []struct {
+		name   string
+		before string // run before WATCH
+		change string // run by another client
+		lapse  time.Duration
+		reply  string
+	}{
+		{"nothing", "SET k 1", "SET other 1", 0, "[OK]"},
+		{"changed", "SET k 1", "SET k 1", 0, "(nil)"},
+		{"created", "", "SET k 1", 0, "(nil)"},
+		{"deleted", "SET k 1", "DEL k", 0, "(nil)"},
+		{"refused write", "SET k 1", "LPUSH k x", 0, "[OK]"},
+		{"delete of nothing", "", "DEL k", 0, "[OK]"},
+		{"ttl", "SET k 1", "EXPIRE k 100", 0, "(nil)"},
+		{"flushed", "SET k 1", "FLUSHALL", 0, "(nil)"},
+		{"flushed without it", "", "FLUSHALL", 0, "[OK]"},
+		{"renamed away", "SET k 1", "RENAME k j", 0, "(nil)"},
+		{"swapped", "SET k 1", "SWAPDB 0 1", 0, "(nil)"},
+		{"expired", "SET k 1 PX 10", "PING", time.Second, "(nil)"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t)
+			c, other := r.main, r.connect()
+			if tc.before != "" {
+				c.do(tc.before)
+			}
+			c.want("OK", "WATCH k k")
+			c.do("MULTI")
+			c.do("SET done 1")
+			other.do(tc.change)
+			r.clock.Advance(tc.lapse)
+			c.want(tc.reply, "EXEC")
+			other.do("SET k 2") // the watch is over
+			c.do("MULTI")
+			c.do("SET done 2")
+			c.want("[OK]", "EXEC")
+		})
+	}
+}
+
+func TestUnwatchAndDiscard(t *testing.T) {
+	for _, end := range []string{"UNWATCH", "DISCARD", "RESET"} {
+		t.Run(end, func(t *testing.T) {
+			r := newRig(t)
+			c, other := r.main, r.connect()
+			c.do("WATCH k")
+			if end != "UNWATCH" {
+				c.do("MULTI")
+			}
+			c.do(end)
+			other.do("SET k 1")
+			c.do("MULTI")
+			c.do("PING")
+			c.want("[PONG]", "EXEC")
+		})
+	}
+}
