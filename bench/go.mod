@@ -1,0 +1,12 @@
+module github.com/larderdb/larder/bench
+
+go 1.26.0
+
+require github.com/larderdb/larder v0.0.0
+
+require (
+	github.com/redis/rueidis v1.0.79 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+replace github.com/larderdb/larder => ../
