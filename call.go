@@ -52,7 +52,7 @@ func (db *DB) Do(ctx context.Context, args ...string) store.Reply {
 }
 
 func (c *call) do(args []string) store.Reply {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "" {
 		return store.Fail(fmt.Errorf("%w: a command needs a name", store.ErrInvalid))
 	}
 	if store.Stateful(args) {

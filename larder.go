@@ -51,6 +51,9 @@ type Options struct {
 	// Config, if set, is used in place of the fields above but Scripts and Logger;
 	// it is how cmd/larder passes what files and flags say.
 	Config *config.Config
+
+	// Clock, if set, is where time comes from, for tests of this module.
+	Clock clock.Clock
 }
 
 // DB is an embedded store. It is a [store.Store], and all its methods are safe for concurrent use.
@@ -89,7 +92,10 @@ func Open(o Options) (*DB, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{config: cfg, clock: clock.System(), log: log, stop: make(chan struct{})}
+	db := &DB{config: cfg, clock: o.Clock, log: log, stop: make(chan struct{})}
+	if db.clock == nil {
+		db.clock = clock.System()
+	}
 	db.engine = engine.New(engine.Options{Clock: db.clock, Databases: cfg.Settings().Databases})
 	db.proc = command.NewProcessor(db.engine, cfg, db.info())
 	db.proc.Register(o.Scripts...)
@@ -158,6 +164,9 @@ func (db *DB) Close() error {
 	return err
 }
 
+// Register makes scripts known to the clients of Serve and Dial, as Options.Scripts does.
+func (db *DB) Register(scripts ...*store.Script) { db.proc.Register(scripts...) }
+
 // InProcess tells patterns that calls do not wait for a network.
 func (db *DB) InProcess() bool { return true }
 
@@ -177,7 +186,13 @@ func Connect(ctx context.Context, url string) (store.Store, error) {
 var errNoREST = errors.New("larder: Connect: REST stores are not there yet")
 
 // Serve answers the Redis clients of a listener until Close, and then returns nil.
-func (db *DB) Serve(l net.Listener) error { return db.server.Serve(context.Background(), l) }
+func (db *DB) Serve(l net.Listener) error {
+	err := db.server.Serve(context.Background(), l)
+	if db.closed.Load() {
+		return nil
+	}
+	return err
+}
 
 // Dial gives a connection in memory, so that a Redis client library works on the
 // embedded store without a port. It never blocks.

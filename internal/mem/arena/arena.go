@@ -13,7 +13,7 @@
 //
 // # Giving memory back
 //
-// A slab without live cells returns its pages. Free pages are kept for reuse up to a sixteenth of those in use, the
+// A slab without live cells returns its pages. Free pages are kept for reuse up to 1/64 of those in use, the
 // rest goes back to the operating system; so does a chunk without slabs, but for one. What remains is the holes inside
 // slabs: when a class has 25 % of its cells free, Sparse names slabs which the owner should empty by moving their cells.
 //

@@ -162,7 +162,7 @@ func (a *Arena) givePages(c *chunk, page, n int) {
 			return
 		}
 	}
-	if a.idle > 16+a.used/16 {
+	if a.idle > 4+a.used/64 {
 		a.purge(c)
 	}
 }

@@ -28,9 +28,8 @@ func Hash(seed uint64, key []byte) uint64 {
 			s2 = fold(binary.LittleEndian.Uint64(key)^s1, binary.LittleEndian.Uint64(key[8:])^s2)
 			key = key[16:]
 		}
-		// The last 16 bytes of the whole key may overlap the ones before; what is left of it is 1 to 16 bytes.
 		a, b = tail(key)
-	case n >= 8:
+	case n >= 8: // spelled out: most keys come here
 		a = binary.LittleEndian.Uint64(key)
 		b = binary.LittleEndian.Uint64(key[n-8:])
 	default:

@@ -174,6 +174,36 @@ func TestOrderedModel(t *testing.T) {
 	}
 }
 
+// bytesSource draws random numbers from a fuzzer's bytes, and from their end on from a
+// generator.
+type bytesSource struct {
+	data []byte
+	rest rand.Source
+}
+
+func (s *bytesSource) Uint64() uint64 {
+	if len(s.data) == 0 {
+		return s.rest.Uint64()
+	}
+	n := uint64(s.data[0])
+	s.data = s.data[1:]
+	return n<<56 | n<<24 | n
+}
+
+func FuzzOrdered(f *testing.F) {
+	f.Add([]byte("narrow"), uint8(0), uint8(0))
+	f.Add([]byte("wide"), uint8(20), uint8(20))
+	f.Fuzz(func(t *testing.T, data []byte, fanout, leaf uint8) {
+		o := OrderedOptions{Fanout: 4 + int(fanout%32), Leaf: 4 + int(leaf%32)}
+		m := newOrderedModel(t, o)
+		rng := rand.New(&bytesSource{data, rand.NewPCG(1, uint64(len(data)))})
+		for range 1 + len(data)/64 {
+			m.round(rng, o, 60)
+			m.check()
+		}
+	})
+}
+
 // round does n operations of a mix that is drawn once, so that some rounds
 // mostly grow the tree and others mostly shrink it.
 func (m *orderedModel) round(rng *rand.Rand, o OrderedOptions, n int) {
