@@ -1,11 +1,15 @@
 package config
 
+import "io/fs"
+
 // Settings is what the rest of the program reads of the configuration: all values of one moment, already parsed.
 // It never changes; a CONFIG SET makes a new one, which Config.Settings then returns. Reading it costs one atomic load.
 type Settings struct {
 	// Network.
 	Bind             []string
-	Port             int
+	Port             int         // 0: no TCP
+	UnixSocket       string      // path; empty: none
+	UnixSocketPerm   fs.FileMode // 0: as the process's umask leaves it
 	ProtectedMode    bool
 	RequirePass      string // empty: no password
 	MaxClients       int
@@ -59,6 +63,8 @@ type Settings struct {
 	Dir        string // absolute
 	Save       []SavePoint
 	DBFilename string
+	LogFile    string // empty: standard error
+	PidFile    string // empty: none
 
 	// Who may.
 	EnableDebugCommand     Allowed
@@ -121,6 +127,8 @@ func (c *Config) settings(values []value) *Settings {
 	yes := func(name string) bool { return num(name) != 0 }
 	s := &Settings{
 		Port:             count("port"),
+		UnixSocket:       at("unixsocket").text,
+		UnixSocketPerm:   fs.FileMode(num("unixsocketperm")),
 		ProtectedMode:    yes("protected-mode"),
 		RequirePass:      at("requirepass").text,
 		MaxClients:       count("maxclients"),
@@ -167,6 +175,8 @@ func (c *Config) settings(values []value) *Settings {
 
 		Dir:        at("dir").text,
 		DBFilename: at("dbfilename").text,
+		LogFile:    at("logfile").text,
+		PidFile:    at("pidfile").text,
 
 		EnableDebugCommand:     Allowed(num("enable-debug-command")),
 		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),

@@ -1,0 +1,33 @@
+// Command larder runs Larder as a server, and shows what it is good for.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRootCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "larder:", err)
+		os.Exit(1)
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "larder",
+		Short:         "A performance layer for Go services: an in-memory store that speaks Redis, and what people build on it",
+		SilenceErrors: true, // main prints them
+		SilenceUsage:  true, // a port in use is no question of usage
+	}
+	root.AddCommand(newServeCommand(), newVersionCommand())
+	return root
+}

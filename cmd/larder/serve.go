@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/internal/config"
+)
+
+func newServeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve [redis.conf] [--directive value...]",
+		Short: "Serve the store to Redis clients, on 127.0.0.1:6379 if nothing else is said",
+		Long: `Serve the store to Redis clients in any language. Configuration file and flags are redis-server's: every directive
+of redis.conf can be given as a flag, and flags win over the file. "-" reads directives from standard input.
+
+Without a password only clients on this machine are served (protected-mode).`,
+		Example: `  larder serve
+  larder serve --port 7000 --requirepass secret --maxmemory 1gb --maxmemory-policy allkeys-lru
+  larder serve /etc/redis/redis.conf --bind 127.0.0.1 ::1`,
+		DisableFlagParsing: true, // directives take several values, which flags cannot
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+				return cmd.Help()
+			}
+			settings := config.New()
+			if err := settings.LoadArgs(args, cmd.InOrStdin()); err != nil {
+				return err
+			}
+			if err := checkSupported(settings); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), settings, cmd.ErrOrStderr())
+		},
+	}
+}
+
+// checkSupported refuses settings that ask for something which is not there yet and whose silent absence would lose
+// data or open a door.
+func checkSupported(c *config.Config) error {
+	for _, unsupported := range []struct{ name, off, what string }{
+		{"appendonly", "no", "append-only file"},
+		{"tls-port", "0", "TLS"},
+		{"aclfile", "", "users and their rights"},
+		{"replicaof", "", "replication"},
+		{"cluster-enabled", "no", "cluster mode"},
+	} {
+		if value, _ := c.Value(unsupported.name); value != unsupported.off {
+			return fmt.Errorf("%s %s: this version has no %s", unsupported.name, value, unsupported.what)
+		}
+	}
+	return nil
+}
+
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) {
+	log, closeLog, err := openLog(c, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	for _, p := range c.Changed() {
+		if c.Inert(p.Name) || p.Name == "save" { // there are no snapshots yet
+			log.Warn("directive has no effect", "directive", p.Name)
+		}
+	}
+	listeners, err := listen(ctx, c.Settings())
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	c.OnChange(func(*config.Settings) error {
+		return errors.New("this version cannot change it while it runs")
+	}, "bind", "port")
+	removePid, err := writePid(c.Settings().PidFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removePid()) }()
+	db, err := larder.Open(larder.Options{Config: c, Logger: log})
+	if err != nil {
+		return err
+	}
+	return run(ctx, log, db, listeners)
+}
+
+// server is what serve needs of a store.
+type server interface {
+	// Serve answers the clients of l until Close.
+	Serve(l net.Listener) error
+	Close() error
+}
+
+// run serves every listener until ctx ends or one of them fails, then closes db.
+func run(ctx context.Context, log *slog.Logger, db server, listeners []net.Listener) error {
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- db.Serve(l) }()
+	}
+	log.Info("ready", "pid", os.Getpid())
+	left := len(listeners)
+	var failure error
+	select {
+	case <-ctx.Done():
+		log.Info("shutting down", "reason", context.Cause(ctx).Error())
+	case failure = <-ended:
+		left--
+		log.Error("listener failed", "err", failure)
+	}
+	start := time.Now()
+	err := db.Close()
+	for range left {
+		<-ended // what they say of being closed is of no interest
+	}
+	log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
+	return errors.Join(failure, err)
+}
+
+// openLog writes to logfile or, without one, to stderr, from loglevel up, which CONFIG SET may change.
+func openLog(c *config.Config, stderr io.Writer) (log *slog.Logger, closeLog func() error, err error) {
+	w, closeLog := stderr, func() error { return nil }
+	if path := c.Settings().LogFile; path != "" {
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, nil, fmt.Errorf("logfile: %w", err)
+		}
+		w, closeLog = f, f.Close
+	}
+	var level slog.LevelVar
+	level.Set(logLevel(c.Settings().LogLevel))
+	c.OnChange(func(s *config.Settings) error {
+		level.Set(logLevel(s.LogLevel))
+		return nil
+	}, "loglevel")
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: &level})), closeLog, nil
+}
+
+// logLevel gives redis.conf's word in slog's terms: notice, the default, is what slog calls info.
+func logLevel(word string) slog.Level {
+	switch word {
+	case "debug":
+		return slog.LevelDebug
+	case "verbose":
+		return slog.LevelInfo - 2
+	case "warning":
+		return slog.LevelWarn
+	case "nothing":
+		return slog.LevelError + 1000
+	}
+	return slog.LevelInfo
+}
+
+// writePid writes the process's number for service managers; without a path it does nothing.
+func writePid(path string) (remove func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, fmt.Errorf("pidfile: %w", err)
+	}
+	return func() error { return os.Remove(path) }, nil
+}
