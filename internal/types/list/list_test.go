@@ -333,6 +333,63 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// bytesSource draws random numbers from a fuzzer's bytes, and from their end on from a
+// generator.
+type bytesSource struct {
+	data []byte
+	rest rand.Source
+}
+
+func (s *bytesSource) Uint64() uint64 {
+	if len(s.data) == 0 {
+		return s.rest.Uint64()
+	}
+	n := uint64(s.data[0])
+	s.data = s.data[1:]
+	return n<<56 | n<<24 | n
+}
+
+func FuzzModel(f *testing.F) {
+	f.Add([]byte("by bytes"), int8(-2))
+	f.Add([]byte("by number"), int8(2))
+	f.Fuzz(func(t *testing.T, data []byte, size int8) {
+		k := newKeyspace()
+		source := &bytesSource{data, rand.NewPCG(1, uint64(len(data)))}
+		m := &model{t: t, k: k, e: k.list("model"), lim: Limits{MaxListpackSize: int(size)}, rng: rand.New(source)}
+		for range 50 + len(data)/8 {
+			m.step(300)
+		}
+		m.check()
+		m.free()
+	})
+}
+
+// TestCompact thins a long list out and expects compaction to give memory back without
+// losing an element.
+func TestCompact(t *testing.T) {
+	k := newKeyspace()
+	m := &model{t: t, k: k, e: k.list("model"), lim: Limits{MaxListpackSize: -1}, rng: rand.New(rand.NewPCG(5, 6))}
+	for i := range 60_000 {
+		v := fmt.Sprint("element:", i%4)
+		Push(m.e, m.lim, false, []byte(v))
+		m.want = append(m.want, v)
+	}
+	full := k.a.Stats().Slabs
+	for _, v := range []string{"element:1", "element:3", "element:0"} {
+		m.remove(0, v)
+	}
+	for range 8 {
+		for cursor := Compact(m.e, 0, 10); cursor != 0; {
+			cursor = Compact(m.e, cursor, 10)
+		}
+		m.check()
+	}
+	if after := k.a.Stats().Slabs; after > full*4/10 {
+		t.Fatalf("%d bytes in slabs with 60,000 elements, %d with %d", full, after, len(m.want))
+	}
+	m.free()
+}
+
 func (m *model) step(most int) {
 	rng := m.rng
 	n := len(m.want)

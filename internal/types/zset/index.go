@@ -1,7 +1,6 @@
 package zset
 
 import (
-	"math"
 	"sync"
 
 	"github.com/larderdb/larder/internal/mem/arena"
@@ -112,18 +111,9 @@ func (x *index) append(next func() (member packed.Value, score float64, ok bool)
 // addRecord adds a member to the table and returns its entry for the tree.
 func (x *index) addRecord(score float64, member []byte) tree.Entry {
 	var r table.Entry
-	x.members.Insert(table.Hash(x.members.Options().Seed, member), member, scoreLen, 0, 0, &r)
+	x.members.Insert(table.Hash(x.members.Options().Seed, member), member, scoreLen(score), 0, 0, &r)
 	encodeScore(r.Value(), score)
 	return tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
-}
-
-// prefix is the first half of a score in a form whose order is that of numbers.
-func prefix(score float64) uint32 {
-	bits := math.Float64bits(score + 0) // minus zero becomes zero
-	if bits>>63 != 0 {
-		return uint32(^bits >> 32)
-	}
-	return uint32(bits>>32) | 1<<31
 }
 
 // record returns the member and score of an entry.
@@ -190,21 +180,30 @@ func (x *index) insert(score float64, member []byte) {
 // move gives the member of record r another score. If it stays where it is in the
 // order, only its entry changes.
 func (x *index) move(r *table.Entry, old, score float64) {
-	member := r.Key()
 	var p tree.Place
-	x.locate(&p, old, member)
-	entry := tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
-	target := cut{kind: atElement, score: score, member: member}
+	x.locate(&p, old, r.Key())
+	target := cut{kind: atElement, score: score, member: r.Key()}
 	if x.stays(p, &target, score > old) {
-		encodeScore(r.Value(), score)
-		x.order.Replace(&p, entry)
+		x.order.Replace(&p, rescore(r, score))
 	} else {
 		x.order.Delete(&p)
-		encodeScore(r.Value(), score)
+		entry := rescore(r, score)
+		target.member = r.Key()
 		x.find(&p, &target)
 		x.order.Insert(&p, entry)
 	}
 	x.save()
+}
+
+// rescore writes a score to a member's record, which may move, and returns its entry
+// for the tree. The tree must not be searched while it refers to the old cell.
+func rescore(r *table.Entry, score float64) tree.Entry {
+	value := r.Value()
+	if n := scoreLen(score); n != len(value) {
+		value = r.SetLen(n)
+	}
+	encodeScore(value, score)
+	return tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
 }
 
 // stays says whether the element at p, moved up or down to the target, would still

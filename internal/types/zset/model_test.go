@@ -45,6 +45,71 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// bytesSource draws random numbers from a fuzzer's bytes, and from their end on from a
+// generator.
+type bytesSource struct {
+	data []byte
+	rest rand.Source
+}
+
+func (s *bytesSource) Uint64() uint64 {
+	if len(s.data) == 0 {
+		return s.rest.Uint64()
+	}
+	n := uint64(s.data[0])
+	s.data = s.data[1:]
+	return n<<56 | n<<24 | n
+}
+
+func FuzzModel(f *testing.F) {
+	f.Add([]byte("small"), uint8(8), uint8(9))
+	f.Add([]byte("large"), uint8(0), uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, entries, value uint8) {
+		k := newKeyspace()
+		lim := Limits{Entries: int(entries), Value: int(value)}
+		source := &bytesSource{data, rand.NewPCG(1, uint64(len(data)))}
+		m := &model{t: t, k: k, e: k.zset("model"), lim: lim, rng: rand.New(source)}
+		for range 50 + len(data)/8 {
+			m.step(200)
+		}
+		m.check()
+		m.free()
+	})
+}
+
+// TestCompact thins a large set out and expects compaction to give memory back without
+// losing anybody.
+func TestCompact(t *testing.T) {
+	k := newKeyspace()
+	m := &model{t: t, k: k, e: k.zset("model"), rng: rand.New(rand.NewPCG(5, 6))}
+	for i := range 30_000 {
+		p := pair{fmt.Sprint("member:", i), float64(m.rng.IntN(1 << 30))}
+		Add(m.e, m.lim, Options{}, p.score, []byte(p.member))
+		m.want = append(m.want, p)
+	}
+	slices.SortFunc(m.want, comparePairs)
+	full := k.a.Stats().Slabs
+	left := m.want[:0]
+	for _, p := range m.want {
+		if m.rng.IntN(4) > 0 {
+			Remove(m.e, []byte(p.member))
+			continue
+		}
+		left = append(left, p)
+	}
+	m.want = left
+	for range 8 {
+		for cursor := Compact(m.e, 0, 100); cursor != 0; {
+			cursor = Compact(m.e, cursor, 100)
+		}
+		m.check()
+	}
+	if after := k.a.Stats().Slabs; after > full*4/10 {
+		t.Fatalf("%d bytes in slabs with 30,000 members, %d with %d", full, after, len(m.want))
+	}
+	m.free()
+}
+
 // score draws from few values, so that members with equal scores abound, or from many
 // that are close together, so that prefixes are equal.
 func (m *model) score() float64 {

@@ -6,10 +6,11 @@
 // A small sorted set is one packed run of member, score, member, score in order,
 // the value of its key's record ("listpack"). A large one, marked by
 // table.FlagLarge, is two structures over one set of records ("skiplist"): a nested
-// table finds a member's record, whose value is the score; a counted tree keeps the
-// records in order, in entries of eight bytes: a reference to the record and the
-// first half of the score, so that most comparisons on the way down need not look
-// at the record. The value of the key's record holds the roots of both.
+// table finds a member's record, whose value is the score (see encodeScore); a
+// counted tree keeps the records in order, in entries of eight bytes: a reference to
+// the record and 32 bits that order as the score does (see prefix), so that most
+// comparisons on the way down need not look at the record. The value of the key's
+// record holds the roots of both.
 //
 // A set turns large by the limits of zset-max-listpack-entries and -value and
 // never turns small again, as in Redis.
@@ -32,7 +33,6 @@
 package zset
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 
@@ -213,15 +213,4 @@ func Remove(e *table.Entry, member []byte) bool {
 	}
 	smallDelete(e, off, 1)
 	return true
-}
-
-// scoreLen is the length in bytes of a score as a member's record holds it.
-const scoreLen = 8
-
-func encodeScore(b []byte, score float64) {
-	binary.LittleEndian.PutUint64(b, math.Float64bits(score))
-}
-
-func decodeScore(b []byte) float64 {
-	return math.Float64frombits(binary.LittleEndian.Uint64(b))
 }
