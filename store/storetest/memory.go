@@ -203,6 +203,14 @@ func (m *Memory) command(name string) (least int, run func([]string) store.Reply
 		return 2, m.set
 	case "INCR":
 		return 1, m.incr
+	case "STRLEN":
+		return 1, m.strlen
+	case "GETRANGE":
+		return 3, m.getrange
+	case "SETRANGE":
+		return 3, m.setrange
+	case "APPEND":
+		return 2, m.append
 	case "DEL":
 		return 1, m.del
 	case "EXISTS":
@@ -351,75 +359,4 @@ func (m *Memory) pexpire(a []string) store.Reply {
 		delete(m.keys, a[0])
 	}
 	return store.Int(1)
-}
-
-func (m *Memory) hset(a []string) store.Reply {
-	if len(a)%2 == 0 {
-		return store.Fail(store.ServerError("ERR wrong number of arguments for 'hset' command"))
-	}
-	e := m.find(a[0])
-	if e == nil {
-		e = &entry{fields: map[string]string{}}
-		m.keys[a[0]] = e
-	}
-	var added int64
-	for i := 1; i < len(a); i += 2 {
-		if _, have := e.fields[a[i]]; !have {
-			added++
-			e.order = append(e.order, a[i])
-		}
-		e.fields[a[i]] = a[i+1]
-	}
-	return store.Int(added)
-}
-
-func (m *Memory) field(key, field string) store.Reply {
-	if e := m.find(key); e != nil {
-		if v, ok := e.fields[field]; ok {
-			return store.Bulk(v)
-		}
-	}
-	return store.Nil()
-}
-
-func (m *Memory) hmget(a []string) store.Reply {
-	out := make([]store.Reply, len(a)-1)
-	for i := range out {
-		out[i] = m.field(a[0], a[i+1])
-	}
-	return store.ArrayOf(out...)
-}
-
-func (m *Memory) hgetall(a []string) store.Reply {
-	var out []store.Reply
-	if e := m.find(a[0]); e != nil {
-		for _, f := range e.order {
-			out = append(out, store.Bulk(f), store.Bulk(e.fields[f]))
-		}
-	}
-	return store.ArrayOf(out...)
-}
-
-func (m *Memory) hdel(a []string) store.Reply {
-	e := m.find(a[0])
-	if e == nil {
-		return store.Int(0)
-	}
-	var n int64
-	for _, f := range a[1:] {
-		if _, have := e.fields[f]; have {
-			delete(e.fields, f)
-			for i, o := range e.order {
-				if o == f {
-					e.order = append(e.order[:i:i], e.order[i+1:]...)
-					break
-				}
-			}
-			n++
-		}
-	}
-	if len(e.fields) == 0 {
-		delete(m.keys, a[0])
-	}
-	return store.Int(n)
 }

@@ -1,0 +1,193 @@
+package ratelimit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/redisstore"
+	"github.com/larderdb/larder/store/storetest"
+)
+
+func redis(t testing.TB) store.Store {
+	t.Helper()
+	cfg, err := store.ParseURL(redistest.Start(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := redisstore.Open(cfg, redisstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+func TestConstantsAgreeWithLua(t *testing.T) {
+	want := fmt.Sprintf("local HEAD, ENTRY, CHUNK, SHORT, WRAP = %d, %d, %d, %d, %d\n", headBytes, entryBytes, chunkBytes, shortBytes, wrap)
+	if !strings.Contains(headLua, want) {
+		t.Errorf("headLua lacks %q", want)
+	}
+	if lastOfChunk != strconv.Itoa(chunkBytes-1) {
+		t.Errorf("lastOfChunk is %s", lastOfChunk)
+	}
+}
+
+// TestBodiesAgree holds Go and Lua against each other: short logs, long ones, strange data and strange arguments.
+func TestBodiesAgree(t *testing.T) {
+	lua := redis(t)
+	for _, size := range []struct{ limit, spanMillis int }{{1, 60_000}, {3, 100_000}, {40, 100_000}, {5_000, 1_000_000}} {
+		for _, script := range Scripts() {
+			t.Run(fmt.Sprintf("%s of %d", script.Name, size.limit), func(t *testing.T) {
+				storetest.Scripts(t, storetest.NewMemory(), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
+					return randomCall(r, prefix, size.limit, size.spanMillis)
+				})
+			})
+		}
+	}
+}
+
+func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
+	c := storetest.Call{
+		Keys: []string{prefix + strconv.Itoa(r.IntN(2))},
+		Args: []string{strconv.Itoa(1 + r.IntN(max(1, limit/4))), strconv.Itoa(limit), strconv.Itoa(spanMillis)},
+	}
+	switch r.IntN(4) {
+	case 0: // the same millisecond
+	case 1:
+		c.Advance = time.Millisecond
+	case 2:
+		c.Advance = time.Duration(r.IntN(spanMillis/10)) * time.Millisecond
+	}
+	switch r.IntN(32) {
+	case 30:
+		c.Advance = -time.Duration(r.IntN(2*spanMillis)) * time.Millisecond
+	case 0:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("x", r.IntN(40))}} // not ours, or by chance
+	case 1:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
+	case 2, 3:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
+	case 4:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], longLog(r, limit, spanMillis), "PX", strconv.Itoa(spanMillis)}}
+	case 5:
+		c.Args[r.IntN(3)] = []string{"0", "-1", "1.5", "1e3", "", "x", "0x10", " 1", "99999999999999"}[r.IntN(9)]
+	case 6:
+		c.Args = c.Args[:r.IntN(3)]
+	case 7:
+		c.Args[1] = strconv.Itoa(1 + r.IntN(2*limit)) // another limit on the same log
+	}
+	return c
+}
+
+// longLog makes a valid log of up to limit entries near Memory's clock, with sums about to wrap.
+func longLog(r *rand.Rand, limit, spanMillis int) string {
+	now := storetest.NewMemory().Now().UnixMilli()
+	n := 1 + r.IntN(limit)
+	total := int64(wrap - r.IntN(2*limit))
+	b := pack48(nil, total)
+	for i := range n {
+		total += int64(r.IntN(2) + 1)
+		b = pack48(pack48(b, now-int64(spanMillis)+int64(i*spanMillis/n)), total)
+	}
+	return string(b)
+}
+
+// model is the limiter in the plainest way: every unit's time in a list.
+type model struct {
+	limit int
+	span  int64
+	units []int64
+}
+
+func (m *model) decide(now int64, cost int, count bool) (allowed, remaining int, retry, reset int64) {
+	live := m.units[:0:0]
+	for _, u := range m.units {
+		if u > now-m.span {
+			live = append(live, u)
+		}
+	}
+	m.units = live
+	free := m.limit - len(live)
+	if len(live) > 0 {
+		reset = live[len(live)-1] + m.span - now
+	}
+	if free < cost {
+		return 0, max(free, 0), live[len(live)+cost-m.limit-1] + m.span - now, reset
+	}
+	if !count {
+		return 1, free, 0, reset
+	}
+	for range cost {
+		m.units = append(m.units, now)
+	}
+	return 1, free - cost, 0, m.span
+}
+
+func TestAgainstModel(t *testing.T) {
+	for round := range 200 {
+		seed := rand.Uint64()
+		r := rand.New(rand.NewPCG(seed, 0))
+		mem := storetest.NewMemory()
+		m := &model{limit: 1 + r.IntN([]int{3, 30, 1000}[round%3]), span: int64(1 + r.IntN(5000))}
+		for i := range 400 {
+			mem.Advance(time.Duration(r.IntN(int(m.span)/8+2)) * time.Millisecond / time.Duration(1+r.IntN(20)))
+			cost := 1 + r.IntN(m.limit)/(1+r.IntN(m.limit))
+			script, count := takeScript, true
+			if r.IntN(5) == 0 {
+				script, count = peekScript, false
+			}
+			allowed, remaining, retry, reset := m.decide(mem.Now().UnixMilli(), cost, count)
+			got, err := mem.Run(t.Context(), script, []string{"k"}, strconv.Itoa(cost), strconv.Itoa(m.limit), strconv.FormatInt(m.span, 10)).Ints()
+			want := []int64{int64(allowed), int64(remaining), retry, reset}
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Fatalf("seed %d step %d: %s of %d by %d per %d ms: got %v, %v; want %v", seed, i, script.Name, cost, m.limit, m.span, got, err, want)
+			}
+			if size, _ := mem.Do(t.Context(), "STRLEN", "k").Int64(); size > int64(max(shortBytes, headBytes+2*entryBytes*(m.limit+1))) {
+				t.Fatalf("seed %d step %d: the log of a limit of %d takes %d bytes", seed, i, m.limit, size)
+			}
+		}
+	}
+}
+
+// TestClockStepsBack is a failover to a server whose clock is behind.
+func TestClockStepsBack(t *testing.T) {
+	for _, test := range []struct {
+		back time.Duration
+		want [][]int64 // of the calls after the step
+	}{
+		{400 * time.Millisecond, [][]int64{{1, 0, 0, 1400}, {0, 0, 1400, 1400}}},
+		{time.Hour, [][]int64{{1, 1, 0, 1000}, {1, 0, 0, 1000}, {0, 0, 1000, 1000}}}, // the old log is not believed
+	} {
+		mem := storetest.NewMemory()
+		call := func() []int64 {
+			got, err := mem.Run(t.Context(), takeScript, []string{"k"}, "1", "2", "1000").Ints()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		call()
+		mem.Advance(-test.back)
+		var last []int64
+		for i, want := range test.want {
+			if last = call(); !slices.Equal(last, want) {
+				t.Errorf("%v back, call %d: %v, want %v", test.back, i, last, want)
+			}
+		}
+		mem.Advance(time.Duration(last[2]-1) * time.Millisecond)
+		if got := call(); got[0] != 0 {
+			t.Errorf("%v back: passed before RetryAfter: %v", test.back, got)
+		}
+		mem.Advance(time.Millisecond)
+		if got := call(); got[0] != 1 {
+			t.Errorf("%v back: still locked out after RetryAfter: %v", test.back, got)
+		}
+	}
+}
