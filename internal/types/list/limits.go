@@ -107,11 +107,7 @@ func (s *seq) shrink() {
 	if !s.large {
 		return
 	}
-	maxSize, maxCount := s.lim.bounds()
-	if s.lim.MaxListpackSize >= 0 {
-		maxSize = math.MaxInt // here a limit by number is one by number alone
-	}
-	if !s.t.Lone(&s.c) || s.c.Count() > maxCount/2 || listpackExceeds(s.run(), maxSize/2) {
+	if !s.t.Lone(&s.c) || !s.lim.tiny(s.run()) {
 		s.save()
 		return
 	}
@@ -122,6 +118,18 @@ func (s *seq) shrink() {
 	s.large = false
 	copy(s.e.SetLen(len(run)), run)
 	a.Free(leaf)
+}
+
+// tiny says whether the only leaf of a list is small enough for the list to become
+// small: half the limit. Where that is one by number it is one by number alone, but for
+// an element that is too big to share a leaf.
+func (l Limits) tiny(run []byte) bool {
+	maxSize, maxCount := l.bounds()
+	count := packed.Count(run)
+	if l.MaxListpackSize >= 0 {
+		return count <= maxCount/2 && (count > 1 || packed.Get(run, packed.First(run)).Len() <= maxSize)
+	}
+	return !listpackExceeds(run, maxSize/2)
 }
 
 // listpackExceeds says whether Redis's listpack of the run's entries would be larger
