@@ -25,6 +25,7 @@ func clientRows() []Command {
 		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
 		row("help", 2, 0, "5.0.0", "O(1)", "Explains the subcommands.", clientHelp),
 	}
+	rows[len(rows)-1].Flags = Loading | Stale
 	for i := range rows {
 		if n := rows[i].Name; n == "info" || n == "list" {
 			rows[i].Tips = []string{"nondeterministic_output"}

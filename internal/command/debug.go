@@ -48,10 +48,10 @@ func isLoopback(addr string) bool {
 // debugSleep holds the whole keyspace, as Redis's does by having one thread.
 func debugSleep(c *Ctx) {
 	seconds, err := c.FloatArg(2)
-	if err != nil || seconds < 0 || seconds > 3600 {
-		c.Fail(errNotFloat)
-		return
+	if err != nil || seconds < 0 {
+		seconds = 0 // as strtod does
 	}
+	seconds = min(seconds, 3600)
 	c.Tx.LockAll()
 	timer := c.clock.NewTimer(time.Duration(seconds * float64(time.Second)))
 	<-timer.C()

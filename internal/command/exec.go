@@ -76,7 +76,7 @@ func (s *Session) admit(row *Command) string {
 	if !s.authed && row.Flags&NoAuth == 0 {
 		return "NOAUTH Authentication required."
 	}
-	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() && row.Flags&DenyOOM != 0 {
+	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
 	}
 	if s.proto == 2 && s.subs.count() > 0 && row.Flags&InSubscribe == 0 {
@@ -89,9 +89,21 @@ func (s *Session) admit(row *Command) string {
 	return ""
 }
 
-// reject replies a refusal; inside MULTI it also spoils the transaction.
+// grows tells whether a command, or the transaction that it runs, may need more memory.
+func (s *Session) grows(row *Command) bool {
+	if row.Name == "exec" && s.multi != nil {
+		return s.multi.flags&DenyOOM != 0
+	}
+	return row.Flags&DenyOOM != 0
+}
+
+// reject replies a refusal; inside MULTI it also spoils the transaction, and of EXEC ends it.
 func (s *Session) reject(row *Command, text string, out Sink) {
-	if s.multi != nil {
+	switch {
+	case row != nil && row.Name == "exec":
+		s.discard()
+		text = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(text, "ERR ")
+	case s.multi != nil:
 		s.multi.spoilt = true
 	}
 	s.p.stats.rejected(row, text)

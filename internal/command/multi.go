@@ -9,6 +9,7 @@ import (
 // multi is a transaction between MULTI and EXEC.
 type multi struct {
 	queue  []queued
+	flags  Flag // of all queued commands together
 	spoilt bool // a command was refused: EXEC aborts
 	bytes  int
 }
@@ -32,30 +33,27 @@ func (m *multi) add(row *Command, args [][]byte) {
 		own[i] = buf[start:len(buf):len(buf)]
 	}
 	m.bytes += total
+	m.flags |= row.Flags
 	m.queue = append(m.queue, queued{row, own})
 }
 
 func transactionRows() []Command {
 	return []Command{
-		{Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Immediate | InSubscribe&0, ACL: CatTransaction,
+		{Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy | Immediate, ACL: CatTransaction,
 			Group: "transactions", Since: "1.2.0", Cost: "O(1)", Summary: "Begins to queue commands for one atomic run.", Run: beginMulti},
 		{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Immediate, ACL: CatTransaction,
 			Group: "transactions", Since: "1.2.0", Cost: "that of the queued commands", Summary: "Runs the queued commands, nothing else in between.", Run: exec},
-		{Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | Immediate, ACL: CatTransaction,
+		{Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Immediate, ACL: CatTransaction,
 			Group: "transactions", Since: "2.0.0", Cost: "O(N) where N is the number of queued commands", Summary: "Drops the queued commands.", Run: discard},
-		{Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | Immediate, ACL: CatTransaction,
+		{Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoMulti | AllowBusy | Immediate, ACL: CatTransaction,
 			Keys: KeysToEnd(RO, 1), Group: "transactions", Since: "2.2.0", Cost: "O(1) for each key",
 			Summary: "Makes the next EXEC depend on keys staying as they are.", Run: watch},
-		{Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast, ACL: CatTransaction,
+		{Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, ACL: CatTransaction,
 			Group: "transactions", Since: "2.2.0", Cost: "O(1)", Summary: "Forgets the watched keys.", Run: unwatch},
 	}
 }
 
 func beginMulti(c *Ctx) {
-	if c.Session.multi != nil {
-		c.FailText("ERR MULTI calls can not be nested")
-		return
-	}
 	c.Session.multi = &multi{}
 	c.OK()
 }
@@ -78,10 +76,6 @@ func (s *Session) discard() {
 }
 
 func watch(c *Ctx) {
-	if c.Session.multi != nil {
-		c.FailText("ERR WATCH inside MULTI is not allowed")
-		return
-	}
 	for _, key := range c.Args[1:] {
 		c.Tx.Watch(&c.Session.watch, key)
 	}

@@ -86,11 +86,14 @@ func scriptRows() []Command {
 		{Name: "script", Arity: -2, Group: "scripting", Since: "2.6.0", Cost: "depends on the subcommand",
 			Summary: "Manages the scripts that are loaded.", Subs: []Command{
 				{Name: "load", Arity: 3, Flags: NoScript | Stale, ACL: CatScripting, Group: "scripting", Since: "2.6.0",
-					Cost: "O(N) where N is the length of the text", Summary: "Loads a script and answers its SHA-1.", Run: scriptLoad},
+					Cost: "O(N) where N is the length of the text", Summary: "Loads a script and answers its SHA-1.",
+					Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}, Run: scriptLoad},
 				{Name: "exists", Arity: -3, Flags: NoScript, ACL: CatScripting, Group: "scripting", Since: "2.6.0",
-					Cost: "O(N) where N is the number of scripts asked for", Summary: "Tells which scripts are loaded.", Run: scriptExists},
+					Cost: "O(N) where N is the number of scripts asked for", Summary: "Tells which scripts are loaded.",
+					Tips: []string{"request_policy:all_shards", "response_policy:agg_logical_and"}, Run: scriptExists},
 				{Name: "flush", Arity: -2, Flags: NoScript, ACL: CatScripting, Group: "scripting", Since: "2.6.0",
-					Cost: "O(N) where N is the number of scripts", Summary: "Forgets all loaded scripts.", Run: scriptFlush},
+					Cost: "O(N) where N is the number of scripts", Summary: "Forgets all loaded scripts.",
+					Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}, Run: scriptFlush},
 			}},
 	}
 }

@@ -96,6 +96,12 @@ func timeNow(c *Ctx) {
 }
 
 func lolwut(c *Ctx) {
+	if len(c.Args) > 2 && c.Is(1, "VERSION") {
+		if _, err := c.IntArg(2); err != nil {
+			c.Fail(err)
+			return
+		}
+	}
 	c.Out.Verbatim("txt", "A larder: shelves of jars, each where you left it.\nRedis ver. "+Version+"\n")
 }
 

@@ -9,7 +9,6 @@ func TestMulti(t *testing.T) {
 	r := newRig(t)
 	c := r.main
 	c.want("OK", "MULTI")
-	c.want("ERR MULTI calls can not be nested", "MULTI")
 	c.want("QUEUED", "SET a 1")
 	c.want("QUEUED", "INCR b")
 	c.want("QUEUED", "GET a")
@@ -17,6 +16,24 @@ func TestMulti(t *testing.T) {
 	c.want("[OK (1) 1 WRONGTYPE Operation against a key holding the wrong kind of value]", "EXEC")
 	c.want("ERR EXEC without MULTI", "EXEC")
 	c.want("ERR DISCARD without MULTI", "DISCARD")
+}
+
+func TestMultiRefuses(t *testing.T) {
+	for line, reply := range map[string]string{
+		"MULTI":   "ERR Command not allowed inside a transaction",
+		"WATCH k": "ERR Command not allowed inside a transaction",
+		"NOSUCH":  "ERR unknown command 'NOSUCH', with args beginning with: ",
+	} {
+		c := newRig(t).main
+		c.do("MULTI")
+		c.want(reply, line)
+		c.want("EXECABORT Transaction discarded because of previous errors.", "EXEC")
+		c.want("ERR EXEC without MULTI", "EXEC")
+	}
+	c := newRig(t).main
+	c.do("MULTI")
+	c.want("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command", "EXEC x")
+	c.want("ERR EXEC without MULTI", "EXEC")
 }
 
 func TestMultiAborts(t *testing.T) {
