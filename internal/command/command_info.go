@@ -69,7 +69,7 @@ func commandInfo(c *Ctx) {
 
 // replyInfo tells a row as COMMAND INFO does.
 func (c *Ctx) replyInfo(r *Command) {
-	first, last, step := r.legacyRange()
+	first, last, step, _ := r.legacyRange()
 	c.Out.Array(10)
 	c.Out.BulkString(r.full)
 	c.Out.Int(int64(r.Arity))
@@ -108,23 +108,24 @@ func (c *Ctx) replyNames(names []string, prefix string, bits uint32) {
 	}
 }
 
-// legacyRange is the first key, last key and step of COMMAND INFO before key specs.
-func (r *Command) legacyRange() (first, last, step int) {
+// legacyRange is the first key, last key and step of COMMAND INFO before key
+// specs. movable tells that there are keys which they do not find.
+func (r *Command) legacyRange() (first, last, step int, movable bool) {
 	for _, s := range r.Keys {
-		if s.Keyword != "" || s.NumKeys {
+		goesOn := first == 0 || step == 1 && s.Step == 1 && last >= 0 && s.Begin == last+1
+		if s.Keyword != "" || s.NumKeys || !goesOn {
+			movable = true
 			continue
 		}
-		switch {
-		case first == 0:
-			first, last, step = s.Begin, s.Last, max(s.Step, 1)
-			if last >= 0 {
-				last += first
-			}
-		case step == 1 && s.Begin == last+1 && s.Last >= 0: // a range that goes on
-			last = s.Begin + s.Last
+		if first == 0 {
+			first, step = s.Begin, max(s.Step, 1)
 		}
+		if last = s.Last; last >= 0 {
+			last += s.Begin
+		}
+		movable = movable || s.Flags&Incomplete != 0
 	}
-	return first, last, step
+	return first, last, step, movable
 }
 
 func (c *Ctx) replySpec(s *KeySpec) {

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"math"
+
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/mem/table"
@@ -161,7 +163,7 @@ func lset(c *Ctx) {
 }
 
 func lrem(c *Ctx) {
-	n, err := c.negatable(2)
+	n, err := c.IntArg(2)
 	if err != nil {
 		c.Fail(err)
 		return
@@ -171,8 +173,8 @@ func lrem(c *Ctx) {
 		return
 	}
 	removed := 0
-	if e != nil {
-		removed = list.Remove(e, c.Limits().List, n, c.Args[3])
+	if e != nil { // the least integer has no negative: one more says the same
+		removed = list.Remove(e, c.Limits().List, int(max(n, -math.MaxInt64)), c.Args[3])
 	}
 	if removed > 0 {
 		c.Tx.Finish(e, c.Args[1], engine.EventLRem)

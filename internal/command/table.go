@@ -32,6 +32,9 @@ func NewTable() *Table {
 func (t *Table) add(r *Command, full string) {
 	r.full, r.index = full, len(t.all)
 	r.plain = len(r.Keys) == 1 && r.Keys[0] == KeySpec{Flags: r.Keys[0].Flags, Begin: 1, Step: 1}
+	if _, _, _, movable := r.legacyRange(); movable {
+		r.Flags |= MovableKeys
+	}
 	t.all = append(t.all, r)
 	for i := range r.Subs {
 		t.add(&r.Subs[i], full+"|"+r.Subs[i].Name)

@@ -100,7 +100,7 @@ func (c *Ctx) rangeArgs(at int, form rangeForm, store bool) (a rangeArgs, err er
 				return a, err
 			}
 			i += 2
-		case !form.fixed && c.Is(i, "REV"):
+		case !form.fixed && !a.rev && c.Is(i, "REV"):
 			a.rev = true
 		case !form.fixed && a.by == byRank && c.Is(i, "BYSCORE"):
 			a.by = byScore
