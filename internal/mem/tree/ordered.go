@@ -168,6 +168,15 @@ func (o *Ordered) Prev(p *Place) bool {
 	return true
 }
 
+// Ahead asks the processor for what the entry refers to that is n entries behind p, or
+// in front of p if n is negative, as long as it is in the same leaf: a hint for walks
+// that follow references.
+func (o *Ordered) Ahead(p *Place, n int) {
+	if at := p.at + n; at >= 0 && at < p.c.count {
+		o.t.a.Prefetch(entryAt(p.b, at).Ref)
+	}
+}
+
 // Replace exchanges the entry that p is at for e, which must stand at the same
 // place in the order: the same element with another reference or prefix. Valid
 // must have been true.

@@ -75,8 +75,10 @@ func (x *index) save() {
 
 // lookup positions r on a member's record; false if there is no such member.
 func (x *index) lookup(member []byte, r *table.Entry) bool {
-	return x.members.Find(table.Hash(x.members.Options().Seed, member), member, r)
+	return x.members.Find(x.hash(member), member, r)
 }
+
+func (x *index) hash(member []byte) uint64 { return table.Hash(x.members.Options().Seed, member) }
 
 // convert makes a small set large. O(n).
 func convert(e *table.Entry) *index {
@@ -103,15 +105,16 @@ func (x *index) append(next func() (member packed.Value, score float64, ok bool)
 		if !ok {
 			return tree.Entry{}, false
 		}
-		return x.addRecord(score, text(member, scratch[:])), true
+		name := text(member, scratch[:])
+		return x.addRecord(x.hash(name), score, name), true
 	})
 	x.save()
 }
 
-// addRecord adds a member to the table and returns its entry for the tree.
-func (x *index) addRecord(score float64, member []byte) tree.Entry {
+// addRecord adds a member, whose hash is h, to the table and returns its entry for the tree.
+func (x *index) addRecord(h uint64, score float64, member []byte) tree.Entry {
 	var r table.Entry
-	x.members.Insert(table.Hash(x.members.Options().Seed, member), member, scoreLen(score), 0, 0, &r)
+	x.members.Insert(h, member, scoreLen(score), 0, 0, &r)
 	encodeScore(r.Value(), score)
 	return tree.Entry{Prefix: prefix(score), Ref: r.Ref()}
 }
@@ -155,14 +158,15 @@ func (x *index) rankOf(c *cut) int {
 
 func (x *index) add(o Options, score float64, member []byte) (float64, Outcome, error) {
 	var r table.Entry
-	exists, old := x.lookup(member, &r), 0.0
+	h := x.hash(member)
+	exists, old := x.members.Find(h, member, &r), 0.0
 	if exists {
 		old = decodeScore(r.Value())
 	}
 	next, outcome, err := o.decide(exists, old, score)
 	switch outcome {
 	case Added:
-		x.insert(next, member)
+		x.insert(h, next, member)
 	case Updated:
 		x.move(&r, old, next)
 	}
@@ -170,10 +174,10 @@ func (x *index) add(o Options, score float64, member []byte) (float64, Outcome, 
 }
 
 // insert adds a member that is not there yet.
-func (x *index) insert(score float64, member []byte) {
+func (x *index) insert(h uint64, score float64, member []byte) {
 	var p tree.Place
 	x.find(&p, &cut{kind: atElement, score: score, member: member})
-	x.order.Insert(&p, x.addRecord(score, member))
+	x.order.Insert(&p, x.addRecord(h, score, member))
 	x.save()
 }
 
@@ -258,12 +262,20 @@ func (x *index) removeRange(rank, n int) {
 	x.save()
 }
 
+// ahead is how many records a walk asks for before it reads them.
+const ahead = 8
+
 func (x *index) walk(rank, n int, back bool, fn func(member packed.Value, score float64) bool) {
 	var p tree.Place
 	if !x.order.Go(&p, rank) || !x.order.Valid(&p) {
 		return
 	}
+	far := ahead
+	if back {
+		far = -ahead
+	}
 	for ok := true; ok && n > 0; n-- {
+		x.order.Ahead(&p, far)
 		member, score := x.record(x.order.Entry(&p).Ref)
 		if !fn(packed.StringValue(member), score) {
 			return

@@ -134,7 +134,7 @@ func Add(e *table.Entry, lim Limits, o Options, score float64, member []byte) (f
 		if packed.Count(run)/2+1 > lim.Entries || len(member) > lim.Value {
 			x := convert(e)
 			defer x.close()
-			x.insert(next, member)
+			x.insert(x.hash(member), next, member)
 			return next, Added, nil
 		}
 		smallInsert(e, next, member)
