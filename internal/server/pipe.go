@@ -30,8 +30,8 @@ type pipeConn struct{ in, out *pipeHalf }
 func (p *pipeConn) Read(b []byte) (int, error)  { return p.in.read(b) }
 func (p *pipeConn) Write(b []byte) (int, error) { return p.out.write(b) }
 
-// WriteRoom is the number of bytes that Write takes without waiting.
-func (p *pipeConn) WriteRoom() int { return p.out.room() }
+// TryWrite writes as much of b as there is room for, and does not wait.
+func (p *pipeConn) TryWrite(b []byte) (int, error) { return p.out.tryWrite(b) }
 
 func (p *pipeConn) Close() error {
 	p.in.close(true)
@@ -84,10 +84,17 @@ func newPipeHalf() *pipeHalf {
 	return h
 }
 
-func (h *pipeHalf) room() int {
+func (h *pipeHalf) tryWrite(b []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return pipeBuffer - h.n
+	n := min(len(b), pipeBuffer-h.n)
+	switch {
+	case h.writeEnd.closed, h.readEnd.closed:
+		return 0, io.ErrClosedPipe
+	case n == 0:
+		return 0, nil
+	}
+	return h.put(b[:n]), nil
 }
 
 func (h *pipeHalf) read(b []byte) (int, error) {

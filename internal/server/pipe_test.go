@@ -65,8 +65,8 @@ func TestPipeBuffers(t *testing.T) {
 	if n, err := a.Write(make([]byte, pipeBuffer)); n != pipeBuffer || err != nil {
 		t.Fatal(n, err) // nobody reads, and Write does not wait
 	}
-	if room := a.(roomy).WriteRoom(); room != 0 {
-		t.Fatalf("room %d", room)
+	if n, err := a.(*pipeConn).TryWrite([]byte("x")); n != 0 || err != nil {
+		t.Fatal(n, err)
 	}
 	_ = a.SetWriteDeadline(clock.System().Now().Add(time.Millisecond))
 	if n, err := a.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -77,6 +77,13 @@ func TestPipeBuffers(t *testing.T) {
 	}
 	if h := b.(*pipeConn).in; h.ring != nil {
 		t.Fatal("an empty pipe keeps a large buffer")
+	}
+	if n, err := a.(*pipeConn).TryWrite(make([]byte, 2*pipeBuffer)); n != pipeBuffer || err != nil {
+		t.Fatal(n, err)
+	}
+	_ = b.Close()
+	if n, err := a.(*pipeConn).TryWrite([]byte("x")); n != 0 || err != io.ErrClosedPipe {
+		t.Fatal(n, err)
 	}
 }
 

@@ -9,12 +9,14 @@ import (
 )
 
 // A stream is a connection served by goroutines over a net.Conn. One reads for as long as the connection lasts, into a
-// small buffer while little comes. Whatever happens to the conn happens under mu, whose holder is the owner. Output is
-// queued and written by a second goroutine, which exists only while there is output: a client that sends a long
-// pipeline before it reads does not get stuck. An in-memory connection that has room for the output takes it at once.
+// small buffer while little comes. Whatever happens to the conn happens under mu, whose holder is the owner. What the
+// peer does not take at once is queued and written by a second goroutine, which exists only while there is such output:
+// a client that sends a long pipeline before it reads must not get stuck. (Over TLS there is no way to ask how much can be
+// written at once, so all output goes through the second goroutine.)
 type stream struct {
 	conn
-	nc net.Conn
+	nc  net.Conn
+	try func([]byte) (int, error) // writes what goes without waiting; nil if nc cannot tell
 
 	mu      sync.Mutex // makes its holder the owner of conn, and guards what follows
 	changed *sync.Cond // something has been executed, sent or ended
@@ -26,9 +28,6 @@ const (
 	idleRead   = 2 << 10  // bytes of read buffer while little comes
 	blockedMax = 64 << 10 // bytes of input kept while commands may not run; more stays with the peer
 )
-
-// roomy is a net.Conn that knows how many bytes it takes without waiting.
-type roomy interface{ WriteRoom() int }
 
 var scratches = sync.Pool{New: func() any { return newScratch(nil) }}
 
@@ -70,7 +69,7 @@ func (s *Server) newStream(nc net.Conn) (*stream, error) {
 	}
 	s.wg.Add(1) // until readAll ends
 	s.mu.Unlock()
-	st := &stream{nc: nc}
+	st := &stream{nc: nc, try: tryWriter(nc)}
 	st.changed = sync.NewCond(&st.mu)
 	st.tr = st
 	st.remote, st.local = addrText(nc.RemoteAddr(), nc.LocalAddr()), addrText(nc.LocalAddr(), nc.LocalAddr())
@@ -149,15 +148,15 @@ func (st *stream) end() {
 // send implements transport.
 func (st *stream) send(s *scratch) {
 	b := s.w.Bytes()
-	if len(b) == 0 {
-		return
-	}
-	if r, ok := st.nc.(roomy); ok && !st.writing && st.out.size == 0 && r.WriteRoom() >= len(b) {
-		n, err := st.nc.Write(b)
+	if st.try != nil && len(b) > 0 && !st.writing && st.out.size == 0 {
+		n, err := st.try(b)
 		s.bytes.out.Add(int64(n))
 		if err != nil {
 			st.flags.Or(flagKilled)
 		}
+		b = b[n:]
+	}
+	if len(b) == 0 || st.has(flagKilled) {
 		s.w.Reset(keepWriter)
 		return
 	}
@@ -171,6 +170,14 @@ func (st *stream) send(s *scratch) {
 		st.writing = true
 		go st.writeAll()
 	}
+}
+
+// tryWriter returns a function that writes as much as nc takes without waiting, or nil.
+func tryWriter(nc net.Conn) func([]byte) (int, error) {
+	if p, ok := nc.(*pipeConn); ok {
+		return p.TryWrite
+	}
+	return trySyscall(nc)
 }
 
 // writeAll writes the output until there is none.

@@ -9,7 +9,7 @@ import (
 )
 
 // The calls of the event loop's inner circle. RawSyscall leaves the Go scheduler out, which is right for calls that never
-// wait; pollWait does wait.
+// wait.
 
 // readNow reads from a non-blocking descriptor. b must not be empty.
 func readNow(fd int, b []byte) (int, unix.Errno) {
@@ -32,16 +32,6 @@ func writeNow(fd int, b []byte) (int, unix.Errno) {
 // pollNow returns the number of events that are there.
 func pollNow(ep int, events []unix.EpollEvent) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
-// pollWait waits for events. It returns 0 when a signal came instead.
-func pollWait(ep int, events []unix.EpollEvent) int {
-	const forever = ^uintptr(0)
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), forever, 0, 0)
 	if errno != 0 {
 		return 0
 	}

@@ -1,0 +1,211 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// acceptor is a listening socket, a duplicate of the one in net's hands.
+type acceptor struct {
+	*endpoint
+	sys   int
+	addr  net.Addr
+	spare int // a descriptor to give up when there are none left, so that the next peer can be turned away
+}
+
+// serveLoops hands a listener to the loops, if it is of a kind they can serve.
+func (s *Server) serveLoops(e *endpoint) (bool, error) {
+	switch e.ln.(type) {
+	case *net.TCPListener, *net.UnixListener:
+	default:
+		return false, nil
+	}
+	sys, err := duplicate(e.ln)
+	if err != nil {
+		return false, err
+	}
+	a := &acceptor{endpoint: e, sys: sys, addr: e.ln.Addr(), spare: spareDescriptor()}
+	if _, ok := e.ln.(*net.TCPListener); ok {
+		listenOptions(sys, s.limits.Load().KeepAlive)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.startLoops(); err != nil {
+		a.release()
+		return false, err
+	}
+	l := s.loops[len(s.listeners)%len(s.loops)]
+	return true, l.listen(a)
+}
+
+// duplicate is a listener's file descriptor, non-blocking, in our own hands.
+func duplicate(ln net.Listener) (int, error) {
+	rc, err := ln.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	sys := -1
+	var dupErr error
+	err = rc.Control(func(fd uintptr) { sys, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err == nil {
+		err = dupErr
+	}
+	return sys, err
+}
+
+// listenOptions sets what accepted sockets inherit.
+func listenOptions(sys int, keepAlive time.Duration) {
+	_ = unix.SetsockoptInt(sys, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if keepAlive <= 0 {
+		_ = unix.SetsockoptInt(sys, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
+		return
+	}
+	_ = unix.SetsockoptInt(sys, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(sys, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(max(keepAlive/time.Second, 1)))
+	_ = unix.SetsockoptInt(sys, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(probeInterval(keepAlive)/time.Second))
+	_ = unix.SetsockoptInt(sys, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes)
+}
+
+// setKeepAlive changes what connections that are yet to come inherit.
+func (l *loop) setKeepAlive(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for sys, a := range l.accepts {
+		if _, ok := a.ln.(*net.TCPListener); ok {
+			listenOptions(sys, d)
+		}
+	}
+}
+
+func spareDescriptor() int {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// listen begins to accept from a, until its endpoint ends.
+func (l *loop) listen(a *acceptor) error {
+	l.mu.Lock()
+	l.accepts[a.sys] = a
+	l.mu.Unlock()
+	if err := l.register(unix.EPOLL_CTL_ADD, a.sys, unix.EPOLLIN, 0); err != nil {
+		l.unlisten(a)
+		return err
+	}
+	l.srv.wg.Go(func() {
+		<-a.done
+		l.unlisten(a)
+	})
+	return nil
+}
+
+func (l *loop) unlisten(a *acceptor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.accepts, a.sys)
+	_ = unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, a.sys, nil) // the original may outlive the duplicate
+	a.release()
+}
+
+func (a *acceptor) release() {
+	_ = unix.Close(a.sys)
+	if a.spare >= 0 {
+		_ = unix.Close(a.spare)
+	}
+}
+
+// accept takes all connections that wait at a listening socket.
+func (l *loop) accept(fd int) {
+	for {
+		l.mu.Lock()
+		a := l.accepts[fd]
+		if a == nil {
+			l.mu.Unlock()
+			return
+		}
+		sys, peer, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if (err == unix.EMFILE || err == unix.ENFILE) && a.spare >= 0 {
+			l.turnAway(a)
+			l.mu.Unlock()
+			continue
+		}
+		l.mu.Unlock()
+		switch err {
+		case nil:
+			l.srv.welcome(sys, peer, a.addr)
+		case unix.EINTR, unix.ECONNABORTED:
+		case unix.EAGAIN:
+			return
+		default:
+			l.srv.log.Warn("cannot accept", "addr", a.addr.String(), "error", err)
+			return
+		}
+	}
+}
+
+// turnAway closes the next waiting connection, which there is no descriptor for, by giving up the spare one for a moment.
+// Otherwise it would wait there, and epoll would report it for ever. mu is held.
+func (l *loop) turnAway(a *acceptor) {
+	_ = unix.Close(a.spare)
+	if sys, _, err := unix.Accept4(a.sys, unix.SOCK_CLOEXEC); err == nil {
+		_ = unix.Close(sys)
+	}
+	a.spare = spareDescriptor()
+	l.srv.refused.Add(1)
+	l.srv.log.Warn("connection refused", "reason", "too many open files")
+}
+
+// welcome makes a connection of an accepted socket and gives it to the loop with the fewest.
+func (s *Server) welcome(sys int, peer unix.Sockaddr, listening net.Addr) {
+	k := &socket{sys: sys}
+	k.tr = k
+	local := true
+	if u, ok := listening.(*net.UnixAddr); ok {
+		k.remote = u.Name + ":0"
+		k.local = k.remote
+	} else {
+		remote := addrPort(peer)
+		k.remote, local = remote.String(), remote.Addr().IsLoopback()
+		if own, err := unix.Getsockname(sys); err == nil {
+			k.local = addrPort(own).String()
+		}
+	}
+	k.loop = s.leastLoaded() // before admit: a session may be closed from elsewhere at once
+	if refusal := s.admit(&k.conn, local); refusal != "" {
+		_, _ = unix.Write(sys, []byte(refusal))
+		_ = unix.Close(sys)
+		return
+	}
+	l := k.loop
+	l.load.Add(1)
+	l.mu.Lock()
+	l.joining = append(l.joining, k)
+	l.mu.Unlock()
+	l.interruptWait()
+}
+
+func (s *Server) leastLoaded() *loop {
+	best := s.loops[0] // never changes once there are loops
+	for _, l := range s.loops[1:] {
+		if l.load.Load() < best.load.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,125 @@
+package server
+
+import "golang.org/x/sys/unix"
+
+// socket is a connection that a loop serves.
+type socket struct {
+	conn
+	loop *loop
+	sys  int // file descriptor
+
+	readable bool // there may be input
+	hup      bool // the peer has closed its side at least: reads go on until they say so
+	dead     bool // both sides are closed, or an error is pending
+	queued   bool // on loop.again
+	writing  bool // registered for EPOLLOUT
+}
+
+// read takes one read's worth of input.
+func (k *socket) read() {
+	b := k.space(k.loop.s)
+	n, errno := readNow(k.sys, b)
+	switch {
+	case n > 0:
+		k.readable = n == len(b) || k.hup
+		k.received(k.loop.s, n)
+	case errno == unix.EINTR:
+	case errno == unix.EAGAIN:
+		k.readable = false
+	case n == 0 && errno == 0:
+		k.eof, k.readable = true, false
+	default:
+		k.flags.Or(flagKilled)
+	}
+}
+
+// send implements transport.
+func (k *socket) send(s *scratch) {
+	b := s.w.Bytes()
+	if len(b) == 0 {
+		return
+	}
+	if k.out.size == 0 {
+		n := k.write(b)
+		if n == len(b) || k.has(flagKilled) {
+			s.w.Reset(keepWriter)
+			return
+		}
+		b = b[n:]
+	}
+	n := len(b)
+	if k.out.add(b) {
+		s.w.Take()
+	}
+	s.w.Reset(keepWriter)
+	k.conn.queued(n)
+	k.watchWrite(true)
+}
+
+// write sends as much of b as the kernel takes, and returns how much that is. A broken connection is marked.
+func (k *socket) write(b []byte) (sent int) {
+	for sent < len(b) {
+		piece := b[sent:min(len(b), sent+writePiece)]
+		n, errno := writeNow(k.sys, piece)
+		switch {
+		case n > 0:
+			sent += n
+			if n == len(piece) {
+				continue
+			}
+		case errno == unix.EINTR:
+			continue
+		case errno != unix.EAGAIN:
+			k.flags.Or(flagKilled)
+		}
+		break
+	}
+	k.loop.bytes.out.Add(int64(sent))
+	return sent
+}
+
+// flush sends queued output, and reports whether the connection was on hold and is no more.
+func (k *socket) flush() bool {
+	total := 0
+	for k.out.size > 0 {
+		b := k.out.first()
+		n := k.write(b)
+		total += n
+		if n > 0 {
+			k.out.sent(n)
+		}
+		if n < len(b) {
+			break
+		}
+	}
+	if k.out.size == 0 {
+		k.watchWrite(false)
+	}
+	return k.conn.queued(-total)
+}
+
+func (k *socket) watchWrite(on bool) {
+	if k.writing == on {
+		return
+	}
+	k.writing = on
+	events := uint32(readEvents)
+	if on {
+		events |= unix.EPOLLOUT
+	}
+	_ = k.loop.register(unix.EPOLL_CTL_MOD, k.sys, events, int32(k.id))
+}
+
+// wake implements transport.
+func (k *socket) wake() {
+	l := k.loop
+	l.mu.Lock()
+	l.woken = append(l.woken, k)
+	l.mu.Unlock()
+	l.interruptWait()
+}
+
+// interrupt implements transport: nothing of a socket ever waits.
+func (k *socket) interrupt() {}
+
+func (k *socket) fd() int { return k.sys }
