@@ -3,6 +3,7 @@ package command
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/larderdb/larder/internal/engine"
 )
@@ -137,7 +138,7 @@ func (s *Session) describe() string {
 	num("fd", int64(b.FD))
 	text("name", name)
 	num("age", max(now-s.born.Unix(), 0))
-	num("idle", max(now-s.lastSeen.Load(), 0))
+	num("idle", int64(s.p.clock.Monotonic()-time.Duration(s.lastSeen.Load()))/int64(time.Second))
 	text("flags", flags)
 	num("db", int64(sh.db))
 	num("sub", int64(sh.subs))

@@ -70,7 +70,7 @@ type Session struct {
 	noEvict  bool
 	noTouch  atomic.Bool
 	shown    atomic.Pointer[shown]
-	lastSeen atomic.Int64 // Unix seconds
+	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
 	killed   atomic.Bool
 }
 
@@ -81,7 +81,6 @@ type shown struct {
 	watching     int
 	subs, psubs  int
 	last         *Command
-	killedByUser bool
 }
 
 // NewSession returns the session of a new connection, or with a nil client
@@ -94,7 +93,7 @@ func (p *Processor) NewSession(client Client) *Session {
 	s.subs.owner = s
 	s.pending.timed = client != nil
 	s.ctx = Ctx{Processor: p, Session: s, Tx: s.tx}
-	s.lastSeen.Store(s.born.Unix())
+	s.lastSeen.Store(int64(p.clock.Monotonic()))
 	s.show(nil)
 	if client != nil {
 		s.ID = int64(client.ID())
@@ -132,14 +131,18 @@ func (s *Session) show(last *Command) {
 		now.multi = len(s.multi.queue)
 	}
 	if old := s.shown.Load(); old == nil || *old != now {
-		s.shown.Store(&now)
+		next := new(shown) // only here: now itself stays on the stack
+		*next = now
+		s.shown.Store(next)
 	}
 }
 
 // EndBatch is called when the commands of one read are done: what is counted
 // per batch rather than per command is brought up to date.
 func (s *Session) EndBatch() {
-	s.lastSeen.Store(s.p.clock.Now().Unix())
+	if s.pending.since != 0 {
+		s.lastSeen.Store(int64(s.pending.since)) // when the last command ended: no need to ask again
+	}
 	s.show(s.pending.last)
 	s.pending.flush(&s.p.stats)
 }
