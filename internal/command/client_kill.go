@@ -31,7 +31,6 @@ func clientKill(c *Ctx) {
 			me = true
 			return
 		}
-		s.killed.Store(true)
 		s.client.Close(false, "CLIENT KILL")
 	})
 	switch {

@@ -71,16 +71,15 @@ type Session struct {
 	noTouch  atomic.Bool
 	shown    atomic.Pointer[shown]
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
-	killed   atomic.Bool
 }
 
 // shown is a snapshot of the owner's state for CLIENT LIST, replaced when it changes.
 type shown struct {
-	db, proto    int
-	multi        int // queued commands, -1 outside MULTI
-	watching     int
-	subs, psubs  int
-	last         *Command
+	db, proto   int
+	multi       int // queued commands, -1 outside MULTI
+	watching    int
+	subs, psubs int
+	last        *Command
 }
 
 // NewSession returns the session of a new connection, or with a nil client
