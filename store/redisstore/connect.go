@@ -66,6 +66,9 @@ func (s *Store) dialFirst(attempt *connecting) {
 	} else if !errors.As(err, new(*rueidis.RedisError)) {
 		err = &dialFailure{s.cfg.String(), err}
 	}
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		s.giveUp(err) // whoever waited has most likely left before: let the next ones not wait as long
+	}
 	s.mu.Lock()
 	attempt.err = err
 	s.connecting = nil

@@ -320,6 +320,32 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestShortDeadlinesShutTheGate is a cache or a limiter that gives a store which is down 80 ms per request.
+func TestShortDeadlinesShutTheGate(t *testing.T) {
+	leaktest.Check(t)
+	for name, dial := range map[string]func(context.Context, string) (net.Conn, error){
+		"refused":    func(context.Context, string) (net.Conn, error) { return nil, errRefused },
+		"black hole": func(ctx context.Context, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
+	} {
+		st := open(t, "redis://127.0.0.1:1?dial_timeout=100ms", redisstore.Options{Dial: dial})
+		quick := 0
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), 80*time.Millisecond)
+			start := time.Now()
+			if err := st.Do(ctx, "GET", "k").Err(); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+			cancel()
+			if time.Since(start) < 10*time.Millisecond {
+				quick++
+			}
+		}
+		if quick < 10 {
+			t.Errorf("%s: only %d of 20 requests were spared the wait", name, quick)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for _, cfg := range []store.Config{{}, {Target: store.Single}, {Target: store.REST, Addrs: []string{"h"}}, {Target: store.Sentinel, Addrs: []string{"h:1"}}} {
 		if _, err := redisstore.Open(cfg, redisstore.Options{}); !errors.Is(err, store.ErrInvalid) {

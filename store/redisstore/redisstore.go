@@ -250,6 +250,9 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	case s.isClosed():
 		return store.Fail(fmt.Errorf("redisstore: %w", store.ErrClosed)), final
 	case over(ctx) != nil:
+		if errors.Is(over(ctx), context.DeadlineExceeded) {
+			s.giveUp(err) // if it ran out while connecting
+		}
 		return store.Fail(fmt.Errorf("redisstore: %s: %w", s.cfg, store.Unavailable(over(ctx)))), final
 	case errors.As(err, &answered): // the server refused the connection: wrong password, loading
 		serverErr = serverText(answered)

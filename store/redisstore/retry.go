@@ -30,17 +30,23 @@ func backoff(n int) time.Duration {
 // ctx ends first.
 func (s *Store) pause(ctx context.Context, attempt int, cause error) bool {
 	if attempt >= s.cfg.Retries || s.gate.shut.Load() {
-		// One unreachable node does not stand for its whole cluster.
-		if s.cfg.Target != store.Cluster || s.client.Load() == nil {
-			s.gate.exhausted(cause)
-		}
+		s.giveUp(cause)
 		return false
 	}
 	wait := backoff(attempt + 1)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		s.giveUp(cause) // callers with short deadlines, too, should not all try in vain
 		return false
 	}
 	return s.sleep(ctx, wait)
+}
+
+// giveUp shuts the gate when a request ends for want of a connection. One unreachable node does not stand for its
+// whole cluster.
+func (s *Store) giveUp(cause error) {
+	if s.cfg.Target != store.Cluster || s.client.Load() == nil {
+		s.gate.exhausted(cause)
+	}
 }
 
 // sleep waits, and is false when ctx ended or the store was closed before.
