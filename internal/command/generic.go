@@ -9,6 +9,7 @@ import (
 
 const (
 	errSameObject engine.Error = "ERR source and destination objects are the same"
+	errNotInt32   engine.Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	errDBRange                 = engine.ErrDBIndex
 )
 
@@ -185,6 +186,9 @@ func (c *Ctx) dbArg(i int, invalid engine.Error) (int, error) {
 		return 0, invalid
 	}
 	if n < math.MinInt32 || n > math.MaxInt32 {
+		if invalid == errNotInteger {
+			invalid = errNotInt32
+		}
 		return 0, invalid
 	}
 	if n < 0 || n >= int64(c.Engine.Databases()) {
