@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestFaulty(t *testing.T) {
 		done <- f.Run(ctx, &store.Script{Go: func(store.Tx, []string, []string) store.Reply { return store.Nil() }}, nil).Err()
 	}()
 	for f.Calls() < 6 { // until it hangs
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	f.Heal()
 	if err := <-done; err != nil {
