@@ -43,7 +43,7 @@ func ruleFor(name string) rule {
 		return within(2000) // milliseconds
 	case "TIME":
 		return serverTime
-	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "OBJECT FREQ", "LASTSAVE":
+	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "OBJECT FREQ", "OBJECT REFCOUNT", "LASTSAVE":
 		return sameKind
 	case "HELLO":
 		return helloFields

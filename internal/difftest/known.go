@@ -88,6 +88,13 @@ func versionDifferences() []VersionDifference {
 			Same:   func(_ *session, _ []string, want, got Value) bool { return sameNumbers(want, got) },
 		},
 		{
+			Since: 702, Commands: []string{"LPOS"},
+			Reason: "7.2 refuses the least integer as RANK, which cannot be negated",
+			Same: func(_ *session, args []string, _, got Value) bool {
+				return slices.Contains(args, "-9223372036854775808") && strings.HasPrefix(got.Text, "ERR value is out of range, value must between")
+			},
+		},
+		{
 			Since: 702, Commands: []string{"CLIENT NO-TOUCH", "CLIENT SETINFO"},
 			Reason: "came with 7.2",
 			Same: func(_ *session, _ []string, want, _ Value) bool {
