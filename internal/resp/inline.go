@@ -35,7 +35,13 @@ func (p *Parser) inline(buf []byte, b *Batch) (int, error) {
 
 // isHTTP recognizes the two words by which an HTTP request that was smuggled to this port would be read as commands.
 func isHTTP(word []byte) bool {
-	return bytes.EqualFold(word, []byte("post")) || bytes.EqualFold(word, []byte("host:"))
+	switch len(word) {
+	case 4:
+		return word[3]|0x20 == 't' && bytes.EqualFold(word, []byte("post"))
+	case 5:
+		return word[4] == ':' && bytes.EqualFold(word, []byte("host:"))
+	}
+	return false
 }
 
 // AppendWords splits a line into words as redis-cli, inline commands and redis.conf do, and appends them to words. Words

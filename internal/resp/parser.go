@@ -190,7 +190,7 @@ func (p *Parser) multibulk(buf []byte, b *Batch, lim *Limits) (int, error) {
 		p.keep(spans, b)
 		return 0, nil
 	}
-	return p.finish(buf, spans, b), nil
+	return p.finish(buf, spans, b)
 }
 
 // bulkLength reads "$n\r\n" at p.pos and moves behind it. It returns -1 when the line is not all there.
@@ -277,7 +277,7 @@ func (p *Parser) keep(spans []span, b *Batch) {
 }
 
 // finish turns the spans into a command.
-func (p *Parser) finish(buf []byte, spans []span, b *Batch) int {
+func (p *Parser) finish(buf []byte, spans []span, b *Batch) (int, error) {
 	if p.spans == nil {
 		b.spans = spans // it may have grown
 	}
@@ -287,8 +287,12 @@ func (p *Parser) finish(buf []byte, spans []span, b *Batch) int {
 		end := s.off + s.len
 		b.args = append(b.args, buf[s.off:end:end])
 	}
-	b.Cmds = append(b.Cmds, b.args[first:len(b.args):len(b.args)])
+	cmd := b.args[first:len(b.args):len(b.args)]
+	if isHTTP(cmd[0]) {
+		return 0, ErrHTTP
+	}
+	b.Cmds = append(b.Cmds, cmd)
 	end := p.pos
 	*p = Parser{}
-	return end
+	return end, nil
 }

@@ -103,6 +103,7 @@ var requests = []struct {
 	{"quotes", "set \"a b\" 'c' \"\\x41\\n\"\r\n", `["set" "a b" "c" "A\n"]`, nil, ""},
 	{"unbalanced", "PING\nset \"a b\r\n", `["PING"]`, ErrQuotes, ""},
 	{"http", "POST / HTTP/1.1\r\n", ``, ErrHTTP, ""},
+	{"http in an array", "*2\r\n$4\r\npOST\r\n$1\r\nx\r\n", ``, ErrHTTP, ""},
 	{"http header", "GET / HTTP/1.1\r\nHost: localhost\r\n", `["GET" "/" "HTTP/1.1"]`, ErrHTTP, ""},
 	{"nul ends the line", "PING\x00 more\r\n", `["PING"]`, nil, ""},
 }
