@@ -62,7 +62,7 @@ func commandInfo(c *Ctx) {
 		if r := c.Table.named(name); r != nil {
 			c.replyInfo(r)
 		} else {
-			c.Out.NullArray()
+			c.Out.Null()
 		}
 	}
 }
@@ -283,6 +283,9 @@ func (c *Ctx) keysOf() (at []int, flags []KeyFlag, ok bool) {
 		return nil, nil, false
 	}
 	ok = r.eachKey(args, func(i int, f KeyFlag) {
+		if f&VariableFlags != 0 && r.KeyUse != nil {
+			f = r.KeyUse(args)
+		}
 		if f&NotKey == 0 {
 			at, flags = append(at, i+2), append(flags, f)
 		}

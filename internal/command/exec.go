@@ -64,7 +64,9 @@ func unknownCommand(args [][]byte) string {
 	return b.String()
 }
 
+// clip cuts a word of a client for an error: at n bytes, and at a NUL, where C strings end.
 func clip(s string, n int) string {
+	s, _, _ = strings.Cut(s, "\x00")
 	if len(s) > n {
 		return s[:n]
 	}

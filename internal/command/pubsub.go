@@ -185,7 +185,7 @@ func pubsubChannels(c *Ctx) {
 }
 
 func pubsubNumsub(c *Ctx) {
-	c.Out.Map(len(c.Args) - 2)
+	c.Out.Array(2 * (len(c.Args) - 2)) // flat in RESP3, too
 	for _, name := range c.Args[2:] {
 		c.Out.Bulk(name)
 		c.Out.Int(int64(c.Engine.Hub.Subscribers(string(name))))

@@ -7,6 +7,7 @@ type Command struct {
 	Flags    Flag
 	ACL      Category // besides those that flags imply
 	Keys     []KeySpec
+	KeyUse   func(args [][]byte) KeyFlag // of specs with VariableFlags: what these words do with the keys
 	Lock     Lock
 	Group    string // of COMMAND DOCS: string, list, ...
 	Since    string

@@ -14,7 +14,7 @@ func stringRows() []Command {
 		{Name: "get", Arity: 2, Flags: read, ACL: CatString, Keys: Key(RO | Access), Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Reads the string at a key.", Run: get},
 		{Name: "set", Arity: -3, Flags: Write | DenyOOM, ACL: CatString,
-			Keys:  []KeySpec{{Flags: RW | Access | Update | VariableFlags, Begin: 1, Step: 1, Notes: "RW and ACCESS due to the optional `GET` argument"}},
+			Keys: []KeySpec{{Flags: RW | Access | Update | VariableFlags, Begin: 1, Step: 1, Notes: "RW and ACCESS due to the optional `GET` argument"}}, KeyUse: useOfSet,
 			Group: group, Since: "1.0.0", Cost: "O(1)", Summary: "Stores a string, whatever was at the key before.", Run: setString},
 		{Name: "setnx", Arity: 3, Flags: write, ACL: CatString, Keys: Key(OW | Insert), Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Stores a string if the key is missing.", Outdated: "2.6.12", Instead: "`SET` with the `NX` argument", Run: setNX},
@@ -73,7 +73,17 @@ func get(c *Ctx) {
 	}
 }
 
-// reply tells the string at the key of argument 1, or nil; false on a wrong type.
+// useOfSet is what a SET does with its key: only with GET it reads it.
+func useOfSet(args [][]byte) KeyFlag {
+	for _, a := range args[min(len(args), 3):] {
+		if isWord(a, "GET") {
+			return RW | Access | Update
+		}
+	}
+	return OW | Update
+}
+
+// replyOld tells the string at the key of argument 1, or nil; false on a wrong type.
 func (c *Ctx) replyOld() bool {
 	e, ok := c.Read(1, engine.String)
 	switch {
@@ -96,6 +106,9 @@ func (c *Ctx) put(key, value []byte, expiry int64) {
 
 func setString(c *Ctx) {
 	o, err := parseSet(c, 3, true)
+	if err == nil {
+		err = c.readExpiry(&o)
+	}
 	if err != nil {
 		c.Fail(err)
 		return
@@ -177,6 +190,10 @@ func getEX(c *Ctx) {
 	}
 	if e == nil {
 		c.Out.Null()
+		return
+	}
+	if err := c.readExpiry(&o); err != nil { // only now, as Redis does
+		c.Fail(err)
 		return
 	}
 	c.Out.Bulk(e.Value())

@@ -11,6 +11,8 @@ import (
 type setOptions struct {
 	nx, xx, get, keepTTL, persist bool
 	expiry                        int64 // Unix milliseconds; 0: none given
+	at                            int   // the argument that says the expiry; 0: none
+	unit                          unit  // of that argument
 }
 
 // unit says how an expiry is given.
@@ -19,11 +21,9 @@ type unit struct {
 	absolute bool
 }
 
-// parseSet reads the options of SET (from argument 3) or GETEX (from 2). Options
-// that exclude each other are a syntax error.
+// parseSet reads the options of SET (from argument 3) or GETEX (from 2), but not
+// the value of the expiry: see readExpiry. Options that exclude each other are a syntax error.
 func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
-	at := 0 // the argument with the expiry
-	var u unit
 	var kind string
 	for i := from; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
@@ -38,17 +38,22 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 			o.keepTTL = true
 		case !isSet && c.Is(i, "PERSIST") && kind == "":
 			o.persist = true
-		case more && !o.keepTTL && !o.persist && c.expiryWord(i, &kind, &u):
+		case more && !o.keepTTL && !o.persist && c.expiryWord(i, &kind, &o.unit):
 			i++
-			at = i
+			o.at = i
 		default:
 			return o, errSyntax
 		}
 	}
-	if at != 0 {
-		o.expiry, err = c.expiryArg(at, u)
+	return o, nil
+}
+
+// readExpiry reads the expiry that the options name, if they do.
+func (c *Ctx) readExpiry(o *setOptions) (err error) {
+	if o.at != 0 {
+		o.expiry, err = c.expiryArg(o.at, o.unit)
 	}
-	return o, err
+	return err
 }
 
 // expiryWord recognises EX, PX, EXAT and PXAT, one kind of them per command.
