@@ -1,0 +1,72 @@
+package cache_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/cache"
+)
+
+// item takes some 200 bytes encoded.
+type item struct {
+	ID          int64
+	Name        string
+	Category    string
+	Price       float64
+	Stock       int
+	Featured    bool
+	Description string
+	Created     time.Time
+}
+
+// BenchmarkHit reads typed entries from the embedded store.
+func BenchmarkHit(b *testing.B) {
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	for name, codec := range map[string]cache.Codec{"msgpack": cache.MsgPack{}, "json": cache.JSON{}} {
+		b.Run(name, func(b *testing.B) {
+			c := newCache[item](b, db, cache.Options{Prefix: name + ":", TTL: time.Hour, Codec: codec})
+			load := func(context.Context) (item, error) {
+				return item{
+					123456, "Super Widget 3000 Deluxe", "kitchen-appliances", 129.95, 42, true,
+					"A very fine widget for every home, now in blue and with a longer cord, for free.", time.Unix(1700000000, 0),
+				}, nil
+			}
+			keys := make([]string, 1000)
+			for i := range keys {
+				keys[i] = strconv.Itoa(i)
+				v, _ := load(b.Context())
+				if err := c.Set(b.Context(), keys[i], v); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := c.GetOrLoad(b.Context(), keys[i%len(keys)], load); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if s := c.Stats(); s.Misses != 0 {
+				b.Errorf("Stats: %+v", s)
+			}
+		})
+	}
+	b.Run("string of 200 bytes", func(b *testing.B) {
+		c := newCache[string](b, db, cache.Options{Prefix: "s:", TTL: time.Hour})
+		if err := c.Set(b.Context(), "k", string(make([]byte, 200))); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, ok, err := c.Get(b.Context(), "k"); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	})
+}
