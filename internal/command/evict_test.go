@@ -15,10 +15,17 @@ func (r *rig) setConfig(pairs ...string) {
 	r.main.want("OK", words...)
 }
 
+// bound sets maxmemory so that keys and values may take n bytes.
+func (r *rig) bound(n int64) {
+	r.t.Helper()
+	r.setConfig("maxmemory", fmt.Sprint(n+r.Engine.Overhead()))
+}
+
 const oom = "OOM command not allowed when used memory > 'maxmemory'."
 
 func TestNoEviction(t *testing.T) {
-	r := newRig(t, "maxmemory", "200000")
+	r := newRig(t)
+	r.bound(200_000)
 	refused := 0
 	for i := range 5000 {
 		switch got := r.main.do("SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 100)); got {
@@ -50,7 +57,8 @@ func TestEvictionPolicies(t *testing.T) {
 		"volatile-random", "volatile-ttl"} {
 		t.Run(policy, func(t *testing.T) {
 			const bound = 400_000
-			r := newRig(t, "maxmemory", fmt.Sprint(bound), "maxmemory-policy", policy)
+			r := newRig(t, "maxmemory-policy", policy)
+			r.bound(bound)
 			for i := range 20_000 {
 				r.main.want("OK", "SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 50), "EX", fmt.Sprint(10_000+i))
 			}
@@ -70,7 +78,8 @@ func TestEvictionPolicies(t *testing.T) {
 }
 
 func TestVolatileSparesTheRest(t *testing.T) {
-	r := newRig(t, "maxmemory", "300000", "maxmemory-policy", "volatile-lru")
+	r := newRig(t, "maxmemory-policy", "volatile-lru")
+	r.bound(300_000)
 	for i := range 500 {
 		r.main.want("OK", "SET", fmt.Sprintf("keep:%d", i), strings.Repeat("x", 50))
 	}
@@ -88,7 +97,8 @@ func TestVolatileSparesTheRest(t *testing.T) {
 }
 
 func TestVolatileTTLTakesTheShortest(t *testing.T) {
-	r := newRig(t, "maxmemory", "300000", "maxmemory-policy", "volatile-ttl", "maxmemory-samples", "10")
+	r := newRig(t, "maxmemory-policy", "volatile-ttl", "maxmemory-samples", "10")
+	r.bound(300_000)
 	for i := range 6000 {
 		r.main.want("OK", "SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 50), "EX", fmt.Sprint(100+i%1000))
 	}
@@ -111,7 +121,8 @@ func TestVolatileTTLTakesTheShortest(t *testing.T) {
 func TestLRUKeepsWhatIsUsed(t *testing.T) {
 	for _, policy := range []string{"allkeys-lru", "allkeys-lfu"} {
 		t.Run(policy, func(t *testing.T) {
-			r := newRig(t, "maxmemory", "300000", "maxmemory-policy", policy, "maxmemory-samples", "10")
+			r := newRig(t, "maxmemory-policy", policy, "maxmemory-samples", "10")
+			r.bound(300_000)
 			hot := 0
 			for i := range 200 {
 				r.main.want("OK", "SET", fmt.Sprintf("hot:%d", i), strings.Repeat("x", 50))

@@ -35,7 +35,7 @@ type Engine struct {
 	clock     clock.Clock
 	databases int
 	seed      uint64
-	table     table.Options
+	fixed     int64 // bytes that the engine takes without any key
 	Hub       Hub
 
 	// Changed atomically.
@@ -93,6 +93,8 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{clock: o.Clock, databases: o.Databases, seed: o.Seed}
 	e.limits.Store(o.Limits)
+	e.fixed = fixedBytes(o.Databases)
+	e.SetOverhead(0)
 	e.random.Store(o.Seed)
 	e.Hub.init()
 	for i := range e.shards {

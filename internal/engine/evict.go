@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/mem/table"
@@ -31,11 +32,17 @@ type candidate struct {
 	key      []byte
 }
 
-// SetOverhead tells the bytes outside the arenas that maxmemory is to count:
-// connections' buffers, scripts.
-func (e *Engine) SetOverhead(n int64) { e.overhead.Store(n) }
+// fixedBytes is what an engine takes before it holds any key.
+func fixedBytes(databases int) int64 {
+	return int64(unsafe.Sizeof(Engine{})) + Shards*int64(databases)*int64(unsafe.Sizeof(table.Table{})+unsafe.Sizeof(uint64(0)))
+}
 
-// Overhead is what SetOverhead was told.
+// SetOverhead tells the bytes outside the engine that maxmemory is to count:
+// connections' buffers, scripts.
+func (e *Engine) SetOverhead(n int64) { e.overhead.Store(e.fixed + n) }
+
+// Overhead is the bytes outside the arenas that maxmemory counts: what
+// SetOverhead was told, and what the engine itself takes.
 func (e *Engine) Overhead() int64 { return e.overhead.Load() }
 
 // OverLimit tells whether more memory is used than maxmemory allows. It is one
