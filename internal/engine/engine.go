@@ -44,6 +44,7 @@ type Engine struct {
 	seconds    atomic.Uint32 // coarse Unix time that accesses are stamped with; see access.go
 	dirty      atomic.Int64  // changes since the start
 	used       atomic.Int64  // bytes in live cells, all shards, within usedSlack each
+	tight      atomic.Bool   // used is exact: maxmemory is near
 	expireStop atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
 	random     atomic.Uint64
 	observers  atomic.Int32 // how many want to hear of changes: journal, watches
@@ -168,15 +169,25 @@ func (e *Engine) unlock(mask uint64) {
 
 // usedSlack is how far a shard's bytes may run ahead of the shared counter:
 // writing a shared cache line for each small change would cost more than the
-// change. Used makes the difference good.
+// change. Near maxmemory the counter is kept to the byte instead: see OverLimit.
 const usedSlack = 4 << 10 // bytes
 
 // settle brings the shared byte counter up to date. The shard is locked.
 func (e *Engine) settle(s *shard) {
 	live := s.arena.Live()
-	if d := live - s.reported; d > usedSlack || d < -usedSlack {
+	if d := live - s.reported; d > usedSlack || d < -usedSlack || d != 0 && e.tight.Load() {
 		s.reported = live
 		e.used.Add(d)
+	}
+}
+
+// settleAll brings it up to date for all shards.
+func (e *Engine) settleAll() {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		e.settle(s)
+		s.mu.Unlock()
 	}
 }
 

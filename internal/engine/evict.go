@@ -45,21 +45,30 @@ func (e *Engine) SetOverhead(n int64) { e.overhead.Store(e.fixed + n) }
 // SetOverhead was told, and what the engine itself takes.
 func (e *Engine) Overhead() int64 { return e.overhead.Load() }
 
-// OverLimit tells whether more memory is used than maxmemory allows. It is one
-// atomic load where the limit is not near.
+// OverLimit tells, to the byte, whether more memory is used than maxmemory
+// allows. It is one atomic load where the bound is far, two where it is near: then
+// every shard reports each change at once, which costs writers an atomic addition.
 func (e *Engine) OverLimit() bool {
 	bound := e.Limits().MaxMemory
 	if bound == 0 {
 		return false
 	}
+	const slack = Shards * usedSlack
 	about := e.used.Load() + e.overhead.Load()
-	switch {
-	case about+Shards*usedSlack < bound:
+	switch tight := e.tight.Load(); {
+	case about+2*slack < bound: // far: twice, so that hovering at the edge does not settle again and again
+		if tight {
+			e.tight.Store(false)
+		}
 		return false
-	case about-Shards*usedSlack > bound:
-		return true
+	case !tight && about+slack < bound:
+		return false
+	case !tight:
+		e.tight.Store(true)
+		e.settleAll()
+		about = e.used.Load() + e.overhead.Load()
 	}
-	return e.Used()+e.overhead.Load() > bound
+	return about > bound
 }
 
 // MakeRoom evicts until memory is within maxmemory. It reports false where it
