@@ -45,6 +45,10 @@ type Options struct {
 	// processes may run the same patterns against this store. A script that Run meets is known from then on.
 	Scripts []*store.Script
 
+	// OnShutdown is called when a client sends SHUTDOWN, from a goroutine of its own; it should end the program.
+	// Without it SHUTDOWN is refused.
+	OnShutdown func()
+
 	// Logger gets one line per event; nil: nothing is logged.
 	Logger *slog.Logger
 
@@ -97,7 +101,7 @@ func Open(o Options) (*DB, error) {
 		db.clock = clock.System()
 	}
 	db.engine = engine.New(engine.Options{Clock: db.clock, Databases: cfg.Settings().Databases})
-	db.proc = command.NewProcessor(db.engine, cfg, db.info())
+	db.proc = command.NewProcessor(db.engine, cfg, db.info(o.OnShutdown))
 	db.proc.Register(o.Scripts...)
 	db.calls.New = func() any { return &call{session: db.proc.NewSession(nil)} }
 	db.serveClients()

@@ -52,15 +52,19 @@ func serverLimits(s *config.Settings) server.Limits {
 }
 
 // info is what INFO says of this process.
-func (db *DB) info() command.Info {
+func (db *DB) info(shutdown func()) command.Info {
 	binary, _ := os.Executable()
 	id := make([]byte, 20)
 	_, _ = rand.Read(id) // never fails
-	return command.Info{
+	info := command.Info{
 		Version: Version, RunID: hex.EncodeToString(id), Port: db.config.Settings().Port, Binary: binary,
 		Network: func() command.NetworkStats { return command.NetworkStats(db.server.Stats()) },
 		Memory:  db.memory,
 	}
+	if shutdown != nil {
+		info.Shutdown = func() { go shutdown() } // it will wait for the connection that asked for it
+	}
+	return info
 }
 
 // account tells the engine what maxmemory is to count besides the keyspace, and follows the peak.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/ratelimit"
 )
 
 func newServeCommand() *cobra.Command {
@@ -88,7 +89,12 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, removePid()) }()
-	db, err := larder.Open(larder.Options{Config: c, Logger: log})
+	ctx, shutDown := context.WithCancelCause(ctx)
+	defer shutDown(nil)
+	db, err := larder.Open(larder.Options{
+		Config: c, Logger: log, Scripts: ratelimit.Scripts(),
+		OnShutdown: func() { shutDown(errors.New("a client sent SHUTDOWN")) },
+	})
 	if err != nil {
 		return err
 	}
