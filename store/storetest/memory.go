@@ -227,6 +227,8 @@ func (m *Memory) command(name string) (least int, run func([]string) store.Reply
 		return 2, func(a []string) store.Reply { return m.field(a[0], a[1]) }
 	case "HMGET":
 		return 2, m.hmget
+	case "HLEN":
+		return 1, m.hlen
 	case "HGETALL":
 		return 1, m.hgetall
 	case "HDEL":

@@ -118,6 +118,13 @@ func (m *Memory) hmget(a []string) store.Reply {
 	return store.ArrayOf(out...)
 }
 
+func (m *Memory) hlen(a []string) store.Reply {
+	if e := m.find(a[0]); e != nil {
+		return store.Int(int64(len(e.fields)))
+	}
+	return store.Int(0)
+}
+
 func (m *Memory) hgetall(a []string) store.Reply {
 	var out []store.Reply
 	if e := m.find(a[0]); e != nil {
