@@ -7,26 +7,12 @@ import (
 )
 
 func hscan(c *Ctx) {
-	cursor, err := c.scanCursor(2)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	e, ok := c.Read(1, engine.Hash)
+	e, o, ok := c.collectionScan(engine.Hash)
 	if !ok {
 		return
 	}
 	found := c.elements()
-	if e == nil { // Redis does not look at the options then
-		c.replyStep(0, found)
-		return
-	}
-	o, err := c.scanArgs(3, false, "")
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	next := hash.Scan(e, cursor, o.count, func(field, value packed.Value) {
+	next := hash.Scan(e, o.cursor, o.count, func(field, value packed.Value) {
 		if f := c.bytes(field); o.matches(f) {
 			found.add(f)
 			found.add(c.bytes(value))

@@ -14,7 +14,6 @@ type scanOptions struct {
 	count   int
 	pattern []byte // nil: all
 	kind    string // SCAN's TYPE; empty: all
-	bare    bool   // NOVALUES, NOSCORES
 }
 
 // scanCursor reads the cursor at an argument.
@@ -44,9 +43,8 @@ func parseUint(b []byte) (uint64, bool) {
 	return n, true
 }
 
-// scanArgs reads the options from an argument on. bare is the word that leaves
-// out values, where the command has one.
-func (c *Ctx) scanArgs(from int, isKeyspace bool, bare string) (o scanOptions, err error) {
+// scanArgs reads the options from an argument on.
+func (c *Ctx) scanArgs(from int, isKeyspace bool) (o scanOptions, err error) {
 	o.count = 10
 	for i := from; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
@@ -70,8 +68,6 @@ func (c *Ctx) scanArgs(from int, isKeyspace bool, bare string) (o scanOptions, e
 		case more && isKeyspace && c.Is(i, "TYPE"):
 			i++
 			o.kind = string(lower(nil, c.Args[i]))
-		case bare != "" && c.Is(i, bare):
-			o.bare = true
 		default:
 			return o, errSyntax
 		}
@@ -93,13 +89,36 @@ func (c *Ctx) replyScan(next uint64, elements [][]byte) {
 	}
 }
 
+// collectionScan reads the arguments of HSCAN, SSCAN and ZSCAN and finds the
+// collection. Where there is nothing to scan it has replied, and ok is false.
+func (c *Ctx) collectionScan(k engine.Kind) (e *table.Entry, o scanOptions, ok bool) {
+	cursor, err := c.scanCursor(2)
+	if err != nil {
+		c.Fail(err)
+		return nil, o, false
+	}
+	if e, ok = c.Read(1, k); !ok {
+		return nil, o, false
+	}
+	if e == nil { // Redis does not look at the options then
+		c.replyStep(0, c.elements())
+		return nil, o, false
+	}
+	if o, err = c.scanArgs(3, false); err != nil {
+		c.Fail(err)
+		return nil, o, false
+	}
+	o.cursor = cursor
+	return e, o, true
+}
+
 func scan(c *Ctx) {
 	cursor, err := c.scanCursor(1)
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	o, err := c.scanArgs(2, true, "")
+	o, err := c.scanArgs(2, true)
 	if err != nil {
 		c.Fail(err)
 		return

@@ -8,26 +8,12 @@ import (
 )
 
 func sscan(c *Ctx) {
-	cursor, err := c.scanCursor(2)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	e, ok := c.Read(1, engine.Set)
+	e, o, ok := c.collectionScan(engine.Set)
 	if !ok {
 		return
 	}
 	found := c.elements()
-	if e == nil { // Redis does not look at the options then
-		c.replyStep(0, found)
-		return
-	}
-	o, err := c.scanArgs(3, false, "")
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	next := set.Scan(e, cursor, o.count, func(v packed.Value) {
+	next := set.Scan(e, o.cursor, o.count, func(v packed.Value) {
 		if m := c.bytes(v); o.matches(m) {
 			found.add(m)
 		}

@@ -146,30 +146,16 @@ func zrandMember(c *Ctx) {
 }
 
 func zscan(c *Ctx) {
-	cursor, err := c.scanCursor(2)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	e, ok := c.Read(1, engine.ZSet)
+	e, o, ok := c.collectionScan(engine.ZSet)
 	if !ok {
 		return
 	}
 	found := c.elements()
-	if e == nil { // Redis does not look at the options then
-		c.replyStep(0, found)
-		return
-	}
-	o, err := c.scanArgs(3, false, "")
-	if err != nil {
-		c.Fail(err)
-		return
-	}
 	format := number.AppendFloat
 	if engine.Encoding(e) == "skiplist" {
 		format = appendLong
 	}
-	next := zset.Scan(e, cursor, o.count, func(member packed.Value, score float64) {
+	next := zset.Scan(e, o.cursor, o.count, func(member packed.Value, score float64) {
 		if m := c.bytes(member); o.matches(m) {
 			found.add(m)
 			found.add(format(c.Session.scratch.digits[:0], score))
