@@ -53,12 +53,11 @@ func ask(ctx context.Context, c *cache.Cache[product], key string, load func(con
 	return out
 }
 
-// misses waits until n reads have missed, so that their callers are joining or about to.
-func misses(c *cache.Cache[product], n uint64) {
-	for c.Stats().Misses < n {
+// waiting waits until n callers wait for a key's load.
+func waiting(c *cache.Cache[product], key string, n int) {
+	for c.Waiting(key) < n {
 		runtime.Gosched()
 	}
-	time.Sleep(5 * time.Millisecond) // from the miss to the join there is nothing to wait for
 }
 
 func TestOneLoadForAll(t *testing.T) {
@@ -71,7 +70,7 @@ func TestOneLoadForAll(t *testing.T) {
 		asked = append(asked, ask(t.Context(), c, "k", g.load))
 	}
 	<-g.entered
-	misses(c, n)
+	waiting(c, "k", n)
 	g.release <- func() (product, error) { return widget, nil }
 	for _, a := range asked {
 		if got := <-a; got.err != nil || got.p.ID != 7 {
@@ -81,7 +80,7 @@ func TestOneLoadForAll(t *testing.T) {
 	if n := g.calls.Load(); n != 1 {
 		t.Errorf("%d loads", n)
 	}
-	if s := c.Stats(); s.Shared+s.Hits != n-1 {
+	if s := c.Stats(); s.Shared != n-1 {
 		t.Errorf("Stats: %+v", s)
 	}
 }
@@ -119,7 +118,7 @@ func TestACallerLeavesAlone(t *testing.T) {
 		t.Error("the loader's ctx lacks the caller's values")
 	}
 	second := ask(t.Context(), c, "k", g.load)
-	misses(c, 2)
+	waiting(c, "k", 2)
 	leave()
 	if got := <-first; !errors.Is(got.err, context.Canceled) {
 		t.Errorf("the one who left: %v", got.err)
@@ -169,7 +168,7 @@ func TestAPanicHarmsNobodyElse(t *testing.T) {
 			<-g.entered
 			src := &source{value: widget}
 			second, third := ask(t.Context(), c, "k", src.load), ask(t.Context(), c, "k", src.load)
-			misses(c, 3)
+			waiting(c, "k", 3)
 			g.release <- end
 			got := <-first
 			var panicked *cache.PanicError
@@ -202,7 +201,7 @@ func TestAnErrorIsShared(t *testing.T) {
 	first := ask(t.Context(), c, "k", g.load)
 	<-g.entered
 	second := ask(t.Context(), c, "k", g.load)
-	misses(c, 2)
+	waiting(c, "k", 2)
 	g.release <- func() (product, error) { return product{}, cause }
 	for _, a := range []chan answer{first, second} {
 		if got := <-a; got.err != cause {
@@ -287,7 +286,7 @@ func TestManyJoinsFlights(t *testing.T) {
 		}
 		done <- found
 	}()
-	misses(c, 4)
+	waiting(c, "busy", 2)
 	g.release <- func() (product, error) { return product{Name: "busy"}, nil }
 	<-one
 	found := <-done
