@@ -109,7 +109,7 @@ func (l *loop) unlisten(a *acceptor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.accepts, a.sys)
-	_ = unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, a.sys, nil) // the original may outlive the duplicate
+	l.unregister(a.sys) // the original may outlive the duplicate
 	a.release()
 }
 
@@ -176,23 +176,21 @@ func (s *Server) welcome(sys int, peer unix.Sockaddr, listening net.Addr) {
 			k.local = addrPort(own).String()
 		}
 	}
-	k.loop = s.leastLoaded() // before admit: a session may be closed from elsewhere at once
+	l := s.leastLoaded()
+	k.loop.Store(l) // before admit: a session may be closed from elsewhere at once
 	if refusal := s.admit(&k.conn, local); refusal != "" {
 		_, _ = unix.Write(sys, []byte(refusal))
 		_ = unix.Close(sys)
 		return
 	}
-	l := k.loop
-	l.load.Add(1)
-	l.mu.Lock()
-	l.joining = append(l.joining, k)
-	l.mu.Unlock()
-	l.interruptWait()
+	l.adopt(k)
 }
 
+// leastLoaded is the loop in use with the fewest sockets.
 func (s *Server) leastLoaded() *loop {
-	best := s.loops[0] // never changes once there are loops
-	for _, l := range s.loops[1:] {
+	loops := s.loops[:s.active.Load()] // never changes once there are loops
+	best := loops[0]
+	for _, l := range loops[1:] {
 		if l.load.Load() < best.load.Load() {
 			best = l
 		}

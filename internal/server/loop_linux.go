@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,19 +48,29 @@ type loop struct {
 	// The loop's own.
 	s       *scratch
 	events  [eventsPerPoll]unix.EpollEvent
-	fired   int // number of events
+	fired   int  // number of events
+	parked  bool // waits in park
+	turns   int  // counts polls
 	bytes   traffic
 	sockets []*socket // by file descriptor
 	again   []*socket // may have more to read
 
 	// Shared.
 	load     atomic.Int64 // number of sockets
+	busy     atomic.Int64 // time between parks until the last one, in nanoseconds
+	awake    atomic.Int64 // clock.Monotonic of the end of the last one; 0 = parked
 	sleeping atomic.Bool
 	mu       sync.Mutex
 	woken    []*socket
 	joining  []*socket
 	accepts  map[int]*acceptor
 	done     bool
+
+	moveTo    *loop // who is to take moveShare of the sockets
+	moveShare float64
+
+	// The balancing goroutine's.
+	seenBusy, seenAt time.Duration
 }
 
 // startLoops makes the loops on first use. srv.mu is held.
@@ -75,6 +87,7 @@ func (s *Server) startLoops() error {
 		s.wg.Add(1)
 		go l.run()
 	}
+	s.active.CompareAndSwap(0, 1)
 	return nil
 }
 
@@ -91,10 +104,8 @@ func newLoop(s *Server) (*loop, error) {
 	_ = unix.SetNonblock(ep, true) // what tells os that it may be polled
 	l := &loop{srv: s, ep: ep, ev: ev, accepts: make(map[int]*acceptor), parking: os.NewFile(uintptr(ep), "epoll")}
 	l.s = newScratch(&l.bytes)
-	l.tryPoll = func(uintptr) bool {
-		l.fired = pollNow(l.ep, l.events[:])
-		return l.fired > 0
-	}
+	l.awake.Store(int64(max(1, s.clock.Monotonic())))
+	l.tryPoll = l.pollOrPark
 	l.park, err = l.parking.SyscallConn()
 	if err == nil {
 		err = l.register(unix.EPOLL_CTL_ADD, ev, unix.EPOLLIN, 0)
@@ -112,6 +123,8 @@ func (l *loop) register(op, fd int, events uint32, tag int32) error {
 	return unix.EpollCtl(l.ep, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: tag})
 }
 
+func (l *loop) unregister(fd int) { _ = unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, fd, nil) }
+
 func (l *loop) run() {
 	defer l.srv.wg.Done()
 	defer l.release()
@@ -127,18 +140,36 @@ func (l *loop) run() {
 	}
 }
 
+// yieldEvery is the number of turns after which a loop that never parks lets other goroutines run.
+const yieldEvery = 32
+
 // poll fetches events. It waits for the first one only if there is nothing else to do.
 func (l *loop) poll() {
 	l.fired = 0
-	if len(l.again) > 0 {
-		l.tryPoll(0)
-		return
+	if l.turns++; l.turns%yieldEvery == 0 {
+		runtime.Gosched()
 	}
 	l.sleeping.Store(true)
-	if !l.hasMail() { // looked at after sleeping was set: whoever writes later will see that it is
+	if len(l.again) > 0 || l.hasMail() { // looked at after sleeping was set: whoever writes later sees that it is
+		l.fired = pollNow(l.ep, l.events[:])
+	} else {
 		_ = l.park.Read(l.tryPoll) // fails only once parking is closed
 	}
 	l.sleeping.Store(false)
+}
+
+// pollOrPark is what park.Read calls: it says whether there are events, and is called again after waiting if not.
+func (l *loop) pollOrPark(uintptr) bool {
+	if l.parked {
+		l.parked = false
+		l.awake.Store(int64(max(1, l.srv.clock.Monotonic())))
+	}
+	l.fired = pollNow(l.ep, l.events[:])
+	if l.fired == 0 {
+		l.parked = true
+		l.busy.Add(max(0, int64(l.srv.clock.Monotonic())-l.awake.Swap(0)))
+	}
+	return l.fired > 0
 }
 
 func (l *loop) event(fd int, events uint32, tag int32) {
@@ -215,41 +246,51 @@ func (l *loop) interruptWait() {
 func (l *loop) hasMail() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.woken)+len(l.joining) > 0 || l.done
+	return len(l.woken)+len(l.joining) > 0 || l.done || l.moveTo != nil
 }
 
 // mail does what other goroutines have asked for, and reports whether the loop is to end.
 func (l *loop) mail() (done bool) {
 	l.mu.Lock()
-	woken, joining, done := l.woken, l.joining, l.done
-	l.woken, l.joining = nil, nil
+	woken, joining, to, share, done := l.woken, l.joining, l.moveTo, l.moveShare, l.done
+	l.woken, l.joining, l.moveTo = nil, nil, nil
 	l.mu.Unlock()
 	for _, k := range joining {
 		l.join(k)
 	}
 	for _, k := range woken {
-		if !k.ended {
+		if now := k.loop.Load(); now != l { // it has moved since
+			now.post(k)
+		} else if !k.ended {
 			k.serve(l.s)
 			l.advance(k)
 		}
+	}
+	if to != nil {
+		l.give(to, share)
 	}
 	return done
 }
 
 // join takes over a socket.
 func (l *loop) join(k *socket) {
+	if k.ended {
+		return
+	}
 	for k.sys >= len(l.sockets) {
 		l.sockets = append(l.sockets, make([]*socket, 64)...)
 	}
 	l.sockets[k.sys] = k
-	if err := l.register(unix.EPOLL_CTL_ADD, k.sys, readEvents, int32(k.id)); err != nil {
+	if err := l.register(unix.EPOLL_CTL_ADD, k.sys, k.events(), int32(k.id)); err != nil {
 		k.Close(false, "epoll: "+err.Error())
 	}
 }
 
 // drop closes a socket.
 func (l *loop) drop(k *socket) {
-	l.sockets[k.sys] = nil
+	if k.sys < len(l.sockets) && l.sockets[k.sys] == k { // else it ends before it has joined
+		l.sockets[k.sys] = nil
+	}
 	l.load.Add(-1)
 	_ = unix.Close(k.sys)
 	k.readable = false

@@ -13,6 +13,8 @@ type loop struct{ bytes traffic }
 func (*loop) stop()                      {}
 func (*loop) setKeepAlive(time.Duration) {}
 
+func (*Server) balance(time.Duration) {}
+
 func (*Server) serveLoops(*endpoint) (bool, error) { return false, nil }
 
 // closed is for listeners in the hands of loops.

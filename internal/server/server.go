@@ -27,6 +27,8 @@ type Server struct {
 	bytes  traffic      // of streams; loops have their own
 	held   atomic.Int64 // unsent output of all connections, bytes
 
+	active atomic.Int32 // how many loops are in use
+
 	nextID, accepted, refused, outputKilled, queryKilled atomic.Int64
 
 	wg sync.WaitGroup // the goroutines that a Close waits for
@@ -34,7 +36,7 @@ type Server struct {
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
 	listeners map[*endpoint]struct{}
-	loops     []*loop
+	loops     []*loop       // all of them from the first listener on
 	started   bool          // the watch runs
 	closing   bool          // no new connections
 	stop      chan struct{} // closed with the last connection after closing
@@ -167,6 +169,7 @@ func (s *Server) watch(ticker clock.Ticker) {
 		for _, c := range s.snapshot() {
 			c.check(now, lim)
 		}
+		s.balance(now)
 		s.mu.Lock()
 		for e := range s.listeners {
 			if closed(e.ln) {

@@ -49,6 +49,7 @@ func newRig(t testing.TB, kind string, change func(*Limits)) *rig {
 	}
 	r := &rig{fakes: newFakes(), clock: clock.NewFake(time.Unix(1e9, 0)), logs: newLogBook()}
 	r.Server = New(Options{NewSession: r.fakes.newSession, Limits: &lim, Clock: r.clock, Logger: slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Loops: 2})
+	r.active.Store(2) // from the start, so that there is traffic between loops
 	served := make(chan error, 1)
 	if kind == "pipe" {
 		r.dial = r.Dial

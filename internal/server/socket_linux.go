@@ -1,12 +1,16 @@
 package server
 
-import "golang.org/x/sys/unix"
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
 
 // socket is a connection that a loop serves.
 type socket struct {
 	conn
-	loop *loop
-	sys  int // file descriptor
+	sys  int                  // file descriptor
+	loop atomic.Pointer[loop] // who owns it; changes when it moves
 
 	readable bool // there may be input
 	hup      bool // the peer has closed its side at least: reads go on until they say so
@@ -17,12 +21,13 @@ type socket struct {
 
 // read takes one read's worth of input.
 func (k *socket) read() {
-	b := k.space(k.loop.s)
+	s := k.loop.Load().s
+	b := k.space(s)
 	n, errno := readNow(k.sys, b)
 	switch {
 	case n > 0:
 		k.readable = n == len(b) || k.hup
-		k.received(k.loop.s, n)
+		k.received(s, n)
 	case errno == unix.EINTR:
 	case errno == unix.EAGAIN:
 		k.readable = false
@@ -74,7 +79,7 @@ func (k *socket) write(b []byte) (sent int) {
 		}
 		break
 	}
-	k.loop.bytes.out.Add(int64(sent))
+	k.loop.Load().bytes.out.Add(int64(sent))
 	return sent
 }
 
@@ -103,16 +108,22 @@ func (k *socket) watchWrite(on bool) {
 		return
 	}
 	k.writing = on
-	events := uint32(readEvents)
-	if on {
-		events |= unix.EPOLLOUT
+	_ = k.loop.Load().register(unix.EPOLL_CTL_MOD, k.sys, k.events(), int32(k.id))
+}
+
+// events are what epoll is to report.
+func (k *socket) events() uint32 {
+	if k.writing {
+		return readEvents | unix.EPOLLOUT
 	}
-	_ = k.loop.register(unix.EPOLL_CTL_MOD, k.sys, events, int32(k.id))
+	return readEvents
 }
 
 // wake implements transport.
-func (k *socket) wake() {
-	l := k.loop
+func (k *socket) wake() { k.loop.Load().post(k) }
+
+// post has the loop serve a socket soon.
+func (l *loop) post(k *socket) {
 	l.mu.Lock()
 	l.woken = append(l.woken, k)
 	l.mu.Unlock()
