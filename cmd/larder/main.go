@@ -28,6 +28,6 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true, // a port in use is no question of usage
 	}
-	root.AddCommand(newServeCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newDemoCommand(), newVersionCommand())
 	return root
 }

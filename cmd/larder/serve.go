@@ -16,7 +16,9 @@ import (
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/object"
 	"github.com/larderdb/larder/ratelimit"
+	"github.com/larderdb/larder/store"
 )
 
 func newServeCommand() *cobra.Command {
@@ -92,13 +94,19 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	ctx, shutDown := context.WithCancelCause(ctx)
 	defer shutDown(nil)
 	db, err := larder.Open(larder.Options{
-		Config: c, Logger: log, Scripts: ratelimit.Scripts(),
+		Config: c, Logger: log, Scripts: patternScripts(),
 		OnShutdown: func() { shutDown(errors.New("a client sent SHUTDOWN")) },
 	})
 	if err != nil {
 		return err
 	}
 	return run(ctx, log, db, listeners)
+}
+
+// patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
+// Go bodies of those it knows.
+func patternScripts() []*store.Script {
+	return slices.Concat(object.Scripts(), ratelimit.Scripts())
 }
 
 // server is what serve needs of a store.

@@ -80,7 +80,7 @@ func pageNumber(w http.ResponseWriter, s string) (page int, ok bool) {
 func reply(w http.ResponseWriter, v any, err error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
-		fail(w, http.StatusNotFound, err.Error())
+		fail(w, http.StatusNotFound, ErrNotFound.Error())
 	case err != nil:
 		slog.Error("request failed", "err", err)
 		fail(w, http.StatusInternalServerError, "internal error")

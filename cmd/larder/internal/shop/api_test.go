@@ -42,7 +42,7 @@ func TestAPI(t *testing.T) {
 	}{
 		{"GET", "/api/products/featured", 200, `[{"id":1,"name":"lamp","price_cents":0,"rating":0}]`},
 		{"GET", "/api/products/1", 200, `"related":[]`},
-		{"GET", "/api/products/2", 404, `{"error":"product 2: not found"}`},
+		{"GET", "/api/products/2", 404, `{"error":"not found"}`},
 		{"GET", "/api/products/500", 500, `{"error":"internal error"}`},
 		{"GET", "/api/products/x", 400, `{"error":"an id is a positive number"}`},
 		{"GET", "/api/products/-1", 400, "positive"},
