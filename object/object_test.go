@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/object"
@@ -45,6 +47,7 @@ func field[V, T any](t testing.TB, h *object.Hashes[T], name string) *object.Fie
 func stores(t *testing.T, test func(t *testing.T, st store.Store)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory()) })
+	t.Run("embedded", func(t *testing.T) { test(t, embedded(t)) })
 	t.Run("redis", func(t *testing.T) { test(t, redis(t)) })
 }
 
@@ -457,7 +460,7 @@ func TestBodiesAgree(t *testing.T) {
 	lua := redis(t)
 	for _, script := range object.Scripts() {
 		t.Run(script.Name, func(t *testing.T) {
-			storetest.Scripts(t, storetest.NewMemory(), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
+			random := func(r *rand.Rand, prefix string) storetest.Call {
 				c := storetest.Call{Keys: []string{prefix + strconv.Itoa(r.IntN(2))}}
 				word := func() string { return []string{"a", "b", "c", "\x00", "", "1"}[r.IntN(6)] }
 				n := 1 + r.IntN(3)
@@ -489,7 +492,26 @@ func TestBodiesAgree(t *testing.T) {
 					c.Advance = 10 * time.Second
 				}
 				return c
-			})
+			}
+			storetest.Scripts(t, storetest.NewMemory(), lua, script, random)
+			storetest.Scripts(t, embedded(t), lua, script, random)
 		})
 	}
+}
+
+// clocked is an embedded store whose clock the test moves.
+type clocked struct {
+	*larder.DB
+	*clock.Fake
+}
+
+func embedded(t testing.TB) clocked {
+	t.Helper()
+	fake := clock.NewFake(storetest.NewMemory().Now())
+	db, err := larder.Open(larder.Options{Clock: fake})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return clocked{db, fake}
 }

@@ -146,7 +146,7 @@ func (l *Limiter) decide(ctx context.Context, script *store.Script, id string, c
 	if cost != 1 {
 		if cost < 1 || cost > l.o.Limit {
 			err := fmt.Errorf("%w: cost %d, want 1 to the limit of %d", store.ErrInvalid, cost, l.o.Limit)
-			return Result{Limit: l.o.Limit}, store.Wrap("ratelimit", script.Name, l.o.Prefix+id, err)
+			return Result{Limit: l.o.Limit}, store.Wrap("ratelimit", op(script), l.o.Prefix+id, err)
 		}
 		args = l.args(cost)
 	}
@@ -161,7 +161,7 @@ func (l *Limiter) decide(ctx context.Context, script *store.Script, id string, c
 	}
 	res, err := l.result(reply)
 	if err != nil {
-		return Result{Allowed: !l.o.FailClosed, Limit: l.o.Limit}, l.fail(ctx, script.Name, id, err)
+		return Result{Allowed: !l.o.FailClosed, Limit: l.o.Limit}, l.fail(ctx, op(script), id, err)
 	}
 	if script != takeScript {
 		return res, nil
@@ -175,6 +175,14 @@ func (l *Limiter) decide(ctx context.Context, script *store.Script, id string, c
 		l.o.OnDenied(ctx, id, res)
 	}
 	return res, nil
+}
+
+// op is what a script does, in an error.
+func op(s *store.Script) string {
+	if s == takeScript {
+		return "allow"
+	}
+	return "peek"
 }
 
 // result reads the script's reply.

@@ -108,7 +108,7 @@ func TestStoreFails(t *testing.T) {
 		})
 		f.Fail(1)
 		res, err := l.Allow(t.Context(), "a")
-		if res.Allowed == closed || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), `ratelimit: take "rl:log:a"`) {
+		if res.Allowed == closed || !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), `ratelimit: allow "rl:log:a"`) {
 			t.Errorf("down, FailClosed %v: %+v, %v", closed, res, err)
 		}
 		f.Hang(1)

@@ -164,8 +164,8 @@ return {1, free, 0, reset}
 
 // The scripts of this package. They are constants in all but the language.
 var (
-	takeScript = &store.Script{Name: "take", Lua: takeLua, Go: take}
-	peekScript = &store.Script{Name: "peek", Lua: peekLua, Go: peek, ReadOnly: true}
+	takeScript = &store.Script{Name: "ratelimit.take", Lua: takeLua, Go: take}
+	peekScript = &store.Script{Name: "ratelimit.peek", Lua: peekLua, Go: peek, ReadOnly: true}
 )
 
 // Scripts lists the package's scripts, for servers that run their Go bodies.

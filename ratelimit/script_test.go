@@ -45,12 +45,15 @@ func TestBodiesAgree(t *testing.T) {
 	for _, size := range []struct{ limit, spanMillis int }{{1, 60_000}, {3, 100_000}, {40, 100_000}, {5_000, 1_000_000}} {
 		for _, script := range Scripts() {
 			t.Run(fmt.Sprintf("%s of %d", script.Name, size.limit), func(t *testing.T) {
-				storetest.Scripts(t, storetest.NewMemory(), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
-					return randomCall(r, prefix, size.limit, size.spanMillis)
-				})
+				storetest.Scripts(t, storetest.NewMemory(), lua, script, RandomCalls(size.limit, size.spanMillis))
 			})
 		}
 	}
+}
+
+// RandomCalls generates calls for storetest.Scripts.
+func RandomCalls(limit, spanMillis int) func(*rand.Rand, string) storetest.Call {
+	return func(r *rand.Rand, prefix string) storetest.Call { return randomCall(r, prefix, limit, spanMillis) }
 }
 
 func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
