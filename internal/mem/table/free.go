@@ -17,7 +17,6 @@ func (t *Table) FreeStep(budget int) (done bool) {
 			t.freeSegment(t.root)
 			t.root = 0
 		}
-		t.count, t.expiring = 0, 0
 		return true
 	}
 	for t.freed < 1<<t.depth {
@@ -29,7 +28,7 @@ func (t *Table) FreeStep(budget int) (done bool) {
 		budget -= t.freeSegment(w)
 	}
 	t.swapDirectory(nil, 0, 0)
-	t.freed, t.pairs, t.count, t.expiring = 0, 0, 0, 0
+	t.freed, t.pairs = 0, 0
 	return true
 }
 

@@ -213,8 +213,8 @@ func (t *Table) EachBucket(cursor uint64, max int, fn func(bucket arena.Ref)) (n
 
 // ScanExpiring calls fn with records that have an expiry, from the cursor on, until max of them were passed, and
 // returns the cursor to go on with; 0 means that the end was reached. Segments and buckets without such records cost a
-// look at one line each; a call looks at a bounded number of lines. Any number is a valid cursor. A record that moves
-// between calls may be missed until the next round.
+// look at one line each; a call looks at a bounded number of lines. Any number is a valid cursor. What fn does makes the
+// walk miss nothing; a record that other changes move between calls may be missed until the next round.
 //
 // fn may delete the record, and then returns true, or change it; it must not touch others.
 func (t *Table) ScanExpiring(cursor uint64, max int, fn func(e *Entry) (deleted bool)) (next uint64) {
@@ -231,13 +231,12 @@ func (t *Table) ScanExpiring(cursor uint64, max int, fn func(e *Entry) (deleted 
 			max -= t.expireBucket(w.bucket(i), fn)
 			lines--
 		}
-		at := p.prefix
-		if i == n {
-			p, done = p.after(n, n)
-		} else {
-			p, _ = p.after(i, n)
+		at, through := p.prefix, i == n || t.count == 0
+		p, done = p.after(i, n)
+		t.busy = false
+		if through { // not in the middle: a shorter segment may put records that are still to come before the bound
+			t.settle(at)
 		}
-		t.settle(at)
 		if !done && (max <= 0 || lines <= 0) {
 			return p.encode()
 		}

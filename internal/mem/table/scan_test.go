@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"math/bits"
 	"testing"
 
@@ -269,38 +270,33 @@ func TestRandomIsUniform(t *testing.T) {
 		for i := range 4 * n {
 			m.putNumbered(i, 0)
 		}
-		for i := range 4 * n { // so that segments differ in depth and size
-			if i%4 != 0 {
+		var keys []string
+		for i := range 4 * n { // in a part of the hashes few stay, so that segments differ in depth and size
+			if h := m.hash(numbered(i)); i == 0 || i%4 == 0 && h>>62 != 1 || i%40 == 0 {
+				keys = append(keys, string(numbered(i)))
+			} else {
 				m.delNumbered(i)
 			}
 		}
 		const each = 400
 		hits := map[string]int{}
 		var e Entry
-		for range each * n {
+		for range each * len(keys) {
 			if !m.t.Random(rnd.Uint64(), &e) {
 				t.Fatal("nothing found")
 			}
 			hits[string(e.Key())]++
 		}
-		// The sum of (hits-each)²/each is about n, with a deviation of sqrt(2n).
+		// The sum of (hits-each)²/each is about len(keys), with a deviation of sqrt(2 len(keys)).
 		chi := 0.0
-		for i := range n {
-			d := float64(hits[string(numbered(4*i))] - each)
+		for _, key := range keys {
+			d := float64(hits[key] - each)
 			chi += d * d / each
 		}
-		if limit := float64(n) + 6*1.4143*sqrt(n) + 1; chi > limit {
-			t.Fatalf("%d records: chi² %.0f, limit %.0f", n, chi, limit)
+		if limit := float64(len(keys)) + 6*math.Sqrt(2*float64(len(keys))) + 1; chi > limit {
+			t.Fatalf("%d records at depth %d: chi² %.0f, limit %.0f", len(keys), m.t.depth, chi, limit)
 		}
 	}
-}
-
-func sqrt(n int) float64 {
-	x := float64(n)
-	for range 40 {
-		x = (x + float64(n)/x) / 2
-	}
-	return x
 }
 
 func TestSamplePassesAsManyAsAsked(t *testing.T) {
@@ -442,6 +438,49 @@ func TestSizesFillTheirCells(t *testing.T) {
 			}
 			last = n
 		}
+	}
+}
+
+// Where the varint of the value's length grows or shrinks, head and tail of the record move by different distances.
+func TestSpliceAroundLengthsOfMoreBytes(t *testing.T) {
+	for _, keyspace := range []bool{false, true} {
+		for had := 122; had <= 134; had++ {
+			for to := 122; to <= 134; to++ {
+				for off := range 9 {
+					spliceAround(t, keyspace, had, to, off*min(had, to)/8, 0)
+					spliceAround(t, keyspace, had, to, off*min(had, to)/8, 3)
+				}
+			}
+		}
+	}
+}
+
+// spliceAround makes a value of had bytes one of to bytes at off by deleting at least del, with and without an expiry.
+func spliceAround(t *testing.T, keyspace bool, had, to, off, del int) {
+	t.Helper()
+	m := newModel(t, Options{Keyspace: keyspace}, 1, newRand(1))
+	del = max(had-to, min(del, had-off))
+	if del > had-off {
+		return
+	}
+	ins := to - had + del
+	for i, expiry := range []int64{0, 1 << 40} {
+		var e Entry
+		key := numbered(i)
+		m.t.Insert(m.hash(key), key, had, expiry, 1, &e)
+		want := m.fill(e.Value(), 0, had)
+		v := e.Splice(off, del, ins)
+		if !bytes.Equal(v[:off], want[:off]) || !bytes.Equal(v[off+ins:], want[off+del:]) {
+			t.Fatalf("from %d to %d bytes at %d: bytes were lost", had, to, off)
+		}
+		want = bytes.Clone(v)
+		e.SetExpiry(1<<40 - expiry)
+		if !bytes.Equal(e.Value(), want) || !bytes.Equal(e.Key(), key) || e.Expiry() != 1<<40-expiry {
+			t.Fatalf("%d bytes: another expiry changed the record", to)
+		}
+	}
+	if err := m.t.Check(); err != nil {
+		t.Fatal(err)
 	}
 }
 
