@@ -4,9 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -32,7 +37,7 @@ type rig struct {
 type wrapped struct{ net.Listener }
 
 // transports are the ways in which a connection can be served.
-var transports = []string{"tcp", "unix", "stream", "pipe"}
+var transports = []string{"tcp", "unix", "stream", "tls", "pipe"}
 
 func everyTransport(t *testing.T, change func(*Limits), test func(t *testing.T, r *rig)) {
 	for _, kind := range transports {
@@ -57,11 +62,18 @@ func newRig(t testing.TB, kind string, change func(*Limits)) *rig {
 	} else {
 		ln := listen(t, kind)
 		addr := ln.Addr()
-		if kind == "stream" {
+		r.dial = func() (net.Conn, error) { return net.Dial(addr.Network(), addr.String()) }
+		switch kind {
+		case "stream":
 			ln = wrapped{ln}
+		case "tls":
+			cert, pool := certificate(t)
+			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})
+			r.dial = func() (net.Conn, error) {
+				return tls.Dial(addr.Network(), addr.String(), &tls.Config{RootCAs: pool, ServerName: "localhost"})
+			}
 		}
 		go func() { served <- r.Serve(context.Background(), ln) }()
-		r.dial = func() (net.Conn, error) { return net.Dial(addr.Network(), addr.String()) }
 	}
 	t.Cleanup(func() {
 		if err := r.Server.Close(); err != nil {
@@ -82,6 +94,28 @@ func newRig(t testing.TB, kind string, change func(*Limits)) *rig {
 		awaitGoroutines(t, goroutines)
 	})
 	return r
+}
+
+// certificate makes one for localhost, and the pool that trusts it.
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := clock.System().Now()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
 func listen(t testing.TB, kind string) net.Listener {
@@ -646,5 +680,26 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 				_ = c.Close()
 			}
 		})
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, kind := range transports {
+		for _, n := range []int{1, 16} {
+			b.Run(fmt.Sprint(kind, " pipeline ", n), func(b *testing.B) {
+				r := newRig(b, kind, nil)
+				p := r.connect(b)
+				_ = p.SetDeadline(time.Time{})
+				in := []byte(strings.Repeat("*1\r\n$4\r\nPING\r\n", n))
+				got := make([]byte, 7*n)
+				for b.Loop() {
+					_, _ = p.Write(in)
+					if _, err := io.ReadFull(p.r, got); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/cmd")
+			})
+		}
 	}
 }

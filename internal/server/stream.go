@@ -135,7 +135,7 @@ func (st *stream) take(b []byte, err error) bool {
 
 // end waits for the writer, and finishes.
 func (st *stream) end() {
-	st.interrupt()
+	st.hangUp()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for st.writing {
@@ -225,21 +225,35 @@ func (st *stream) serveRest() {
 func (st *stream) settle() {
 	st.changed.Broadcast()
 	if st.over() {
-		st.interrupt()
+		st.hangUp()
 	}
 }
 
-// interrupt implements transport.
-func (st *stream) interrupt() { _ = st.nc.Close() }
+// hangUp closes the net.Conn: politely, unless the connection was killed. A reader or writer that waits returns.
+func (st *stream) hangUp() {
+	if st.has(flagKilled) {
+		st.interrupt()
+		return
+	}
+	_ = st.nc.Close()
+}
+
+// interrupt implements transport. Over TLS it closes what lies below, because a farewell may have to wait for the peer.
+func (st *stream) interrupt() { _ = below(st.nc).Close() }
+
+// below is the connection that TLS runs over.
+func below(nc net.Conn) net.Conn {
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return nc
+}
 
 func (st *stream) fd() int { return -1 }
 
 // keepAlive has the kernel probe a silent TCP peer after d, and give it up after three probes more.
 func keepAlive(nc net.Conn, d time.Duration) {
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
-		nc = t.NetConn()
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp, ok := below(nc).(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: d > 0, Idle: d, Interval: probeInterval(d), Count: keepAliveProbes})
 	}
 }
