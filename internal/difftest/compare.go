@@ -37,13 +37,15 @@ func ruleFor(name string) rule {
 		return randomMembers
 	case "RANDOMKEY":
 		return randomKey
-	case "TTL", "EXPIRETIME", "OBJECT IDLETIME":
-		return within(2) // seconds
+	case "TTL", "EXPIRETIME":
+		return within(15) // seconds; relative ones are set to hours
 	case "PTTL", "PEXPIRETIME":
-		return within(2000) // milliseconds
+		return within(15000) // milliseconds
 	case "TIME":
 		return serverTime
-	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "OBJECT FREQ", "OBJECT REFCOUNT", "LASTSAVE":
+	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "LASTSAVE":
+		return sameKind
+	case "OBJECT FREQ", "OBJECT REFCOUNT", "OBJECT IDLETIME": // of a small integer Redis gives those of a shared object
 		return sameKind
 	case "HELLO":
 		return helloFields
@@ -265,7 +267,7 @@ func (c *client) scan(args []string, page Value) ([]string, error) {
 func shortenScores(elems []Value) {
 	for i := 1; i < len(elems); i += 2 {
 		if f, err := strconv.ParseFloat(elems[i].Text, 64); err == nil {
-			elems[i].Text = strconv.FormatFloat(f, 'g', -1, 64)
+			elems[i].Text = strconv.FormatFloat(f+0, 'g', -1, 64) // +0: 7.0 loses the sign of -0
 		}
 	}
 }

@@ -10,7 +10,7 @@ func stringGrammar() []production {
 		{10, "SET", []arg{k, value}},
 		{4, "SET", []arg{k, exactly("0", "10", "-5", "1.5", "9223372036854775807")}},
 		{8, "GET", []arg{k}},
-		{4, "GETEX", []arg{k, maybe(oneOf(expiryOption, word("PERSIST")))}},
+		{4, "GETEX", []arg{k, maybe(oneOf(expiryOption, word("PERSIST"), seq(words("EXAT", "PXAT"), exactly("1"))))}},
 		{2, "GETEX", []arg{k, ttl}},
 		{3, "GETDEL", []arg{k}},
 		{3, "GETSET", []arg{k, value}},
@@ -181,6 +181,7 @@ func lexGrammar() []production {
 		{3, "ZRANGE", []arg{k, index, index}},
 		{2, "ZPOPMIN", []arg{k, integer(1, 4)}},
 		{2, "ZPOPMAX", []arg{k, integer(1, 4)}},
+		{1, "SET", []arg{exactly("lex:text"), value}},
 	}
 }
 
@@ -201,8 +202,8 @@ func keyGrammar() []production {
 		{1, "SWAPDB", []arg{integer(0, 2), integer(0, 2)}},
 		{3, "EXPIRE", []arg{k, longSeconds, condition}},
 		{3, "PEXPIRE", []arg{k, longMillis, condition}},
-		{3, "EXPIREAT", []arg{k, farSeconds, condition}},
-		{3, "PEXPIREAT", []arg{k, farMillis, condition}},
+		{3, "EXPIREAT", []arg{k, oneOf(farSeconds, farSeconds, exactly("1")), condition}},
+		{3, "PEXPIREAT", []arg{k, oneOf(farMillis, farMillis, exactly("1")), condition}},
 		{3, "TTL", []arg{k}},
 		{2, "PTTL", []arg{k}},
 		{3, "EXPIRETIME", []arg{k}},
