@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"strconv"
+	"sync"
 
 	"github.com/larderdb/larder/store"
 )
@@ -36,7 +37,7 @@ const (
 	headBytes  = 6
 	entryBytes = 12
 	chunkBytes = headBytes + 256*entryBytes // read at once
-	shortBytes = headBytes + 20*entryBytes  // always written anew: one command instead of two
+	shortBytes = headBytes + 64*entryBytes  // always written anew: one command instead of two
 	wrap       = 1 << 48
 )
 
@@ -51,7 +52,7 @@ const headLua = `
 -- ARGV[2]  limit: units per window
 -- ARGV[3]  window, in milliseconds
 -- Returns  {1 if allowed else 0, units still free, ms until this would pass, ms until all is free}
-local HEAD, ENTRY, CHUNK, SHORT, WRAP = 6, 12, 3078, 246, 281474976710656
+local HEAD, ENTRY, CHUNK, SHORT, WRAP = 6, 12, 3078, 774, 281474976710656
 if #KEYS ~= 1 or #ARGV ~= 3 then return redis.error_reply('` + badCall + `') end
 for i = 1, 3 do
   if #ARGV[i] > 13 or not string.find(ARGV[i], '^[1-9]%d*$') then return redis.error_reply('` + badCall + `') end
@@ -173,38 +174,40 @@ func Scripts() []*store.Script { return []*store.Script{takeScript, peekScript} 
 
 // window is the log as a decision sees it.
 type window struct {
-	tx   store.Tx
+	tx   store.StringTx
 	key  string
-	log  string // the whole log, or its first chunk
+	log  []byte // the whole log, or its first chunk
+	one  []byte // room for an entry of a longer one
 	size int    // bytes of the whole log
 	n    int    // entries
 	base int64
 
 	cost, limit, span int64 // arguments; span in ms
-	clock, now, last  int64 // Unix ms: the store's clock, the time to count at, the newest entry's
+	clock, now, last  int64 // Unix ms; the store's clock, the time to count at, the newest entry's
 	used, gone        int64 // units up to the newest entry; of the entries that are out
 	out               int   // entries that are out
 	free, reset       int64
 }
 
+// windows are for use again: a log's bytes would otherwise be garbage of every decision.
+var windows = sync.Pool{New: func() any { return new(window) }}
+
 func take(tx store.Tx, keys, args []string) store.Reply {
-	var w window
+	w, _ := windows.Get().(*window)
+	defer windows.Put(w)
 	if r, done := w.decide(tx, keys, args); done {
 		return r
 	}
 	ttl := w.now + w.span - w.clock
-	px := args[2]
-	if ttl != w.span {
-		px = strconv.FormatInt(ttl, 10)
-	}
-	if r := w.add(px); r.Err() != nil {
-		return r
+	if err := w.add(ttl); err != nil {
+		return store.Fail(err)
 	}
 	return verdict(1, w.free-w.cost, 0, ttl)
 }
 
 func peek(tx store.Tx, keys, args []string) store.Reply {
-	var w window
+	w, _ := windows.Get().(*window)
+	defer windows.Put(w)
 	if r, done := w.decide(tx, keys, args); done {
 		return r
 	}
@@ -217,12 +220,12 @@ func verdict(allowed, remaining, retry, reset int64) store.Reply {
 
 // decide reads the log. done is true when the answer is known: denied, or an error.
 func (w *window) decide(tx store.Tx, keys, args []string) (r store.Reply, done bool) {
+	*w = window{tx: store.StringsOf(tx), log: w.log[:0], one: w.one[:0]}
 	if !w.parse(keys, args) {
 		return store.Fail(store.ServerError(badCall)), true
 	}
-	w.tx = tx
-	if r := w.read(); r.Err() != nil {
-		return r, true
+	if err := w.read(); err != nil {
+		return store.Fail(err), true
 	}
 	w.clock = tx.Now().UnixMilli()
 	w.now = w.clock
@@ -262,40 +265,26 @@ func (w *window) parse(keys, args []string) bool {
 }
 
 // read fetches the log, or its first chunk.
-func (w *window) read() store.Reply {
-	r := w.tx.Do("GETRANGE", w.key, "0", lastOfChunk)
-	log, err := r.Text()
-	if err != nil {
-		return store.Fail(err)
-	}
-	w.log, w.size = log, len(log)
-	if w.size == 0 {
-		return store.Reply{}
-	}
-	if w.size == chunkBytes {
-		n, err := w.tx.Do("STRLEN", w.key).Int64()
-		if err != nil {
-			return store.Fail(err)
-		}
-		w.size = int(n)
+func (w *window) read() (err error) {
+	w.log, w.size, err = w.tx.GetRange(w.key, 0, chunkBytes, w.log)
+	if err != nil || w.size == 0 {
+		return err
 	}
 	if w.size < headBytes+entryBytes || (w.size-headBytes)%entryBytes != 0 {
-		return store.Fail(store.ServerError(notOurs))
+		return store.ServerError(notOurs)
 	}
 	w.n = (w.size - headBytes) / entryBytes
-	w.base = unpack48(log)
-	return store.Reply{}
+	w.base = unpack48(w.log)
+	return nil
 }
-
-const lastOfChunk = "3077" // chunkBytes - 1
 
 // entry gives time and units up to entry i.
 func (w *window) entry(i int) (time, sum int64) {
 	at := headBytes + entryBytes*i
 	s := w.log
 	if w.size > chunkBytes {
-		s, _ = w.tx.Do("GETRANGE", w.key, strconv.Itoa(at), strconv.Itoa(at+entryBytes-1)).Text()
-		at = 0
+		w.one, _, _ = w.tx.GetRange(w.key, at, entryBytes, w.one[:0])
+		s, at = w.one, 0
 	}
 	if len(s) < at+entryBytes {
 		return 0, 0 // cannot be: the size was checked under the same lock
@@ -318,51 +307,52 @@ func (w *window) enough() int64 {
 	return at
 }
 
-// add counts the request. px is the key's new TTL in ms.
-func (w *window) add(px string) store.Reply {
-	if w.out == w.n {
-		b := make([]byte, 0, headBytes+entryBytes)
-		return w.tx.Do("SET", w.key, string(pack48(pack48(pack48(b, 0), w.now), w.cost)), "PX", px)
-	}
+// add counts the request. ttl is the key's, in ms.
+func (w *window) add(ttl int64) error {
 	total := w.base + w.used + w.cost
-	if w.size <= shortBytes || w.out*2 >= w.n {
-		return w.rewrite(total, px)
+	switch {
+	case w.out == w.n:
+		w.log = pack48(pack48(pack48(w.log[:0], 0), w.now), w.cost)
+		return w.tx.SetString(w.key, w.log, ttl)
+	case w.size <= shortBytes || w.out*2 >= w.n:
+		return w.rewrite(total, ttl)
 	}
-	var b [entryBytes]byte
+	w.one = pack48(pack48(w.one[:0], w.now), total)
+	var r store.Reply
 	if w.last == w.now {
-		if r := w.tx.Do("SETRANGE", w.key, strconv.Itoa(w.size-6), string(pack48(b[:0], total))); r.Err() != nil {
-			return r
-		}
-	} else if r := w.tx.Do("APPEND", w.key, string(pack48(pack48(b[:0], w.now), total))); r.Err() != nil {
-		return r
+		r = w.tx.Do("SETRANGE", w.key, strconv.Itoa(w.size-6), string(w.one[6:]))
+	} else {
+		r = w.tx.Do("APPEND", w.key, string(w.one))
 	}
-	return w.tx.Do("PEXPIRE", w.key, px)
+	if r.Err() != nil {
+		return r.Err()
+	}
+	return w.tx.Do("PEXPIRE", w.key, strconv.FormatInt(ttl, 10)).Err()
 }
 
 // rewrite stores the log without the entries that are out.
-func (w *window) rewrite(total int64, px string) store.Reply {
+func (w *window) rewrite(total, ttl int64) (err error) {
 	from, to := headBytes+entryBytes*w.out, w.size
 	if w.last == w.now {
 		to -= entryBytes
 	}
-	body := ""
 	switch {
 	case from >= to:
+		w.log = w.log[:headBytes]
 	case w.size > chunkBytes:
-		var err error
-		if body, err = w.tx.Do("GETRANGE", w.key, strconv.Itoa(from), strconv.Itoa(to-1)).Text(); err != nil {
-			return store.Fail(err)
+		if w.log, _, err = w.tx.GetRange(w.key, from, to-from, w.log[:headBytes]); err != nil {
+			return err
 		}
 	default:
-		body = w.log[from:to]
+		w.log = append(w.log[:headBytes], w.log[from:to]...) // to the left, over what is out
 	}
-	b := make([]byte, 0, headBytes+len(body)+entryBytes)
-	b = append(pack48(b, w.base+w.gone), body...)
-	return w.tx.Do("SET", w.key, string(pack48(pack48(b, w.now), total)), "PX", px)
+	pack48(w.log[:0], w.base+w.gone)
+	w.log = pack48(pack48(w.log, w.now), total)
+	return w.tx.SetString(w.key, w.log, ttl)
 }
 
 // unpack48 reads a big-endian integer of 6 bytes.
-func unpack48(s string) int64 {
+func unpack48(s []byte) int64 {
 	_ = s[5]
 	return int64(s[0])<<40 | int64(s[1])<<32 | int64(s[2])<<24 | int64(s[3])<<16 | int64(s[4])<<8 | int64(s[5])
 }
