@@ -56,7 +56,7 @@ func (c *Ctx) expireOptions() (o expireOptions, err error) {
 		case c.Is(i, "LT"):
 			o.lt = true
 		default:
-			return o, engine.Error("ERR Unsupported option " + string(c.Args[i]))
+			return o, engine.Error("ERR Unsupported option " + clip(string(c.Args[i]), len(c.Args[i])))
 		}
 	}
 	switch {
@@ -150,7 +150,7 @@ func ttl(c *Ctx) {
 		at = max(at-c.Tx.Now(), 0)
 	}
 	if !u.millis {
-		at = (at + 500) / 1000
+		at = at/1000 + (at%1000+500)/1000 // (at+500)/1000 would overflow at the far end of time
 	}
 	c.Out.Int(at)
 }
