@@ -91,17 +91,20 @@ func watch(ctx context.Context, o Options, start time.Time, answered *atomic.Int
 	if o.Progress == nil {
 		return
 	}
+	report := func() {
+		n := answered.Load()
+		done := max(float64(time.Since(start))/float64(o.Duration), float64(n)/float64(o.MaxRequests))
+		o.Progress(min(done, 1), n)
+	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			o.Progress(1, answered.Load())
+			report()
 			return
 		case <-tick.C:
-			n := answered.Load()
-			done := max(float64(time.Since(start))/float64(o.Duration), float64(n)/float64(o.MaxRequests))
-			o.Progress(min(done, 1), n)
+			report()
 		}
 	}
 }

@@ -34,7 +34,7 @@ func databases(t *testing.T, test func(t *testing.T, db *DB)) {
 				}
 			})
 			last := 0.0
-			err = db.Seed(t.Context(), SizeOf(8000), 1, func(done float64) {
+			err = db.Seed(t.Context(), SizeOf(4000), 1, func(done float64) {
 				if done < last {
 					t.Errorf("progress went back from %v to %v", last, done)
 				}
