@@ -138,7 +138,7 @@ func infoClients(c *Ctx, b *infoText) {
 }
 
 func infoMemory(c *Ctx, b *infoText) {
-	m := c.Engine.Memory()
+	m := c.Tx.Memories()
 	used := m.Live + c.Engine.Overhead()
 	s := c.Config.Settings()
 	var rss, heap, peak int64
@@ -205,7 +205,7 @@ func infoPersistence(c *Ctx, b *infoText) {
 }
 
 func infoStats(c *Ctx, b *infoText) {
-	n, e := c.network(), c.Engine.Stats()
+	n, e := c.network(), c.Tx.Stats()
 	channels, patterns := c.Engine.Hub.Counts()
 	b.add("total_connections_received", n.Accepted)
 	b.add("total_commands_processed", c.stats.total.Load())

@@ -24,7 +24,7 @@ func serverRows() []Command {
 			Cost: "O(N) where N is the number of clients that watch keys", Summary: "Exchanges two databases.", Run: swapDB},
 		{Name: "time", Arity: 1, Flags: Loading | Stale | Fast, Group: group, Since: "2.6.0",
 			Cost: "O(1)", Summary: "Tells the time in Unix seconds and microseconds.", Tips: []string{"nondeterministic_output"}, Run: timeNow},
-		{Name: "info", Arity: -1, Flags: Loading | Stale, ACL: CatDangerous, Group: group, Since: "1.0.0",
+		{Name: "info", Arity: -1, Flags: Loading | Stale, ACL: CatDangerous, Lock: LockWalk, Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Describes the server and its figures.",
 			Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}, Run: info},
 		{Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Group: group, Since: "5.0.0",
@@ -38,7 +38,7 @@ func serverRows() []Command {
 				{Name: "set", Arity: -4, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "2.0.0",
 					Cost: "O(N) where N is the number of directives given", Summary: "Changes directives, all or none.",
 					Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}, Run: configSet},
-				{Name: "resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "2.0.0",
+				{Name: "resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Lock: LockWalk, Group: group, Since: "2.0.0",
 					Cost: "O(1)", Summary: "Sets the counters of INFO to zero.",
 					Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}, Run: configResetStat},
 				{Name: "help", Arity: 2, Flags: Loading | Stale, Group: group, Since: "5.0.0", Cost: "O(1)", Summary: "Explains the subcommands.", Run: configHelp},
@@ -151,7 +151,7 @@ func configSet(c *Ctx) {
 
 func configResetStat(c *Ctx) {
 	c.stats.reset()
-	c.Engine.ResetStats()
+	c.Tx.ResetStats()
 	c.OK()
 }
 

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -115,5 +116,24 @@ func TestUnwatchAndDiscard(t *testing.T) {
 			c.do("PING")
 			c.want("[PONG]", "EXEC")
 		})
+	}
+}
+
+// TestMultiOfEverything runs commands that look at all shards inside a
+// transaction that holds some of them: none may lock a shard twice.
+func TestMultiOfEverything(t *testing.T) {
+	for _, line := range []string{
+		"INFO everything", "CONFIG RESETSTAT", "DBSIZE", "KEYS *", "SCAN 0", "RANDOMKEY", "MEMORY USAGE a", "DEBUG OBJECT a",
+		"FLUSHDB", "FLUSHALL", "SWAPDB 0 1", "UNWATCH", "CLIENT LIST", "PUBSUB CHANNELS", "COMMAND", "CONFIG GET *",
+	} {
+		c := newRig(t).main
+		c.do("WATCH w")
+		c.do("MULTI")
+		c.do("SET a 1")
+		c.want("QUEUED", line)
+		c.do("SET b 1")
+		if got := c.do("EXEC"); !strings.HasPrefix(got, "[OK ") || !strings.HasSuffix(got, " OK]") {
+			t.Errorf("%s in a transaction: %s", line, got)
+		}
 	}
 }

@@ -216,42 +216,10 @@ func (m *MemoryStats) add(s arena.Stats) {
 }
 
 // Memory sums the arenas' figures.
-func (e *Engine) Memory() MemoryStats {
-	var sum MemoryStats
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.mu.Lock()
-		sum.add(s.arena.Stats())
-		s.mu.Unlock()
-	}
-	return sum
-}
+func (e *Engine) Memory() MemoryStats { return e.NewTx().Memories() }
 
 // Stats sums the shards' counters.
-func (e *Engine) Stats() ShardStats {
-	var sum ShardStats
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.mu.Lock()
-		sum.Hits += s.stats.Hits
-		sum.Misses += s.stats.Misses
-		sum.Expired += s.stats.Expired
-		sum.Evicted += s.stats.Evicted
-		sum.Stale += s.stats.Stale
-		s.mu.Unlock()
-	}
-	return sum
-}
-
-// ResetStats sets the shards' counters to zero: CONFIG RESETSTAT.
-func (e *Engine) ResetStats() {
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.mu.Lock()
-		s.stats = ShardStats{}
-		s.mu.Unlock()
-	}
-}
+func (e *Engine) Stats() ShardStats { return e.NewTx().Stats() }
 
 // Close gives the memory back. No Tx may be open or opened later.
 func (e *Engine) Close() {

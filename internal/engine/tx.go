@@ -166,6 +166,7 @@ func (tx *Tx) inShard(i int, fn func(i int, s *shard) bool) bool {
 	if tx.held&(1<<i) != 0 {
 		return fn(i, s)
 	}
+	invariant.Assert(tx.held == 0, "walk while some shards are held: others may be locked in the wrong order")
 	s.mu.Lock()
 	tx.held |= 1 << i
 	defer func() {
