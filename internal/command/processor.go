@@ -110,7 +110,10 @@ func engineLimits(s *config.Settings) *engine.Limits {
 		Set:  set.Limits{Ints: s.SetMaxIntsetEntries, Entries: s.SetMaxListpackEntries, Value: s.SetMaxListpackValue},
 		ZSet: zset.Limits{Entries: s.ZSetMaxListpackEntries, Value: s.ZSetMaxListpackValue},
 
-		MaxMemory: int64(s.MaxMemory), Policy: s.MaxMemoryPolicy, Samples: s.MaxMemorySamples,
+		MaxMemory: int64(s.MaxMemory), Policy: s.MaxMemoryPolicy, Samples: min(s.MaxMemorySamples, maxSamples),
 		LFULog: s.LFULogFactor, LFUDecay: s.LFUDecayTime,
 	}
 }
+
+// maxSamples bounds what one eviction looks at under a shard's lock: more than a few dozen gain nothing.
+const maxSamples = 64
