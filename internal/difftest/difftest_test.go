@@ -17,3 +17,8 @@ func TestGeneratedAgainstItself(t *testing.T) {
 	target := difftest.Port(redistest.Start(t, "--enable-debug-command", "yes").Addr)
 	difftest.Generated(t, difftest.Oracle(t), target, difftest.Options{Sequences: 20, Length: 150})
 }
+
+func TestSystematicAgainstItself(t *testing.T) {
+	target := difftest.Port(redistest.Start(t, "--enable-debug-command", "yes").Addr)
+	difftest.Systematic(t, difftest.Oracle(t), target)
+}

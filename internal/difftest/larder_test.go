@@ -56,6 +56,10 @@ func TestScripts(t *testing.T) {
 	difftest.Scripts(t, difftest.Oracle(t), served(t))
 }
 
+func TestSystematic(t *testing.T) {
+	difftest.Systematic(t, difftest.Oracle(t), served(t))
+}
+
 func TestGenerated(t *testing.T) {
 	difftest.Generated(t, difftest.Oracle(t), served(t), difftest.Options{Sequences: 20, Length: 150})
 }

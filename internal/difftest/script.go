@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 //go:embed scripts/*.txt
@@ -23,6 +24,7 @@ var scriptFiles embed.FS
 //	2<<                            take all messages up to now
 //	raw 1 "*1\r\n$-5\r\n"          send bytes as they are, expect so many replies
 //	eof                            the server has hung up
+//	until 0 EXISTS key             ask both again and again until both say so
 //	~7.2 ZRANK z a WITHSCORE => [1 "2"]
 //
 // The last form needs an oracle of that version; with an older one the oracle is left alone, the target asked, and
@@ -127,6 +129,11 @@ func parseOrder(line string) (order, error) {
 		o.count, err = strconv.Atoi(words[1])
 	case "eof":
 		o.verb = "eof"
+	case "until":
+		if len(words) < 3 {
+			return o, fmt.Errorf("until wants a reply and a command")
+		}
+		o.verb = "until"
 	}
 	return o, err
 }
@@ -254,6 +261,8 @@ func (s *session) run(o order, proto int) error {
 		return s.drain()
 	case o.verb == "eof":
 		return s.closed()
+	case o.verb == "until":
+		return s.until(o.words[1], o.words[2:])
 	case o.verb == "raw":
 		if err := s.send([]byte(o.words[2])); err != nil {
 			return err
@@ -286,6 +295,25 @@ func (s *session) run(o order, proto int) error {
 		}
 		if err := s.step(args); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// until asks both sides, each until it gives the reply: for what time changes.
+func (s *session) until(reply string, args []string) error {
+	for _, c := range []*client{s.oracle, s.target} {
+		for deadline := time.Now().Add(replyTimeout); ; {
+			r, err := c.do(args...)
+			if err != nil {
+				return err
+			}
+			if r.String() == reply {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s stays %s, does not become %s", quoteCommand(args), clip(r.String()), reply)
+			}
 		}
 	}
 	return nil

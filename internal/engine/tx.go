@@ -109,7 +109,7 @@ func (tx *Tx) Locked() bool { return tx.held != 0 }
 
 // End tells the listeners what changed and unlocks.
 func (tx *Tx) End() {
-	if tx.dirty != 0 || len(tx.effects) != 0 {
+	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 { // an expiry changes without being dirty
 		tx.publish()
 	}
 	held := tx.held
