@@ -109,7 +109,9 @@ func (l *loop) unlisten(a *acceptor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.accepts, a.sys)
-	l.unregister(a.sys) // the original may outlive the duplicate
+	if !l.done {
+		l.unregister(a.sys) // the original may outlive the duplicate
+	}
 	a.release()
 }
 

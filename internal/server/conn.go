@@ -86,11 +86,11 @@ type conn struct {
 
 	// What other goroutines use.
 	flags    atomic.Uint32
-	lastSeen atomic.Int64 // clock.Monotonic of the last input
+	lastSeen atomic.Int64 // clock.Monotonic when bytes moved last, but for replies that went at once
 	held     atomic.Int64 // bytes of unsent output, the inbox included
 	chunks   atomic.Int32 // len(out.chunks)
-	query    atomic.Int32 // len(rest)
-	queryCap atomic.Int32 // cap(rest)
+	query    atomic.Int64 // len(rest)
+	queryCap atomic.Int64 // cap(rest)
 
 	mu        sync.Mutex
 	inbox     resp.Writer
@@ -153,8 +153,10 @@ func (c *conn) receivedCopy(s *scratch, b []byte) {
 
 func (c *conn) touch(s *scratch, n int) {
 	s.bytes.in.Add(int64(n))
-	c.lastSeen.Store(int64(c.srv.clock.Monotonic()))
+	c.seen()
 }
+
+func (c *conn) seen() { c.lastSeen.Store(int64(c.srv.clock.Monotonic())) }
 
 // serve does what came from outside the connection: pushes, late replies, the commands that waited for them.
 func (c *conn) serve(s *scratch) {
@@ -275,10 +277,10 @@ func (c *conn) keep(left []byte, own bool) {
 	case len(left) < len(c.rest):
 		c.rest = c.rest[:copy(c.rest, left)]
 	}
-	if n := int32(len(c.rest)); n != c.query.Load() {
+	if n := int64(len(c.rest)); n != c.query.Load() {
 		c.query.Store(n)
-		c.queryCap.Store(int32(cap(c.rest)))
-		if int64(n) > c.srv.limits.Load().QueryBuffer {
+		c.queryCap.Store(int64(cap(c.rest)))
+		if n > c.srv.limits.Load().QueryBuffer {
 			c.srv.queryKilled.Add(1)
 			c.Close(false, "client-query-buffer-limit")
 		}
@@ -297,67 +299,6 @@ func (c *conn) drainInbox() {
 	c.inbox.Reset(0)
 	c.mu.Unlock()
 	c.hold(-n)
-}
-
-// hold accounts for n more bytes (or less) of unsent output.
-func (c *conn) hold(n int) int64 {
-	if n == 0 {
-		return c.held.Load()
-	}
-	c.srv.held.Add(int64(n))
-	return c.held.Add(int64(n))
-}
-
-// queued is called by the transport when the length of c.out has changed by n: it puts the connection on hold, or ends
-// that, and enforces the output limits. It reports whether commands may run again that could not before.
-func (c *conn) queued(n int) (resumed bool) {
-	held := c.hold(n)
-	c.chunks.Store(int32(len(c.out.chunks)))
-	c.mu.Lock()
-	reason := c.overLimit(held)
-	c.mu.Unlock()
-	if reason != "" {
-		c.Close(false, reason)
-	}
-	limit := pauseAt
-	if c.srv.held.Load() > crowded {
-		limit = pauseCrowded
-	}
-	switch {
-	case c.out.size > limit:
-		c.paused = true
-	case c.paused && c.out.size <= limit/2:
-		c.paused = false
-		return true
-	}
-	return false
-}
-
-// overLimit compares the bytes of unsent output with the limits of the client's class, and returns why it must go. mu is
-// held.
-func (c *conn) overLimit(held int64) (reason string) {
-	class := ClassNormal
-	if c.has(flagPubSub) {
-		class = ClassPubSub
-	}
-	lim := c.srv.limits.Load().Output[class]
-	if lim.Soft == 0 || held < lim.Soft {
-		c.softSince = 0
-	}
-	switch {
-	case lim.Hard > 0 && held >= lim.Hard:
-		reason = "client-output-buffer-limit: hard limit"
-	case lim.Soft == 0 || held < lim.Soft:
-		return ""
-	case c.softSince == 0:
-		c.softSince = max(1, c.srv.clock.Monotonic())
-	case c.srv.clock.Monotonic()-c.softSince > lim.SoftFor:
-		reason = "client-output-buffer-limit: soft limit"
-	}
-	if reason != "" && !c.has(flagKilled) {
-		c.srv.outputKilled.Add(1)
-	}
-	return reason
 }
 
 // over reports whether the connection is to be ended now; the owner then calls finish.

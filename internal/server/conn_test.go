@@ -236,7 +236,7 @@ func TestPostpone(t *testing.T) {
 func TestBackpressure(t *testing.T) {
 	m := newMachine(t, nil)
 	m.room = 0
-	const big, n = 10 << 20, 20
+	const big, n = 8 << 20, 12
 	sent := []byte(strings.Repeat(fmt.Sprintf("BIG %d\r\nPING\r\n", big), n))
 	m.feed(sent)
 	if m.c.ready() || m.c.out.size < pauseAt || m.c.out.size > pauseAt+big+100 || m.srv.held.Load() != int64(m.c.out.size) {
@@ -250,7 +250,7 @@ func TestBackpressure(t *testing.T) {
 		t.Fatal("a wake-up made it run on")
 	}
 	m.read(m.s, unlimited)
-	if want := n * (big + len("$10485760\r\n\r\n+PONG\r\n")); m.got.Len() != want || m.c.out.size != 0 {
+	if want := n * (big + len("$8388608\r\n\r\n+PONG\r\n")); m.got.Len() != want || m.c.out.size != 0 {
 		t.Fatalf("got %d bytes, want %d", m.got.Len(), want)
 	}
 	if m.c.out.chunks != nil || m.c.rest != nil {

@@ -60,3 +60,67 @@ func (o *output) sent(n int) {
 		o.chunks = nil
 	}
 }
+
+// hold accounts for n more bytes (or less) of unsent output.
+func (c *conn) hold(n int) int64 {
+	if n == 0 {
+		return c.held.Load()
+	}
+	c.srv.held.Add(int64(n))
+	return c.held.Add(int64(n))
+}
+
+// queued is called by the transport when the length of c.out has changed by n: it puts the connection on hold, or ends
+// that, and enforces the output limits. It reports whether commands may run again that could not before.
+func (c *conn) queued(n int) (resumed bool) {
+	held := c.hold(n)
+	c.chunks.Store(int32(len(c.out.chunks)))
+	if n < 0 {
+		c.seen()
+	}
+	c.mu.Lock()
+	reason := c.overLimit(held)
+	c.mu.Unlock()
+	if reason != "" {
+		c.Close(false, reason)
+	}
+	limit := pauseAt
+	if c.srv.held.Load() > crowded {
+		limit = pauseCrowded
+	}
+	switch {
+	case c.out.size > limit:
+		c.paused = true
+	case c.paused && c.out.size <= limit/2:
+		c.paused = false
+		return true
+	}
+	return false
+}
+
+// overLimit compares the bytes of unsent output with the limits of the client's class, and returns why it must go. mu is
+// held.
+func (c *conn) overLimit(held int64) (reason string) {
+	class := ClassNormal
+	if c.has(flagPubSub) {
+		class = ClassPubSub
+	}
+	lim := c.srv.limits.Load().Output[class]
+	if lim.Soft == 0 || held < lim.Soft {
+		c.softSince = 0
+	}
+	switch {
+	case lim.Hard > 0 && held >= lim.Hard:
+		reason = "client-output-buffer-limit: hard limit"
+	case lim.Soft == 0 || held < lim.Soft:
+		return ""
+	case c.softSince == 0:
+		c.softSince = max(1, c.srv.clock.Monotonic())
+	case c.srv.clock.Monotonic()-c.softSince > lim.SoftFor:
+		reason = "client-output-buffer-limit: soft limit"
+	}
+	if reason != "" && !c.has(flagKilled) {
+		c.srv.outputKilled.Add(1)
+	}
+	return reason
+}

@@ -238,32 +238,36 @@ const (
 
 // admit registers a new connection, or returns the message with which it is turned away.
 func (s *Server) admit(c *conn, local bool) (refusal string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	lim := s.limits.Load()
-	reason := ""
-	switch {
-	case s.closing:
-		reason, refusal = reasonShutdown, "-ERR server is shutting down\r\n"
-	case len(s.conns) >= lim.MaxClients:
-		reason, refusal = "maxclients", tooManyClients
-	case lim.Protected && !local:
-		reason, refusal = "protected mode", denied
-	}
+	reason, refusal := s.register(c, local)
 	if reason != "" {
 		s.refused.Add(1)
 		s.log.Warn("connection refused", "addr", c.remote, "reason", reason)
 		return refusal
 	}
-	s.start()
 	s.accepted.Add(1)
-	c.id = uint64(s.nextID.Add(1))
-	c.srv, c.proto = s, 2
-	c.lastSeen.Store(int64(s.clock.Monotonic()))
-	c.sess = s.newSession(client{c})
-	s.conns[c] = struct{}{}
 	s.log.Debug("connection accepted", "id", c.id, "addr", c.remote, "local", c.local)
 	return ""
+}
+
+func (s *Server) register(c *conn, local bool) (reason, refusal string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lim := s.limits.Load()
+	switch {
+	case s.closing:
+		return reasonShutdown, "-ERR server is shutting down\r\n"
+	case len(s.conns) >= lim.MaxClients:
+		return "maxclients", tooManyClients
+	case lim.Protected && !local:
+		return "protected mode", denied
+	}
+	s.start()
+	c.id = uint64(s.nextID.Add(1))
+	c.srv, c.proto = s, 2
+	c.seen()
+	c.sess = s.newSession(client{c})
+	s.conns[c] = struct{}{}
+	return "", ""
 }
 
 // forget takes an ended connection off the books.

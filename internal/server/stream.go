@@ -75,8 +75,10 @@ func (s *Server) newStream(nc net.Conn) (*stream, error) {
 	st.remote, st.local = addrText(nc.RemoteAddr(), nc.LocalAddr()), addrText(nc.LocalAddr(), nc.LocalAddr())
 	keepAlive(nc, s.limits.Load().KeepAlive)
 	if refusal := s.admit(&st.conn, isLocal(nc.RemoteAddr())); refusal != "" {
-		_, _ = io.WriteString(nc, refusal)
-		_ = nc.Close()
+		if below(nc) == nc { // TLS would have to shake hands first
+			_, _ = io.WriteString(nc, refusal)
+		}
+		_ = below(nc).Close()
 		s.wg.Done()
 		return nil, errRefused
 	}
