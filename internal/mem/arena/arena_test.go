@@ -66,7 +66,9 @@ func TestCellsAreWholeAlignedAndApart(t *testing.T) {
 	a := New()
 	defer a.Reset()
 	type cell struct{ from, to uint64 }
-	for _, n := range []int{1, 4, 5, 63, 64, 100, 128, 192, 1000, 1088, 2112, 3840, 4096, 9000, 32768, 32769, 100000, maxCell, maxCell + 1} {
+	for _, n := range []int{
+		1, 4, 5, 63, 64, 100, 128, 192, 1000, 1088, 2112, 3840, 4096, 9000, 32768, 32769, 100000, maxCell, maxCell + 1,
+	} {
 		seen := map[Ref]bool{}
 		for range 2 * chunkSize / min(Capacity(n), chunkSize) {
 			r := a.Alloc(n)
@@ -265,7 +267,8 @@ func TestCompactionEmptiesSparseSlabs(t *testing.T) {
 		}
 	}
 	after := m.a.Stats()
-	t.Logf("slabs: full %d, after deletes %d, after %d passes %d (live %d), resident %d", full.Slabs, before.Slabs, passes, after.Slabs, after.Live, after.Resident)
+	t.Logf("slabs: full %d, after deletes %d, after %d passes %d (live %d), resident %d",
+		full.Slabs, before.Slabs, passes, after.Slabs, after.Live, after.Resident)
 	if after.Live != before.Live || after.Cells != 10000 {
 		t.Fatalf("compaction changed what lives: %+v, then %+v", before, after)
 	}
@@ -299,6 +302,24 @@ func TestFindRun(t *testing.T) {
 		}
 		if got := findRun(c.free, c.n); got != c.first {
 			t.Errorf("findRun(%b, %d) = %d, want %d", c.free, c.n, got, c.first)
+		}
+	}
+}
+
+func TestWhole(t *testing.T) {
+	for _, c := range []struct {
+		x    uint64
+		n    int
+		want uint64
+	}{
+		{^uint64(0), 64, ^uint64(0)},
+		{^uint64(0) - 1, 64, 0},
+		{0b1011_1111_0111_1111, 4, 0b1111_0000_1111},
+		{0b1011_1111_0111_1111, 1, 0b1011_1111_0111_1111},
+		{0xf << 60, 4, 0xf << 60},
+	} {
+		if got := whole(c.x, c.n); got != c.want {
+			t.Errorf("whole(%b, %d) = %b, want %b", c.x, c.n, got, c.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package arena
 
 import (
 	"math/bits"
+	"os"
 
 	"github.com/larderdb/larder/internal/invariant"
 )
@@ -167,17 +168,37 @@ func (a *Arena) givePages(c *chunk, page, n int) {
 	}
 }
 
-// purge returns c's free pages to the system, and keeps their addresses.
+// purge returns c's free pages to the system, and keeps their addresses. Where the system's pages are longer than the
+// arena's, only those that are free as a whole go.
 func (a *Arena) purge(c *chunk) {
-	for m := c.free & c.resident; m != 0; {
+	for m := whole(c.free, systemPages); m != 0; {
 		page := bits.TrailingZeros64(m)
 		n := bits.TrailingZeros64(^(m >> uint(page)))
+		run := mask(page, n)
+		m &^= run
+		gone := bits.OnesCount64(run & c.resident)
+		if gone == 0 {
+			continue
+		}
 		discard(c.mem[page*pageSize : (page+n)*pageSize])
-		m &^= mask(page, n)
-		c.resident &^= mask(page, n)
-		a.resident -= n
-		a.idle -= n
+		c.resident &^= run
+		a.resident -= gone
+		a.idle -= gone
 	}
+}
+
+// systemPages is how many pages the system's page is long.
+var systemPages = max(1, os.Getpagesize()/pageSize)
+
+// whole is the part of x that consists of complete, aligned groups of n bits; n is a power of two.
+func whole(x uint64, n int) (groups uint64) {
+	group := mask(0, n)
+	for ; group != 0; group <<= uint(n) {
+		if x&group == group {
+			groups |= group
+		}
+	}
+	return groups
 }
 
 func (a *Arena) allocHuge(n int) Ref {

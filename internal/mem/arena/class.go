@@ -11,7 +11,7 @@ const (
 	maxFine = 128       // bytes: up to here every multiple of a granule is a class
 	maxSlab = 32 << 10  // bytes: up to here several cells share a slab
 	maxCell = 128 << 10 // bytes: up to here a cell lies in a shared chunk
-	maxHuge = 3 << 30   // bytes: what one mapping may be asked to hold
+	maxHuge = 3 << 29   // bytes: what one mapping may be asked to hold
 
 	fineClasses  = maxFine / granule
 	ratioClasses = 8 * 16 // sixteen steps in each of the eight doublings from maxFine to maxSlab

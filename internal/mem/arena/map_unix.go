@@ -4,7 +4,6 @@ package arena
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,10 +24,6 @@ func unmap(mem []byte) {
 	}
 }
 
-// discard returns the memory of whole pages to the system and keeps their addresses. Where the system's pages are
-// longer than the arena's, only those that lie wholly inside can go. It is a hint: an error leaves the memory here.
-func discard(mem []byte) {
-	if os.Getpagesize() <= pageSize {
-		_ = unix.Madvise(mem, discardAdvice)
-	}
-}
+// discard returns the memory of whole pages to the system and keeps their addresses. It is a hint: after an error the
+// memory stays here, and nothing else is different.
+func discard(mem []byte) { _ = unix.Madvise(mem, discardAdvice) }

@@ -5,7 +5,8 @@ import "github.com/larderdb/larder/internal/mem/arena"
 // Compact moves records, segments and the directory out of the slabs that the arena wants empty, from the cursor on
 // until about budget records were looked at, and returns the cursor to go on with; 0 means that the table is through.
 // moved, if not nil, is called with every record that has moved, for whoever keeps its Ref; the old cell still holds the
-// record until moved returns. It must not change the table. What values refer to is the caller's to compact. O(budget).
+// record until moved returns. It must not change the table. What values refer to is the caller's to compact. A nested
+// table is to be saved afterwards. O(budget).
 func (t *Table) Compact(cursor uint64, budget int, moved func(e *Entry)) (next uint64) {
 	if t.count == 0 {
 		return 0

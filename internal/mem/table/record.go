@@ -9,7 +9,8 @@ import (
 //
 //	[flags, kind | clock 3 B (keyspace only) | key length | value length | expiry 8 B if FlagExpiry | key | value]
 //
-// A record of kind Bare has neither value length nor value. Lengths are varints of seven bits a byte, lowest first. The cell may be longer than what it holds.
+// A record of kind Bare has neither value length nor value. Lengths are varints of seven bits a byte, lowest first. The
+// cell may be longer than what it holds.
 
 // Flags of a record, in the upper half of its first byte. What FlagA and FlagB mean is the type's business.
 const (
@@ -91,8 +92,8 @@ func parse(rec []byte, base int) layout {
 	return layout{p, p + keyLen, p + keyLen + valueLen}
 }
 
-// putHead writes the lengths and, if expiry is not 0, the expiry; rec[0] and the clock must be there already. It returns where
-// the key belongs.
+// putHead writes the lengths and, if expiry is not 0, the expiry; rec[0] and the clock must be there already. It
+// returns where the key belongs.
 func putHead(rec []byte, base, keyLen, valueLen int, expiry int64) int {
 	p := putVarint(rec, base, keyLen)
 	if rec[0]&kindMask != Bare {

@@ -172,8 +172,8 @@ func (t *Table) Find(h uint64, key []byte, e *Entry) bool {
 
 // Insert adds a record for key, which must be absent, and positions e on it. Its value has valueLen bytes of undefined
 // content, which the caller fills through e.Value. expiry is in Unix milliseconds, 0 for none; kind has four bits; if it
-// is Bare, valueLen must be 0. Flags and clock are 0. key may alias the arena's bytes of other cells: it is copied before anything moves. O(1) amortised;
-// the longest insertion rebuilds one segment or copies the directory.
+// is Bare, valueLen must be 0. Flags and clock are 0. key may alias other cells of the arena: it is copied before
+// anything moves. O(1) amortised; the longest insertion rebuilds one segment or copies the directory.
 func (t *Table) Insert(h uint64, key []byte, valueLen int, expiry int64, kind byte, e *Entry) {
 	if invariant.Enabled {
 		invariant.Assert(!t.busy, "table: insertion inside a callback")

@@ -92,7 +92,7 @@ func (m *model) expiry() int64 {
 func (m *model) same(e *Entry, c content) {
 	m.Helper()
 	if !bytes.Equal(e.Value(), c.value) || e.Expiry() != c.expiry || e.Kind() != c.kind || e.Clock() != c.clock ||
-		e.Flag(FlagLarge) != (c.flags&FlagLarge != 0) || e.Flag(FlagA) != (c.flags&FlagA != 0) || e.Flag(FlagB) != (c.flags&FlagB != 0) {
+		e.rec[0]&(FlagLarge|FlagA|FlagB) != c.flags {
 		m.Fatalf("key %q: value of %d bytes (want %d), expiry %d (%d), kind %d (%d), clock %d (%d)", e.Key(),
 			len(e.Value()), len(c.value), e.Expiry(), c.expiry, e.Kind(), c.kind, e.Clock(), c.clock)
 	}
@@ -391,7 +391,8 @@ func TestDeletingNineOfTenGivesMemoryBack(t *testing.T) {
 		}
 	}
 	after := m.a.Stats()
-	t.Logf("%d segments at depth %d, then %d at %d; slabs %d then %d, live %d", segments, depth, m.segments(), m.t.depth, full.Slabs, after.Slabs, after.Live)
+	t.Logf("%d segments at depth %d, then %d at %d; slabs %d then %d, live %d",
+		segments, depth, m.segments(), m.t.depth, full.Slabs, after.Slabs, after.Live)
 	if m.t.depth >= depth || m.segments()*3 > segments {
 		t.Fatalf("%d of %d segments are left, depth %d of %d", m.segments(), segments, m.t.depth, depth)
 	}
