@@ -61,7 +61,7 @@ func (e embeddedRow) once(o options) (map[string]float64, error) {
 // runChild runs one measurement and prints its figures as JSON.
 func runChild(name string, o options, w io.Writer) error {
 	measure := map[string]func(options) (map[string]float64, error){
-		"get": measureGet, "grow": measureGrowth, "gc": measureCollector,
+		"get": measureGet, "limiter": measureLimiter, "cache": measureCache, "grow": measureGrowth, "gc": measureCollector,
 	}[name]
 	if measure == nil {
 		return fmt.Errorf("no measurement %q", name)

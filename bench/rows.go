@@ -93,6 +93,13 @@ func embeddedRows() []embeddedRow {
 			{what: "GET 32 B of 1 M keys, one goroutine", key: "ns", unit: "ns", reach: 300, stretch: 150},
 			{what: "  two goroutines, times as many", key: "twice", unit: "x", reach: 1.8, more: true},
 		}},
+		{name: "limiter decision", child: "limiter", lines: []embeddedLine{
+			{what: "limiter decision, 100 a minute", key: "allow", unit: "us", reach: 1.5, stretch: 0.7},
+			{what: "  denied", key: "deny", unit: "us", reach: 1.5, stretch: 0.7},
+		}},
+		{name: "typed cache hit", child: "cache", lines: []embeddedLine{
+			{what: "typed cache hit of a 200 B struct", key: "hit", unit: "us", reach: 2, stretch: 1},
+		}},
 		{name: "growing to 5 M keys", child: "grow", lines: []embeddedLine{
 			{what: "longest SET while growing to 5 M keys, p99.99", key: "p9999", unit: "us", reach: 1000, stretch: 200},
 			{what: "  the same of a no-op", key: "noop9999", unit: "us"},
