@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 
 // scripts are the two-body scripts that are known by the SHA-1 of their Lua text.
 type scripts struct {
-	seen  sync.Map // *store.Script: those that add was called with
-	mu    sync.RWMutex
-	known map[string]*store.Script
-	full  map[string]bool // loaded by SCRIPT LOAD or EVAL: what SCRIPT EXISTS answers
+	seen   sync.Map // *store.Script: those that add was called with
+	mu     sync.RWMutex
+	known  map[string]*store.Script
+	loaded map[string]bool // by SCRIPT LOAD or EVAL: what SCRIPT EXISTS answers
 }
 
 func (s *scripts) add(sc *store.Script) {
@@ -25,7 +26,7 @@ func (s *scripts) add(sc *store.Script) {
 	defer s.mu.Unlock()
 	if s.known == nil {
 		s.known = make(map[string]*store.Script)
-		s.full = make(map[string]bool)
+		s.loaded = make(map[string]bool)
 	}
 	s.known[sha] = sc
 }
@@ -38,11 +39,12 @@ func (s *scripts) ensure(sc *store.Script) {
 	}
 }
 
-// bySHA finds a script; a client must have loaded it before, as on Redis.
-func (s *scripts) bySHA(sha string) *store.Script {
+// bySHA finds a script by its SHA-1 in hexadecimal, of any case; a client must have loaded it before, as on Redis.
+func (s *scripts) bySHA(hexSum []byte) *store.Script {
+	sha := strings.ToLower(string(hexSum))
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if !s.full[sha] {
+	if !s.loaded[sha] {
 		return nil
 	}
 	return s.known[sha]
@@ -55,24 +57,23 @@ func (s *scripts) load(text []byte) (sha string, sc *store.Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sc = s.known[sha]; sc != nil {
-		s.full[sha] = true
+		s.loaded[sha] = true
 	}
 	return sha, sc
 }
 
-func (s *scripts) exists(sha string) bool { return s.bySHA(sha) != nil }
-
+// count is the number of scripts that clients have loaded.
 func (s *scripts) count() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.full)
+	return len(s.loaded)
 }
 
 // flush forgets what clients have loaded.
 func (s *scripts) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.full)
+	clear(s.loaded)
 }
 
 func scriptRows() []Command {
@@ -115,7 +116,7 @@ func scriptLoad(c *Ctx) {
 func scriptExists(c *Ctx) {
 	c.Out.Array(len(c.Args) - 2)
 	for _, sha := range c.Args[2:] {
-		c.Bool(c.scripts.exists(string(lower(nil, sha))))
+		c.Bool(c.scripts.bySHA(sha) != nil)
 	}
 }
 
@@ -146,7 +147,7 @@ func evalSHA(c *Ctx) {
 	if !ok {
 		return
 	}
-	sc := c.scripts.bySHA(string(lower(nil, c.Args[1])))
+	sc := c.scripts.bySHA(c.Args[1])
 	if sc == nil {
 		c.Fail(errNoScript)
 		return
