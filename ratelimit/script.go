@@ -29,6 +29,9 @@ import (
 // out, is written anew without those; a long one gets an entry appended, so what a replica or a log file receives stays
 // small too: amortised O(1) bytes per request.
 //
+// What is not a log is found out by its length, or by the contradictions that a decision meets in it; it is refused, and
+// nothing is written.
+//
 // Time never runs backwards within a log: if the store's clock did (a failover), requests count as of the last entry's
 // time, and wait until the clock has caught up; a log from more than a window ahead is not believed and begins anew. So
 // nobody is locked out for longer than two windows.
@@ -60,11 +63,13 @@ end
 local key, cost, limit, window = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if cost > limit then return redis.error_reply('` + badCall + `') end
 
+local BROKEN = '` + notOurs + `'
+
 local log = redis.call('GETRANGE', key, 0, CHUNK - 1)
 local size = #log
 if size == CHUNK then size = redis.call('STRLEN', key) end
 if size > 0 and (size < HEAD + ENTRY or (size - HEAD) % ENTRY ~= 0) then
-  return redis.error_reply('` + notOurs + `')
+  return redis.error_reply(BROKEN)
 end
 local n = size > 0 and (size - HEAD) / ENTRY or 0
 
@@ -113,6 +118,7 @@ while out < hi do
     hi = mid
   end
 end
+if gone > used or out < n and last <= now - window then return redis.error_reply(BROKEN) end
 local free = limit - (used - gone)
 local reset = out < n and last + window - clock or 0
 
@@ -128,6 +134,7 @@ if free < cost then
       lo = mid + 1
     end
   end
+  if at <= now - window or at > last then return redis.error_reply(BROKEN) end
   return {0, math.max(free, 0), at + window - clock, reset}
 end
 `
@@ -245,6 +252,9 @@ func (w *window) decide(tx store.Tx, keys, args []string) (r store.Reply, done b
 			hi = mid
 		}
 	}
+	if w.gone > w.used || w.out < w.n && w.last <= w.now-w.span {
+		return store.Fail(store.ServerError(notOurs)), true
+	}
 	w.free = w.limit - (w.used - w.gone)
 	if w.out < w.n {
 		w.reset = w.last + w.span - w.clock
@@ -252,7 +262,11 @@ func (w *window) decide(tx store.Tx, keys, args []string) (r store.Reply, done b
 	if w.free >= w.cost {
 		return store.Reply{}, false
 	}
-	return verdict(0, max(w.free, 0), w.enough()+w.span-w.clock, w.reset), true
+	at := w.enough()
+	if at <= w.now-w.span || at > w.last {
+		return store.Fail(store.ServerError(notOurs)), true
+	}
+	return verdict(0, max(w.free, 0), at+w.span-w.clock, w.reset), true
 }
 
 // parse reads the arguments. On a server they may come from anybody.

@@ -70,6 +70,8 @@ func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Ca
 		c.Advance = -time.Duration(r.IntN(2*spanMillis)) * time.Millisecond
 	case 0:
 		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("x", r.IntN(40))}} // not ours, or by chance
+	case 29:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], garbage(r, spanMillis)}}
 	case 1:
 		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
 	case 2, 3:
@@ -84,6 +86,16 @@ func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Ca
 		c.Args[1] = strconv.Itoa(1 + r.IntN(2*limit)) // another limit on the same log
 	}
 	return c
+}
+
+// garbage has the size of a log, times near now in no order, and sums at random.
+func garbage(r *rand.Rand, spanMillis int) string {
+	now := storetest.NewMemory().Now().UnixMilli()
+	b := pack48(nil, r.Int64N(wrap))
+	for range 1 + r.IntN(300) {
+		b = pack48(pack48(b, now+int64(r.IntN(4*spanMillis)-2*spanMillis)), r.Int64N(100))
+	}
+	return string(b)
 }
 
 // longLog makes a valid log of up to limit entries near Memory's clock, with sums about to wrap.
