@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/internal/resp"
 )
 
@@ -47,7 +48,7 @@ func everyTransport(t *testing.T, change func(*Limits), test func(t *testing.T, 
 
 func newRig(t testing.TB, kind string, change func(*Limits)) *rig {
 	t.Helper()
-	goroutines := runtime.NumGoroutine()
+	leaktest.Check(t, "larder/internal/server")
 	lim := DefaultLimits()
 	if change != nil {
 		change(&lim)
@@ -91,7 +92,6 @@ func newRig(t testing.TB, kind string, change func(*Limits)) *rig {
 		if r.fakes.open != 0 {
 			t.Errorf("%d sessions were not closed", r.fakes.open)
 		}
-		awaitGoroutines(t, goroutines)
 	})
 	return r
 }
@@ -129,19 +129,6 @@ func listen(t testing.TB, kind string) net.Listener {
 		t.Fatal(err)
 	}
 	return ln
-}
-
-// awaitGoroutines checks that no more goroutines are left than there were. Those that have been told to end may still be on
-// their way.
-func awaitGoroutines(t testing.TB, want int) {
-	for range 100_000 {
-		if runtime.NumGoroutine() <= want {
-			return
-		}
-		runtime.Gosched()
-	}
-	stacks := make([]byte, 64<<10)
-	t.Errorf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), want, stacks[:runtime.Stack(stacks, true)])
 }
 
 // peer is a client.
@@ -604,7 +591,7 @@ func TestShutdownCutsOff(t *testing.T) {
 func TestServeEndsWithItsContextOrListener(t *testing.T) {
 	for _, kind := range []string{"tcp", "stream"} {
 		t.Run(kind, func(t *testing.T) {
-			goroutines := runtime.NumGoroutine()
+			leaktest.Check(t, "larder/internal/server")
 			clk := clock.NewFake(time.Unix(1e9, 0))
 			s := New(Options{NewSession: newFakes().newSession, Clock: clk})
 			serve := func(ctx context.Context) (net.Listener, chan error) {
@@ -648,7 +635,6 @@ func TestServeEndsWithItsContextOrListener(t *testing.T) {
 			if _, err := s.Dial(); err == nil {
 				t.Fatal("Dial after Close")
 			}
-			awaitGoroutines(t, goroutines)
 		})
 	}
 }
