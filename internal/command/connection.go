@@ -67,6 +67,7 @@ func selectDB(c *Ctx) {
 		return
 	}
 	c.Session.db = db
+	c.Tx.Use(db) // for what follows in a transaction or script
 	c.OK()
 }
 

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/larderdb/larder/internal/engine"
@@ -24,34 +25,40 @@ func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, e
 	return dst, found, err
 }
 
-// SetString stores a string: SET, with PX when ttl is not 0.
+// SetString stores a string: SET, with PX unless ttlMillis is 0. The bytes of value stay the caller's.
 func (s *Session) SetString(key string, value []byte, ttlMillis int64) error {
 	s.pending.add(s.p, s.p.rows.set, false)
-	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() {
+	if s.makeRoom(); s.full {
 		return engine.ErrOutOfMemory
 	}
 	k := lend(key)
-	tx, c := s.tx, &s.ctx
-	tx.Begin(s.db)
-	tx.LockKey(k)
-	tx.StartCommand()
+	s.tx.Begin(s.db)
+	s.tx.LockKey(k)
+	s.tx.StartCommand()
+	err := s.ctx.set(k, value, ttlMillis)
+	s.tx.End()
+	return err
+}
+
+// set does what SET does, with PX unless ttlMillis is 0, for callers that have no words to journal.
+func (c *Ctx) set(key, value []byte, ttlMillis int64) error {
 	var o setOptions
 	if ttlMillis > 0 {
-		o.expiry = tx.Now() + ttlMillis
+		if ttlMillis > math.MaxInt64-c.Tx.Now() {
+			return engine.Error("ERR invalid expire time in 'set' command")
+		}
+		o.expiry = c.Tx.Now() + ttlMillis
 	}
-	if o.expiry == 0 && tx.Journaling() {
-		tx.Effect(words("SET"), k, value)
+	c.store(key, value, o)
+	if o.expiry == 0 && c.Tx.Journaling() { // only now: what had expired at the key comes before it
+		c.Tx.Effect(words("SET"), key, value)
 	}
-	c.store(k, value, o)
-	tx.End()
 	return nil
 }
 
 // Run runs the Go body of a script with the shards of its keys locked.
 func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
-	if s.p.Engine.Limits().MaxMemory > 0 && !sc.ReadOnly && !s.p.Engine.MakeRoom() {
-		return fail(engine.ErrOutOfMemory)
-	}
+	s.makeRoom()
 	s.p.scripts.ensure(sc)
 	s.pending.add(s.p, s.p.rows.evalSHA, false)
 	tx := s.tx
@@ -61,9 +68,8 @@ func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
 		mask |= tx.Mask(lend(k))
 	}
 	tx.LockMask(mask)
-	reply := s.script(&s.ctx, sc, keys, args)
-	tx.End()
-	return reply
+	defer tx.End() // a body that panics must not leave the shards locked
+	return s.script(&s.ctx, sc, keys, args)
 }
 
 // lend gives the bytes of a string; commands never write to their arguments.

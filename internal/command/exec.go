@@ -78,7 +78,7 @@ func (s *Session) admit(row *Command) string {
 	if !s.authed && row.Flags&NoAuth == 0 {
 		return "NOAUTH Authentication required."
 	}
-	if s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom() && s.grows(row) {
+	if s.makeRoom(); s.full && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
 	}
 	if s.proto == 2 && s.subs.count() > 0 && row.Flags&InSubscribe == 0 {
@@ -89,6 +89,11 @@ func (s *Session) admit(row *Command) string {
 		return "ERR Command not allowed inside a transaction"
 	}
 	return ""
+}
+
+// makeRoom evicts what maxmemory wants to go, and notes where that was not enough.
+func (s *Session) makeRoom() {
+	s.full = s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom()
 }
 
 // grows tells whether a command, or the transaction that it runs, may need more memory.

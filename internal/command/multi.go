@@ -1,8 +1,6 @@
 package command
 
 import (
-	"slices"
-
 	"github.com/larderdb/larder/internal/engine"
 )
 
@@ -111,14 +109,13 @@ func exec(c *Ctx) {
 	if !broken {
 		s.runQueue(c, m)
 	}
-	own := *c // the queue has used the context
 	tx.End()
 	tx.Begin(s.db)
 	if s.watch.Len() != 0 {
 		s.p.Engine.Unwatch(&s.watch)
 	}
 	if broken {
-		own.Out.NullArray()
+		c.Out.NullArray()
 	}
 }
 
@@ -144,13 +141,11 @@ func (s *Session) runQueue(c *Ctx, m *multi) {
 			c.Out.Error(text)
 			continue
 		}
-		c.Tx.Use(s.db)
 		s.call(c)
 	}
 	c.Row, c.Args = row, args
 	c.failed = false
 	c.Tx.StartCommand() // EXEC itself is no effect
-	m.queue = slices.Delete(m.queue, 0, len(m.queue))
 }
 
 // admitQueued checks again what may have changed since the command was queued.

@@ -180,15 +180,16 @@ func (c *Ctx) runScript(sc *store.Script, n int) {
 	writeReply(c, reply)
 }
 
-// script runs the Go body. The shards of the keys are locked already.
+// script runs the Go body. The shards of the keys are locked already. What the
+// body selects is forgotten with its end.
 func (s *Session) script(c *Ctx, sc *store.Script, keys, args []string) store.Reply {
-	saved := *c
-	t := scriptTx{s: s, c: c, readOnly: sc.ReadOnly}
-	s.inScript = true
-	reply := sc.Go(&t, keys, args)
-	s.inScript = false
-	*c = saved
-	c.failed = reply.Err() != nil
+	saved, db := *c, s.db
+	defer func() { // also when the body panics: an embedded session goes back to its pool
+		*c, s.db = saved, db
+		c.Tx.Use(db)
+	}()
+	reply := sc.Go(&scriptTx{s: s, c: c, readOnly: sc.ReadOnly}, keys, args)
+	saved.failed = reply.Err() != nil
 	c.Tx.StartCommand() // the script's commands have told their effects; EVAL itself is none
 	return reply
 }
@@ -198,6 +199,7 @@ type scriptTx struct {
 	s        *Session
 	c        *Ctx
 	readOnly bool
+	wrote    bool // a command that writes has run: later ones run even without memory, as in Redis
 	value    Value
 	words    [][]byte
 }
@@ -221,6 +223,8 @@ func (t *scriptTx) Do(args ...string) store.Reply {
 		return fail(errScriptDenied)
 	case t.readOnly && row.Flags&Write != 0:
 		return fail(errScriptWrite)
+	case row.Flags&DenyOOM != 0 && t.lacksMemory():
+		return fail(engine.ErrOutOfMemory)
 	case row.Lock != LockKeys && !c.Tx.Holds(^uint64(0)):
 		return fail(errScriptDenied)
 	}
@@ -234,10 +238,15 @@ func (t *scriptTx) Do(args ...string) store.Reply {
 	if c.Tx.Journaling() {
 		t.words = appendCopies(nil, args) // the effects outlive the call
 	}
+	t.wrote = t.wrote || row.Flags&Write != 0
 	c.Row, c.Args, c.Out = row, t.words, &t.value
 	t.s.call(c)
 	return t.value.Reply()
 }
+
+// lacksMemory tells whether a command that may need more memory is refused. Nothing may be half done for lack of
+// memory, so only the first write of a script is.
+func (t *scriptTx) lacksMemory() bool { return t.s.full && !t.wrote }
 
 // Now is the instant of the transaction.
 func (t *scriptTx) Now() time.Time { return time.UnixMilli(t.c.Tx.Now()) }

@@ -39,20 +39,16 @@ func (t *scriptTx) SetString(key string, value []byte, ttlMillis int64) error {
 		return store.ServerError(errScriptWrite)
 	case !c.Tx.Holds(c.Tx.Mask(k)):
 		return store.ServerError(errScriptKey)
+	case t.lacksMemory():
+		return store.ServerError(engine.ErrOutOfMemory)
 	}
+	t.wrote = true
 	c.Tx.Step()
 	c.Tx.StartCommand()
 	if c.Tx.Journaling() {
 		value = slices.Clone(value) // the effects outlive the call
 	}
-	var o setOptions
-	if ttlMillis > 0 {
-		o.expiry = c.Tx.Now() + ttlMillis
-	} else {
-		c.Tx.Effect(words("SET"), k, value)
-	}
-	c.store(k, value, o)
-	return nil
+	return scriptError(c.set(k, value, ttlMillis))
 }
 
 // scriptError makes an engine's error what Do would have answered.

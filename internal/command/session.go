@@ -47,19 +47,19 @@ type Session struct {
 	born   time.Time
 
 	// Used by the owner only.
-	tx       *engine.Tx
-	ctx      Ctx
-	db       int
-	proto    int
-	authed   bool
-	closing  bool
-	inScript bool
-	multi    *multi
-	watch    engine.Watch
-	subs     subscriptions
-	pending  pendingStats
-	touched  []uint64 // hashes of a batch's keys
-	scratch  scratch
+	tx      *engine.Tx
+	ctx     Ctx
+	db      int
+	proto   int
+	authed  bool
+	closing bool
+	full    bool // memory was over its limit, and nothing could go, when the running command came
+	multi   *multi
+	watch   engine.Watch
+	subs    subscriptions
+	pending pendingStats
+	touched []uint64 // hashes of a batch's keys
+	scratch scratch
 
 	// What other sessions may ask.
 	mu       sync.Mutex
