@@ -284,7 +284,7 @@ func (c *Cache[T]) encode(dst []byte, v *T, cause error) (entry []byte, ttl time
 	dst = append(dst, c.header[:]...)
 	if cause != nil {
 		dst[flagsAt] |= flagAbsent
-		return dst, c.jitter(c.o.NegativeTTL), nil
+		return dst, c.jitter(c.o.NegativeTTL), nil //nolint:nilerr // the cause is what the entry says
 	}
 	entry, err = c.codec.Append(dst, v)
 	if err != nil {

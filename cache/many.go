@@ -180,7 +180,7 @@ func (j *joined[T]) collect(found map[string]T) error {
 
 // single unwraps a join of one, so that a loader's error comes back as it was.
 func single(err error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join made just now
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		if list := many.Unwrap(); len(list) == 1 {
 			return single(list[0])
 		}

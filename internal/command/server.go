@@ -6,7 +6,6 @@ import (
 
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/engine"
-	"github.com/larderdb/larder/internal/types/number"
 )
 
 func serverRows() []Command {
@@ -190,6 +189,3 @@ func memoryHelp(c *Ctx) {
 
 // uintText is an unsigned number in decimal.
 func uintText(n uint64) string { return strconv.FormatUint(n, 10) }
-
-// floatWord is a number as a word of an effect: it reads back as the same double.
-func floatWord(f float64) []byte { return number.AppendFloat(nil, f) }

@@ -151,10 +151,10 @@ func smove(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	dst, ok := c.Edit(2, engine.Set)
-	switch {
-	case !ok:
+	if _, ok := c.Edit(2, engine.Set); !ok {
 		return
+	}
+	switch {
 	case string(from) == string(to):
 		c.Bool(set.Has(src, member))
 		return
@@ -164,7 +164,8 @@ func smove(c *Ctx) {
 	}
 	lim := c.Limits().Set
 	c.Tx.Finish(src, from, engine.EventSRem)
-	if dst = c.Tx.Edit(to); dst == nil { // once more: the change of src may have moved it
+	dst := c.Tx.Edit(to) // only now: the change of src may have moved it
+	if dst == nil {
 		dst = c.Tx.Create(to, engine.Set, set.InitLen, 0)
 		set.Init(dst, lim, member, 1)
 	}

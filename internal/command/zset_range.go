@@ -144,7 +144,6 @@ func (c *Ctx) bounds(by rangeBy, lo, hi int) (zset.Range, error) {
 // of returns which ranks the range covers: n of them from a rank on, downwards
 // if the range is reversed.
 func (a *rangeArgs) of(e *table.Entry) (from, n int) {
-	skip := 0
 	if a.by == byRank {
 		length := zset.Len(e)
 		if from, n = a.ranks.of(length); a.rev {
@@ -156,7 +155,8 @@ func (a *rangeArgs) of(e *table.Entry) (from, n int) {
 	if a.offset < 0 || a.offset >= int64(n) {
 		return 0, 0
 	}
-	if skip = int(a.offset); a.rev {
+	skip := int(a.offset)
+	if a.rev {
 		from += n - 1 - skip
 	} else {
 		from += skip

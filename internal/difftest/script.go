@@ -2,6 +2,7 @@ package difftest
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -243,7 +244,7 @@ func runCase(t *testing.T, file string, c scriptCase, proto int, a *arena) {
 		}
 		if err := s.run(o, proto); err != nil {
 			t.Errorf("scripts/%s:%d: %v", file, o.line, err)
-			if _, ok := err.(*Difference); !ok { // the connection is of no more use
+			if _, ok := errors.AsType[*Difference](err); !ok { // the connection is of no more use
 				return
 			}
 		}

@@ -29,7 +29,7 @@ func TestProtocolAgainstRedis(t *testing.T) {
 		"PING\r\n", "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n", "PING\n", "'PI'NG\r\n", "\"\\x50ING\" \r\n", "ECHO \"a b\\n\\t\\\"\"\r\n", "ECHO 'a\\'b\\n'\r\n",
 		"\r\n\n  \r\n*0\r\n*-1\r\n*-10\r\n*-9223372036854775808\r\nPING\r\n", "*1\rx$4\rxPINGxx*1\r\n$4\r\nPING\r\n", "QUIT\r\nPING\r\n",
 		"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", "*2\r\n$4\r\nECHO\r\n$6\r\n\r\n\x00\xff\r\n\r\n", "PING\r\n*2\r\n$4\r\nECHO\r\n$10\r\nhalf", "ECHO " + strings.Repeat("x", 60_000) + "\r\n",
-		string("*2\r\n$4\r\nECHO\r\n$100000\r\n" + strings.Repeat("x", 100_000) + "\r\nPING\r\n"),
+		"*2\r\n$4\r\nECHO\r\n$100000\r\n" + strings.Repeat("x", 100_000) + "\r\nPING\r\n",
 		"*x\r\n", "*\r\n", "*01\r\n", "*+1\r\n", "* 1\r\n", "*2147483648\r\n", "*9223372036854775808\r\n", "*1x\r\nPING\r\n",
 		"*1\r\n$-1\r\n", "*1\r\n$-0\r\n", "*1\r\n$\r\n", "*1\r\n$4x\r\n", "*1\r\n$ 4\r\n", "*1\r\n$536870913\r\n", "*1\r\n$9223372036854775808\r\n",
 		"PING\r\n*1\r\nx3\r\n", "*1\r\n\r\n", "*1\r\n:4\r\n", "*1\r\n*1\r\n$4\r\nPING\r\n", "*1\r\nPING\r\n", "*1\r\n\x01\r\n",

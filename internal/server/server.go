@@ -340,7 +340,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	st.Connected = len(s.conns)
 	for c := range s.conns {
-		st.InputBuf += int64(c.queryCap.Load())
+		st.InputBuf += c.queryCap.Load()
 	}
 	for _, l := range s.loops {
 		st.BytesIn += l.bytes.in.Load()

@@ -65,7 +65,6 @@ func TestClassesAreCloseAndOrdered(t *testing.T) {
 func TestCellsAreWholeAlignedAndApart(t *testing.T) {
 	a := New()
 	defer a.Reset()
-	type cell struct{ from, to uint64 }
 	for _, n := range []int{
 		1, 4, 5, 63, 64, 100, 128, 192, 1000, 1088, 2112, 3840, 4096, 9000, 32768, 32769, 100000, maxCell, maxCell + 1,
 	} {

@@ -155,7 +155,6 @@ func listpackExceeds(run []byte, limit int) bool {
 
 // listpackEntry returns the size in bytes of an entry of Redis's listpack.
 func listpackEntry(v packed.Value) int {
-	n := 0
 	if i, ok := v.Int(); ok {
 		switch {
 		case i >= 0 && i < 1<<7:
@@ -171,7 +170,8 @@ func listpackEntry(v packed.Value) int {
 		}
 		return 10
 	}
-	switch n = len(v.Bytes()); {
+	n := len(v.Bytes())
+	switch {
 	case n < 1<<6:
 		n++
 	case n < 1<<12:

@@ -26,7 +26,7 @@ func Clone(src, dst *table.Entry) {
 	var p tree.Place
 	ok := from.order.Go(&p, 0) && from.order.Valid(&p)
 	to.append(func() (member packed.Value, score float64, more bool) {
-		if more = ok; !ok {
+		if !ok {
 			return member, 0, false
 		}
 		m, score := from.record(from.order.Entry(&p).Ref)
