@@ -156,3 +156,24 @@ func TestPolicyNames(t *testing.T) {
 		}
 	}
 }
+
+// TestRandomEvictionSparesNoDatabase: the keys of each database go with the same chance.
+func TestRandomEvictionSparesNoDatabase(t *testing.T) {
+	r := newRig(t, "maxmemory-policy", "allkeys-random")
+	const each = 1000
+	for db := range 2 {
+		r.main.do("SELECT", fmt.Sprint(db))
+		for i := range each {
+			r.main.do("SET", fmt.Sprintf("key:%d", i), strings.Repeat("x", 100))
+		}
+	}
+	r.bound(r.Engine.Used() / 2)
+	r.main.do("PING")
+	for db := range 2 {
+		r.main.do("SELECT", fmt.Sprint(db))
+		var n int
+		if _, err := fmt.Sscanf(r.main.do("DBSIZE"), "(%d)", &n); err != nil || n < each/3 || n > 2*each/3 {
+			t.Errorf("database %d has %d of %d keys left, %v", db, n, each, err)
+		}
+	}
+}

@@ -78,6 +78,7 @@ func TestWatch(t *testing.T) {
 		{"flushed without it", "", "FLUSHALL", 0, "[OK]"},
 		{"renamed away", "SET k 1", "RENAME k j", 0, "(nil)"},
 		{"swapped", "SET k 1", "SWAPDB 0 1", 0, "(nil)"},
+		{"swapped with itself", "SET k 1", "SWAPDB 0 0", 0, "[OK]"},
 		{"expired", "SET k 1 PX 10", "PING", time.Second, "(nil)"},
 	}
 	for _, tc := range cases {
@@ -98,6 +99,26 @@ func TestWatch(t *testing.T) {
 			c.do("SET done 2")
 			c.want("[OK]", "EXEC")
 		})
+	}
+}
+
+// TestWatchExpired watches a key that is there but past its time: it is missing from the first, and its removal is
+// no change, but its return is one.
+func TestWatchExpired(t *testing.T) {
+	for change, reply := range map[string]string{"GET k": "[PONG]", "DEL k": "[PONG]", "SET k 2": "(nil)"} {
+		r := newRig(t)
+		c, before, other := r.main, r.connect(), r.connect()
+		c.do("SET k 1 PX 10")
+		before.do("WATCH k")
+		r.clock.Advance(time.Second)
+		c.do("WATCH k")
+		c.do("MULTI")
+		c.do("PING")
+		other.do(change)
+		c.want(reply, "EXEC")
+		before.do("MULTI")
+		before.do("PING")
+		before.want("(nil)", "EXEC")
 	}
 }
 

@@ -47,7 +47,7 @@ type change struct {
 
 // commit is what a Tx gathers until End.
 type commit struct {
-	dirty   int // changes, as Redis counts them for rdb_changes_since_last_save
+	dirty   int // calls of Changed, for rdb_changes_since_last_save; Redis counts the elements of some commands
 	changes []change
 	effects []Effect
 	own     bool // the running command has told its effects itself
@@ -90,9 +90,6 @@ func (tx *Tx) Effect(args ...[]byte) {
 	}
 }
 
-// NoEffect says that the running command's change is not to be journaled.
-func (tx *Tx) NoEffect() { tx.own = true }
-
 // StartCommand marks where the effects of the next command begin.
 func (tx *Tx) StartCommand() { tx.mark, tx.own = tx.dirty, false }
 
@@ -110,10 +107,8 @@ func (tx *Tx) FinishCommand(db int, args [][]byte) bool {
 // with their shards still locked.
 func (tx *Tx) publish() {
 	e := tx.e
-	if len(tx.changes) != 0 {
-		for i := range tx.changes {
-			e.touchWatches(&tx.changes[i])
-		}
+	for i := range tx.changes {
+		e.touchWatches(&tx.changes[i])
 	}
 	if j := e.journal.Load(); j != nil && len(tx.effects) != 0 {
 		j.Append(tx.effects)

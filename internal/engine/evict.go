@@ -100,34 +100,39 @@ func (e *Engine) evictOne() bool {
 		return e.evictRandom(l)
 	}
 	for range Shards {
-		e.sample(l)
-		for len(e.evict.pool) > 0 {
-			last := len(e.evict.pool) - 1
-			c := e.evict.pool[last]
-			e.evict.pool = e.evict.pool[:last]
-			if e.remove(&c, l) {
-				return true
-			}
+		e.sample(int(e.Random()%Shards), l)
+		if e.evictPooled(l) {
+			return true
 		}
 	}
-	return e.anyShard(func(i int) bool { e.sampleShard(i, l); return len(e.evict.pool) > 0 }) && e.evictPooled(l)
+	return e.anyShard(func(i int) bool { e.sample(i, l); return e.evictPooled(l) })
 }
 
+// evictPooled removes the coldest record of the pool that is still there.
 func (e *Engine) evictPooled(l *Limits) bool {
-	last := len(e.evict.pool) - 1
-	c := e.evict.pool[last]
-	e.evict.pool = e.evict.pool[:last]
-	return e.remove(&c, l)
+	for len(e.evict.pool) > 0 {
+		last := len(e.evict.pool) - 1
+		c := e.evict.pool[last]
+		e.evict.pool = e.evict.pool[:last]
+		if e.remove(&c, l) {
+			return true
+		}
+	}
+	return false
 }
 
-// evictRandom removes a record of a random shard.
+// evictRandom removes a record of a random shard, from any database that has
+// one there with the same chance.
 func (e *Engine) evictRandom(l *Limits) bool {
 	return e.anyShard(func(i int) bool {
-		c := candidate{coldness: -1}
+		var c candidate
+		met := uint64(0)
 		e.visit(i, 1, l, func(db int, r *table.Entry) {
-			c = candidate{0, i, db, append([]byte(nil), r.Key()...)}
+			if met++; e.Random()%met == 0 {
+				c = candidate{shard: i, db: db, key: append([]byte(nil), r.Key()...)}
+			}
 		})
-		return c.coldness == 0 && e.remove(&c, l)
+		return met > 0 && e.remove(&c, l)
 	})
 }
 
@@ -142,9 +147,8 @@ func (e *Engine) anyShard(fn func(i int) bool) bool {
 	return false
 }
 
-func (e *Engine) sample(l *Limits) { e.sampleShard(int(e.Random()%Shards), l) }
-
-func (e *Engine) sampleShard(i int, l *Limits) {
+// sample offers some records of a shard to the pool.
+func (e *Engine) sample(i int, l *Limits) {
 	e.visit(i, l.Samples, l, func(db int, r *table.Entry) {
 		e.offer(e.coldness(r, l), i, db, r.Key())
 	})

@@ -67,9 +67,6 @@ func (tx *Tx) Now() int64 {
 	return tx.now
 }
 
-// SetNow fixes the instant: a batch of commands reads the clock once.
-func (tx *Tx) SetNow(ms int64) { tx.now = ms }
-
 // LockKey locks the shard of one key.
 func (tx *Tx) LockKey(key []byte) {
 	h := tx.hash(key)
@@ -100,7 +97,7 @@ func (tx *Tx) LockAll() { tx.LockMask(allShards) }
 // Mask is the set with the shard of one key.
 func (tx *Tx) Mask(key []byte) uint64 { return 1 << shardOf(tx.hash(key)) }
 
-// Holds tells whether the whole keyspace is locked by this transaction.
+// Holds tells whether the transaction has locked all shards of a set.
 func (tx *Tx) Holds(mask uint64) bool { return tx.held&mask == mask }
 
 // Locked tells whether the transaction holds any lock: false for the commands

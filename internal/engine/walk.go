@@ -138,9 +138,12 @@ func (tx *Tx) there(db int, key string) bool {
 	return tx.e.shards[shardOf(h)].dbs[db].Find(h, []byte(key), &r)
 }
 
-// Swap exchanges two databases. The whole keyspace is locked. Cost: O(shards).
+// Swap exchanges two databases. The whole keyspace is locked. Cost: O(shards + watched keys).
 func (tx *Tx) Swap(a, b int) {
 	tx.dirty++
+	if a == b {
+		return // to those who watch keys nothing has happened
+	}
 	for i := range tx.e.shards {
 		s := &tx.e.shards[i]
 		for _, d := range [...]int{a, b} {

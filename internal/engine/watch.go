@@ -11,29 +11,28 @@ type watchKey struct {
 // It is used by one goroutine, except that changes by others reach dirty.
 type Watch struct {
 	dirty atomic.Bool
-	keys  []watchedKey
+	keys  []watchKey
 }
 
-type watchedKey struct {
-	watchKey
-	expired bool // it was there, past its time, when the watch began
-}
-
-// Watch adds a key of the transaction's database to w. The key's shard is locked.
+// Watch adds a key of the transaction's database to w; the key may be missing. The key's shard is locked.
 // Cost: O(keys already watched), as a key is watched once.
 func (tx *Tx) Watch(w *Watch, key []byte) {
 	k := watchKey{tx.db, string(key)}
 	for i := range w.keys {
-		if w.keys[i].watchKey == k {
+		if w.keys[i] == k {
 			return
 		}
+	}
+	if tx.isExpired(key) { // it is missing already: its removal must not break this watch
+		tx.Lookup(key, NoStats|NoTouch)
+		tx.publish()
 	}
 	s := tx.shard(tx.hash(key))
 	if s.watchers == nil {
 		s.watchers = make(map[watchKey][]*Watch)
 	}
 	s.watchers[k] = append(s.watchers[k], w)
-	w.keys = append(w.keys, watchedKey{k, tx.isExpired(key)})
+	w.keys = append(w.keys, k)
 	tx.e.observers.Add(1)
 }
 
@@ -67,7 +66,7 @@ func (tx *Tx) Broken(w *Watch) bool {
 	defer func() { tx.db = db }()
 	for _, k := range w.keys {
 		tx.db = k.db
-		if !k.expired && tx.isExpired([]byte(k.key)) {
+		if tx.isExpired([]byte(k.key)) {
 			return true
 		}
 	}
@@ -79,7 +78,7 @@ func (e *Engine) Unwatch(w *Watch) {
 	for _, k := range w.keys {
 		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
 		s.mu.Lock()
-		list := s.watchers[k.watchKey]
+		list := s.watchers[k]
 		for i, o := range list {
 			if o == w {
 				list[i] = list[len(list)-1]
@@ -88,9 +87,9 @@ func (e *Engine) Unwatch(w *Watch) {
 			}
 		}
 		if len(list) == 0 {
-			delete(s.watchers, k.watchKey)
+			delete(s.watchers, k)
 		} else {
-			s.watchers[k.watchKey] = list
+			s.watchers[k] = list
 		}
 		s.mu.Unlock()
 		e.observers.Add(-1)
