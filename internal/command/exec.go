@@ -120,9 +120,9 @@ func (s *Session) reject(row *Command, text string, out Sink) {
 // run locks what a command needs, runs it, and commits.
 func (s *Session) run(c *Ctx) {
 	row, tx := c.Row, c.Tx
-	s.pending.start(s.p)
+	s.pending.start(s.p, row)
 	tx.Begin(s.db)
-	tx.NoTouch = s.noTouch.Load() && row.Name != "touch"
+	s.heedNoTouch(c)
 	switch {
 	case row.plain:
 		tx.LockKey(c.Args[1])
@@ -135,8 +135,11 @@ func (s *Session) run(c *Ctx) {
 	row.Run(c)
 	tx.FinishCommand(tx.DB(), c.Args)
 	tx.End()
-	s.pending.add(s.p, row, c.failed)
+	s.pending.end(s.p, row, c.failed)
 }
+
+// heedNoTouch lets the command leave access times alone, if the client wants that and it is not TOUCH.
+func (s *Session) heedNoTouch(c *Ctx) { c.Tx.NoTouch = s.noTouch.Load() && c.Row.Name != "touch" }
 
 // keyMask is the set of shards with a command's keys.
 func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
@@ -150,11 +153,12 @@ func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
 
 // call runs a command inside a transaction or script whose shards are locked.
 func (s *Session) call(c *Ctx) {
-	s.pending.start(s.p)
+	s.pending.start(s.p, c.Row)
 	c.failed = false
+	s.heedNoTouch(c)
 	c.Tx.Step()
 	c.Tx.StartCommand()
 	c.Row.Run(c)
 	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
-	s.pending.add(s.p, c.Row, c.failed)
+	s.pending.end(s.p, c.Row, c.failed)
 }

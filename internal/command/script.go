@@ -188,7 +188,9 @@ func (s *Session) script(c *Ctx, sc *store.Script, keys, args []string) store.Re
 		*c, s.db = saved, db
 		c.Tx.Use(db)
 	}()
-	reply := sc.Go(&scriptTx{s: s, c: c, readOnly: sc.ReadOnly}, keys, args)
+	t := &s.body // used again: scripts do not nest
+	t.s, t.c, t.readOnly, t.wrote = s, c, sc.ReadOnly, false
+	reply := sc.Go(t, keys, args)
 	saved.failed = reply.Err() != nil
 	c.Tx.StartCommand() // the script's commands have told their effects; EVAL itself is none
 	return reply

@@ -60,6 +60,7 @@ type Session struct {
 	pending pendingStats
 	touched []uint64 // hashes of a batch's keys
 	scratch scratch
+	body    scriptTx // of the script that runs
 
 	// What other sessions may ask.
 	mu       sync.Mutex
@@ -107,7 +108,7 @@ func (p *Processor) NewSession(client Client) *Session {
 func (s *Session) Close() {
 	s.discard()
 	s.subs.dropAll()
-	s.pending.flush(&s.p.stats)
+	s.pending.flush(s.p)
 	s.p.mu.Lock()
 	delete(s.p.sessions, s)
 	s.p.mu.Unlock()
@@ -139,11 +140,10 @@ func (s *Session) show(last *Command) {
 // EndBatch is called when the commands of one read are done: what is counted
 // per batch rather than per command is brought up to date.
 func (s *Session) EndBatch() {
-	if s.pending.since != 0 {
-		s.lastSeen.Store(int64(s.pending.since)) // when the last command ended: no need to ask again
+	if now := s.pending.flush(s.p); now != 0 {
+		s.lastSeen.Store(int64(now))
 	}
 	s.show(s.pending.last)
-	s.pending.flush(&s.p.stats)
 }
 
 func sortSessions(list []*Session) {

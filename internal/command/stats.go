@@ -62,59 +62,77 @@ func (s *stats) reset() {
 	clear(s.errors)
 }
 
-// pendingStats is what one session has counted and not yet added.
+// pendingStats is what one session has counted and not yet added. The clock is
+// read when a batch begins, when another kind of command comes, and when the batch ends: the
+// time of a run of equal commands needs no more.
 type pendingStats struct {
 	last   *Command
 	calls  int64
 	failed int64
-	nanos  time.Duration
-	since  time.Duration // monotonic time at which the running command began; 0: not read
+	since  time.Duration // monotonic time at which the run began; 0: none is under way
 	timed  bool          // the embedded store's calls are counted, not timed
 }
 
 // maxPending bounds what an untimed session keeps back, as no batch ever ends there.
 const maxPending = 256
 
-// start notes when a command begins: when the one before it in the batch ended.
-func (p *pendingStats) start(proc *Processor) {
-	if p.timed && p.since == 0 {
+// start notes that a command begins.
+func (p *pendingStats) start(proc *Processor, row *Command) {
+	switch {
+	case !p.timed:
+		if row != p.last || p.calls >= maxPending {
+			p.add(&proc.stats, 0)
+		}
+	case p.since == 0:
 		p.since = proc.clock.Monotonic()
+	case row != p.last:
+		now := proc.clock.Monotonic()
+		p.add(&proc.stats, now-p.since)
+		p.since = now
 	}
+	p.last = row
 }
 
-// add counts a command that ended now.
-func (p *pendingStats) add(proc *Processor, row *Command, failed bool) {
-	if row != p.last || !p.timed && p.calls >= maxPending {
-		p.flushCounts(&proc.stats)
-		p.last = row
+// end counts a command that ended. Those that it ran in between (EXEC, scripts) are counted already.
+func (p *pendingStats) end(proc *Processor, row *Command, failed bool) {
+	if row != p.last {
+		p.start(proc, row)
 	}
 	p.calls++
 	if failed {
 		p.failed++
 	}
-	if p.timed {
-		now := proc.clock.Monotonic()
-		p.nanos += now - p.since
-		p.since = now
+}
+
+// count counts a call that is no command of a batch.
+func (p *pendingStats) count(proc *Processor, row *Command) {
+	p.start(proc, row)
+	p.calls++
+}
+
+// flush adds what was counted, as the batch is over, and returns the time; 0 where none was measured.
+func (p *pendingStats) flush(proc *Processor) (now time.Duration) {
+	if p.since != 0 {
+		now = proc.clock.Monotonic()
 	}
-}
-
-// flush adds the counts and forgets the time: the batch is over.
-func (p *pendingStats) flush(s *stats) {
-	p.flushCounts(s)
+	p.add(&proc.stats, now-p.since)
 	p.since = 0
+	return now
 }
 
-func (p *pendingStats) flushCounts(s *stats) {
+// add moves the counts of a run that took so long to the shared counters.
+func (p *pendingStats) add(s *stats, took time.Duration) {
 	if p.calls == 0 {
 		return
 	}
 	c := &s.commands[p.last.index]
 	c.calls.Add(p.calls)
-	c.nanos.Add(int64(p.nanos))
+	if took > 0 {
+		c.nanos.Add(int64(took))
+	}
 	if p.failed != 0 {
 		c.failed.Add(p.failed)
 	}
 	s.total.Add(p.calls)
-	p.calls, p.failed, p.nanos = 0, 0, 0
+	p.calls, p.failed = 0, 0
 }
