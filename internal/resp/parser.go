@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
 	"github.com/larderdb/larder/internal/types/number"
@@ -29,7 +30,7 @@ const maxLine = 64 << 10
 // Limits are what a request may announce.
 type Limits struct {
 	MaxBulk int // longest argument, in bytes (proto-max-bulk-len)
-	MaxArgs int // most arguments of one command, its name included
+	MaxArgs int // most arguments of one command, its name included: they cost what Held says, the bytes apart
 
 	// Unauthenticated is set until a client has proved who it is: it then gets unauthenticatedBulk and
 	// unauthenticatedArgs at most, so that strangers cannot take memory.
@@ -42,7 +43,7 @@ const (
 )
 
 // DefaultLimits are those of an unconfigured server.
-func DefaultLimits() Limits { return Limits{MaxBulk: 512 << 20, MaxArgs: 1 << 20} }
+func DefaultLimits() Limits { return Limits{MaxBulk: 512 << 20, MaxArgs: math.MaxInt32} }
 
 // A ProtocolError says why a request cannot be understood. There is no way to find the next request after one: the
 // client gets the text as an ERR reply and is disconnected.
@@ -116,6 +117,9 @@ func (p *Parser) Need(have int) int {
 	}
 	return 1
 }
+
+// Held is the memory of the unfinished command's bookkeeping, in bytes: it grows with the arguments that have come.
+func (p *Parser) Held() int { return cap(p.spans) * int(unsafe.Sizeof(span{})) }
 
 // Reset forgets the unfinished command: the caller will present it again from its first byte.
 func (p *Parser) Reset() { *p = Parser{} }

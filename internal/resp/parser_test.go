@@ -81,9 +81,9 @@ var requests = []struct {
 	{"args plus", "*+1\r\n", ``, ErrArgs, ""},
 	{"args zeros", "*01\r\n", ``, ErrArgs, ""},
 	{"args space", "* 1\r\n", ``, ErrArgs, ""},
-	{"args too many", "*1048577\r\n", ``, ErrArgs, ""},
+	{"args too many", "*2147483648\r\n", ``, ErrArgs, ""},
 	{"args overflow", "*99999999999999999999\r\n", ``, ErrArgs, ""},
-	{"args at the limit", "*1048576\r\n$1\r\n", ``, nil, "*1048576\r\n$1\r\n"},
+	{"args at the limit", "*2147483647\r\n$1\r\n", ``, nil, "*2147483647\r\n$1\r\n"},
 	{"bulk negative", "*1\r\n$-1\r\n", ``, ErrBulk, ""},
 	{"bulk empty", "*1\r\n$\r\n", ``, ErrBulk, ""},
 	{"bulk not a number", "*1\r\n$4x\r\n", ``, ErrBulk, ""},
@@ -143,7 +143,7 @@ func TestParseUnauthenticated(t *testing.T) {
 		"*10\r\n":                nil,
 		"*1\r\n$16385\r\n":       ErrStrangerBulk,
 		"*1\r\n$16384\r\n":       nil,
-		"*9999999\r\n":           ErrArgs,
+		"*9999999999\r\n":           ErrArgs,
 		"*1\r\n$99999999999\r\n": ErrBulk,
 	} {
 		if got := parse(t, []byte(in), lim, 10, whole); got.err != want {
@@ -184,7 +184,7 @@ func TestAnnouncedIsNotAllocated(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100 {
-		for _, in := range []string{"*1048576\r\n$1\r\na\r\n", "*1\r\n$536870912\r\nabc"} {
+		for _, in := range []string{"*2147483647\r\n$1\r\na\r\n", "*1\r\n$536870912\r\nabc"} {
 			var p Parser
 			var b Batch
 			if _, err := p.Parse([]byte(in), &b, &lim, 10); err != nil {
