@@ -9,7 +9,6 @@ type multi struct {
 	queue  []queued
 	flags  Flag // of all queued commands together
 	spoilt bool // a command was refused: EXEC aborts
-	bytes  int
 }
 
 type queued struct {
@@ -30,7 +29,6 @@ func (m *multi) add(row *Command, args [][]byte) {
 		buf = append(buf, a...)
 		own[i] = buf[start:len(buf):len(buf)]
 	}
-	m.bytes += total
 	m.flags |= row.Flags
 	m.queue = append(m.queue, queued{row, own})
 }
@@ -82,7 +80,7 @@ func watch(c *Ctx) {
 
 func unwatch(c *Ctx) {
 	s := c.Session
-	if s.watch.Len() != 0 && !c.Tx.Locked() { // inside EXEC the watches are gone already
+	if s.watch.Len() != 0 && !c.Tx.Locked() { // those of EXEC, which runs this, it forgets itself
 		s.p.Engine.Unwatch(&s.watch)
 	}
 	c.OK()

@@ -88,7 +88,7 @@ func (p *Processor) Register(list ...*store.Script) {
 	}
 }
 
-// Sessions visits the sessions with a connection, oldest first.
+// eachSession visits the sessions with a connection, oldest first.
 func (p *Processor) eachSession(fn func(s *Session)) {
 	p.mu.Lock()
 	list := make([]*Session, 0, len(p.sessions))

@@ -138,7 +138,7 @@ func punsubscribe(c *Ctx) {
 
 // leave drops the named entries of a set, all without names.
 func (c *Ctx) leave(kind string, from map[string]struct{}, drop func(name string)) {
-	names := c.Args[1:]
+	names := slices.Clip(c.Args[1:]) // what lies behind may be the words of the next command
 	if len(names) == 0 {
 		for name := range from {
 			names = append(names, []byte(name))

@@ -62,16 +62,7 @@ func stringRows() []Command {
 	}
 }
 
-func get(c *Ctx) {
-	e, ok := c.Read(1, engine.String)
-	switch {
-	case !ok:
-	case e == nil:
-		c.Out.Null()
-	default:
-		c.Out.Bulk(e.Value())
-	}
-}
+func get(c *Ctx) { c.replyString() }
 
 // useOfSet is what a SET does with its key: only with GET it reads it.
 func useOfSet(args [][]byte) KeyFlag {
@@ -83,8 +74,8 @@ func useOfSet(args [][]byte) KeyFlag {
 	return OW | Update
 }
 
-// replyOld tells the string at the key of argument 1, or nil; false on a wrong type.
-func (c *Ctx) replyOld() bool {
+// replyString tells the string at the key of argument 1, or nil; false on a wrong type.
+func (c *Ctx) replyString() bool {
 	e, ok := c.Read(1, engine.String)
 	switch {
 	case !ok:
@@ -114,7 +105,7 @@ func setString(c *Ctx) {
 		return
 	}
 	key, value := c.Args[1], c.Args[2]
-	if o.get && !c.replyOld() {
+	if o.get && !c.replyString() {
 		return
 	}
 	if o.nx || o.xx {
@@ -229,7 +220,7 @@ func getDel(c *Ctx) {
 }
 
 func getSet(c *Ctx) {
-	if !c.replyOld() {
+	if !c.replyString() {
 		return
 	}
 	c.put(c.Args[1], c.Args[2], 0)
