@@ -16,11 +16,19 @@ func connect(_ context.Context, url string, log *slog.Logger) (store.Store, erro
 	}
 	switch cfg.Target {
 	case store.Embedded:
-		return openURL(cfg, log)
+		return orNil(openURL(cfg, log))
 	case store.REST:
 		return nil, errNoREST
 	}
-	return redisstore.Open(cfg, redisstore.Options{Logger: log})
+	return orNil(redisstore.Open(cfg, redisstore.Options{Logger: log}))
+}
+
+// orNil keeps the nil pointer that comes with an error from becoming a Store that is not nil.
+func orNil[S store.Store](st S, err error) (store.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
 }
 
 // target is what a URL leads to, or without one the environment.

@@ -52,7 +52,7 @@ type Options struct {
 	// Logger gets one line per event; nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Config, if set, is used in place of the fields above but Scripts and Logger;
+	// Config, if set, is used in place of MaxMemory, Policy, Password and Settings;
 	// it is how cmd/larder passes what files and flags say.
 	Config *config.Config
 
@@ -154,8 +154,9 @@ func (db *DB) tick() {
 	}
 }
 
-// Close ends connections and subscriptions and gives all memory back. Calls in
-// flight are waited for; later ones fail with store.ErrClosed. Closing twice is a no-op.
+// Close ends connections and subscriptions and gives all memory back. Calls that are
+// at work end first, one that has just begun may find the store empty, and later ones fail
+// with store.ErrClosed. Closing twice is a no-op.
 func (db *DB) Close() error {
 	if db.closed.Swap(true) {
 		return nil

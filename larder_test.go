@@ -84,8 +84,8 @@ func TestConnect(t *testing.T) {
 		t.Errorf("CONFIG GET: %v, %v", m, err)
 	}
 	for _, url := range []string{"mem://?maxmemory=lots", "mem://?nosuch=1", "redis//x", "ftp://x"} {
-		if _, err := larder.Connect(t.Context(), url); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("Connect(%q): %v", url, err)
+		if st, err := larder.Connect(t.Context(), url); st != nil || !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("Connect(%q): %v, %v", url, st, err)
 		}
 	}
 }
