@@ -80,6 +80,8 @@ type Batch struct {
 // span is where an argument lies, counted from the first byte of its command.
 type span struct{ off, len int }
 
+const spanSize = 16 // bytes
+
 // A batch ends when it has this many arguments, so that its bookkeeping stays within the processor's cache.
 const batchArgs = 8192
 
@@ -119,7 +121,7 @@ func (p *Parser) Need(have int) int {
 }
 
 // Held is the memory of the unfinished command's bookkeeping, in bytes: it grows with the arguments that have come.
-func (p *Parser) Held() int { return cap(p.spans) * int(unsafe.Sizeof(span{})) }
+func (p *Parser) Held() int { return cap(p.spans) * spanSize }
 
 // Reset forgets the unfinished command: the caller will present it again from its first byte.
 func (p *Parser) Reset() { *p = Parser{} }

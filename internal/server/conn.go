@@ -280,7 +280,7 @@ func (c *conn) keep(left []byte, own bool) {
 	if n := int64(len(c.rest)); n != c.query.Load() {
 		c.query.Store(n)
 		c.queryCap.Store(int64(cap(c.rest)))
-		if n > c.srv.limits.Load().QueryBuffer {
+		if n+int64(c.parser.Held()) > c.srv.limits.Load().QueryBuffer {
 			c.srv.queryKilled.Add(1)
 			c.Close(false, "client-query-buffer-limit")
 		}

@@ -332,6 +332,15 @@ func TestQueryBufferLimit(t *testing.T) {
 	}
 }
 
+// Words cost more than their bytes when there are many short ones: what the parser notes of them counts.
+func TestQueryBufferLimitCountsWords(t *testing.T) {
+	m := newMachine(t, func(l *Limits) { l.QueryBuffer = 100_000 })
+	m.feed([]byte("*1000000\r\n" + strings.Repeat("$0\r\n\r\n", 8000))) // 48 kB
+	if !m.c.over() || m.c.reason != "client-query-buffer-limit" {
+		t.Fatalf("over %v, reason %q", m.c.over(), m.c.reason)
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	m := newMachine(t, func(l *Limits) { l.Timeout = 10 * time.Second })
 	check := func() { m.c.check(m.clock.Monotonic(), m.srv.limits.Load()) }
