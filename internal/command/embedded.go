@@ -42,6 +42,9 @@ func (s *Session) SetString(key string, value []byte, ttlMillis int64) error {
 
 // set does what SET does, with PX unless ttlMillis is 0, for callers that have no words to journal.
 func (c *Ctx) set(key, value []byte, ttlMillis int64) error {
+	if c.Tx.Full() {
+		return engine.ErrShardFull
+	}
 	var o setOptions
 	if ttlMillis > 0 {
 		if ttlMillis > math.MaxInt64-c.Tx.Now() {

@@ -132,7 +132,7 @@ func (s *Session) run(c *Ctx) {
 		tx.LockMask(keyMask(row, tx, c.Args))
 	}
 	tx.StartCommand()
-	row.Run(c)
+	c.invoke(row)
 	tx.FinishCommand(tx.DB(), c.Args)
 	tx.End()
 	s.pending.end(s.p, row, c.failed)
@@ -140,6 +140,15 @@ func (s *Session) run(c *Ctx) {
 
 // heedNoTouch lets the command leave access times alone, if the client wants that and it is not TOUCH.
 func (s *Session) heedNoTouch(c *Ctx) { c.Tx.NoTouch = s.noTouch.Load() && c.Row.Name != "touch" }
+
+// invoke runs a command whose shards are locked, unless one of them is full.
+func (c *Ctx) invoke(row *Command) {
+	if row.Flags&DenyOOM != 0 && c.Tx.Full() {
+		c.Fail(engine.ErrShardFull)
+		return
+	}
+	row.Run(c)
+}
 
 // keyMask is the set of shards with a command's keys.
 func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
@@ -158,7 +167,7 @@ func (s *Session) call(c *Ctx) {
 	s.heedNoTouch(c)
 	c.Tx.Step()
 	c.Tx.StartCommand()
-	c.Row.Run(c)
+	c.invoke(c.Row)
 	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
 	s.pending.end(s.p, c.Row, c.failed)
 }

@@ -26,7 +26,14 @@ type Options struct {
 	Databases int         // 0: DefaultDatabases
 	Seed      uint64      // of the key hash and of random choices; 0: random
 	Limits    *Limits     // nil: DefaultLimits
+
+	// Reserve is what of a shard's 16 GiB of addresses must be left for a write to
+	// begin, in bytes: no single command may need more. 0: DefaultReserve.
+	Reserve int64
 }
+
+// DefaultReserve is more than twice what one request may bring.
+const DefaultReserve = 3 << 30
 
 // Engine is the keyspace. All methods are safe for concurrent use, except those
 // of a Tx, which belongs to one goroutine at a time.
@@ -36,6 +43,7 @@ type Engine struct {
 	databases int
 	seed      uint64
 	fixed     int64 // bytes that the engine takes without any key
+	reserve   int64 // see Options
 	Hub       Hub
 
 	// Changed atomically.
@@ -92,9 +100,12 @@ func New(o Options) *Engine {
 	if o.Limits == nil {
 		o.Limits = DefaultLimits()
 	}
+	if o.Reserve == 0 {
+		o.Reserve = DefaultReserve
+	}
 	e := &Engine{clock: o.Clock, databases: o.Databases, seed: o.Seed}
 	e.limits.Store(o.Limits)
-	e.fixed = fixedBytes(o.Databases)
+	e.fixed, e.reserve = fixedBytes(o.Databases), o.Reserve
 	e.SetOverhead(0)
 	e.random.Store(o.Seed)
 	e.Hub.init()

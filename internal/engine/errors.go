@@ -12,5 +12,5 @@ const (
 	ErrOutOfMemory Error = "OOM command not allowed when used memory > 'maxmemory'."
 	ErrNoSuchKey   Error = "ERR no such key"
 	ErrDBIndex     Error = "ERR DB index is out of range"
-	ErrShardFull   Error = "OOM the shard of this key has reached its limit of 16 GiB"
+	ErrShardFull   Error = "OOM command not allowed when a shard is near its limit of 16 GiB."
 )

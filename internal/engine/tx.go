@@ -104,6 +104,17 @@ func (tx *Tx) Holds(mask uint64) bool { return tx.held&mask == mask }
 // that lock shard by shard while they walk the keyspace.
 func (tx *Tx) Locked() bool { return tx.held != 0 }
 
+// Full tells whether a shard that the transaction holds is too near the end of
+// its address space for a write that may need memory.
+func (tx *Tx) Full() bool {
+	for m := tx.held; m != 0; m &= m - 1 {
+		if tx.e.shards[bits.TrailingZeros64(m)].arena.Room() < tx.e.reserve {
+			return true
+		}
+	}
+	return false
+}
+
 // End tells the listeners what changed and unlocks.
 func (tx *Tx) End() {
 	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 { // an expiry changes without being dirty

@@ -143,7 +143,7 @@ func TestParseUnauthenticated(t *testing.T) {
 		"*10\r\n":                nil,
 		"*1\r\n$16385\r\n":       ErrStrangerBulk,
 		"*1\r\n$16384\r\n":       nil,
-		"*9999999999\r\n":           ErrArgs,
+		"*9999999999\r\n":        ErrArgs,
 		"*1\r\n$99999999999\r\n": ErrBulk,
 	} {
 		if got := parse(t, []byte(in), lim, 10, whole); got.err != want {
