@@ -135,7 +135,7 @@ func run(ctx context.Context, log *slog.Logger, db server, listeners []net.Liste
 	start := time.Now()
 	err := db.Close()
 	for range left {
-		_ = <-ended // what they say of being closed is of no interest
+		<-ended // what they say of being closed is of no interest
 	}
 	log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
 	return errors.Join(failure, err)

@@ -53,7 +53,7 @@ func (t *scriptTx) SetString(key string, value []byte, ttlMillis int64) error {
 
 // scriptError makes an engine's error what Do would have answered.
 func scriptError(err error) error {
-	if e, ok := err.(engine.Error); ok { //nolint:errorlint // the engine's own errors are never wrapped
+	if e, ok := err.(engine.Error); ok {
 		return store.ServerError(e)
 	}
 	return err
