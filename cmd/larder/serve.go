@@ -135,7 +135,9 @@ func run(ctx context.Context, log *slog.Logger, db server, listeners []net.Liste
 	start := time.Now()
 	err := db.Close()
 	for range left {
-		<-ended // what they say of being closed is of no interest
+		if err := <-ended; err != nil {
+			log.Debug("listener ended", "err", err)
+		}
 	}
 	log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
 	return errors.Join(failure, err)

@@ -64,7 +64,7 @@ func (s *Store) listen(ctx context.Context, sub store.Subscription, ready *bool)
 	})
 	defer func() {
 		conn.Close()
-		<-gone
+		<-gone //nolint:errcheck // closing is what was asked for
 		confirmed = missing <= 0
 	}()
 	if len(sub.Channels) > 0 {
