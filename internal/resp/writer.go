@@ -14,8 +14,10 @@ import (
 // What RESP2 lacks is written as Redis writes it: a map as an array of twice the length, a set or a push as an array, a
 // double, a big number or a verbatim string as a bulk string, a boolean as 0 or 1.
 type Writer struct {
-	buf   []byte
-	resp3 bool
+	buf       []byte
+	resp3     bool
+	limit     int  // bytes it may hold; 0: any number
+	overflown bool // it was given more, and has dropped it
 }
 
 // NewWriter makes a Writer of RESP2 that appends to buf.
@@ -32,6 +34,13 @@ func (w *Writer) Proto() int {
 // SetProto changes the version from the next value on.
 func (w *Writer) SetProto(version int) { w.resp3 = version == 3 }
 
+// SetLimit bounds the memory: a Writer that is given more than n bytes drops what it has and says so by Overflown. What it
+// holds then is of no use. 0 is no bound.
+func (w *Writer) SetLimit(n int) { w.limit = n }
+
+// Overflown tells whether something was dropped since Reset.
+func (w *Writer) Overflown() bool { return w.overflown }
+
 // Bytes is what has been written. It is the Writer's own memory: good until the next call of another method.
 func (w *Writer) Bytes() []byte { return w.buf }
 
@@ -43,6 +52,7 @@ func (w *Writer) Truncate(n int) { w.buf = w.buf[:n] }
 
 // Reset empties the Writer and keeps its memory, unless that is more than keep bytes.
 func (w *Writer) Reset(keep int) {
+	w.overflown = false
 	if cap(w.buf) > keep {
 		w.buf = nil
 		return
@@ -207,7 +217,17 @@ func (w *Writer) grow(n int) {
 	if cap(w.buf)-len(w.buf) >= n {
 		return
 	}
-	buf := make([]byte, len(w.buf), max(2*cap(w.buf), len(w.buf)+n, 512))
+	double := 2 * cap(w.buf)
+	if w.limit > 0 {
+		if len(w.buf)+n > w.limit {
+			w.buf, w.overflown = w.buf[:0], true
+			if cap(w.buf) >= n {
+				return
+			}
+		}
+		double = min(double, w.limit)
+	}
+	buf := make([]byte, len(w.buf), max(double, len(w.buf)+n, 512))
 	copy(buf, w.buf)
 	w.buf = buf
 }

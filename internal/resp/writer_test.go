@@ -192,3 +192,28 @@ func BenchmarkWriter(b *testing.B) {
 		})
 	}
 }
+
+func TestWriterLimit(t *testing.T) {
+	var w Writer
+	w.SetLimit(1000)
+	for range 9 {
+		w.Bulk(make([]byte, 100))
+	}
+	if w.Overflown() || w.Len() != 9*108 {
+		t.Fatalf("overflown %v at %d bytes", w.Overflown(), w.Len())
+	}
+	for range 100_000 {
+		w.Bulk(make([]byte, 100))
+	}
+	if !w.Overflown() || cap(w.Bytes()) > 2000 {
+		t.Fatalf("overflown %v, %d bytes held", w.Overflown(), cap(w.Bytes()))
+	}
+	if copy(w.BulkSpace(5000), "x"); len(w.Bytes()) < 5000 {
+		t.Fatal("no space for a string longer than the limit")
+	}
+	w.Reset(0)
+	w.Simple("OK")
+	if w.Overflown() || string(w.Bytes()) != "+OK\r\n" {
+		t.Fatalf("after Reset: overflown %v, %q", w.Overflown(), w.Bytes())
+	}
+}

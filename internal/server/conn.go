@@ -178,6 +178,7 @@ func (c *conn) runRest(s *scratch) {
 func (c *conn) begin(s *scratch) {
 	s.w.Reset(keepWriter)
 	s.w.SetProto(c.proto)
+	s.w.SetLimit(c.srv.limits.Load().MaxReply)
 	c.w = &s.w
 }
 
@@ -233,6 +234,10 @@ func (c *conn) exec(s *scratch) (ran int) {
 	c.drainInbox() // a late reply goes before those of the commands behind it
 	for ran = 0; ran < len(cmds); ran++ {
 		c.sess.Exec(cmds[ran], &s.w)
+		if s.w.Overflown() {
+			s.w.Reset(0)
+			c.Close(false, "reply too long")
+		}
 		if c.has(stopped|flagInbox|flagPostponed) && !c.proceed() {
 			if c.flags.And(^flagPostponed)&flagPostponed == 0 {
 				ran++

@@ -341,6 +341,19 @@ func TestQueryBufferLimitCountsWords(t *testing.T) {
 	}
 }
 
+// Who asks for more in one reply than there may be is cut off, whatever came before it in the pipeline.
+func TestReplyTooLong(t *testing.T) {
+	m := newMachine(t, func(l *Limits) { l.MaxReply = 10_000 })
+	m.expect(t, "BIG 9000\r\nBIG 900\r\n", "$9000\r\n"+strings.Repeat("x", 9000)+"\r\n$900\r\n"+strings.Repeat("x", 900)+"\r\n")
+	m.feed([]byte("PING\r\nARGS " + strings.Repeat("0123456789 ", 1000) + "\r\nPING\r\n"))
+	if got := m.output(); got != "" || !m.c.over() || m.c.reason != "reply too long" {
+		t.Fatalf("over %v, reason %q, output %.100q", m.c.over(), m.c.reason, got)
+	}
+	if n := cap(m.s.w.Bytes()); n > 20_000 {
+		t.Fatalf("the writer holds %d bytes", n)
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	m := newMachine(t, func(l *Limits) { l.Timeout = 10 * time.Second })
 	check := func() { m.c.check(m.clock.Monotonic(), m.srv.limits.Load()) }

@@ -93,6 +93,7 @@ type Limits struct {
 	Output      [numClasses]OutputLimit // client-output-buffer-limit
 	MaxBulk     int                     // proto-max-bulk-len, bytes
 	MaxArgs     int                     // most words of a command
+	MaxReply    int                     // longest reply to one command, bytes: who asks for more is disconnected
 
 	// Protected refuses all but local clients: protected-mode is on and nobody has set a password.
 	Protected bool
@@ -111,6 +112,8 @@ func DefaultLimits() Limits {
 		},
 		MaxBulk: parse.MaxBulk,
 		MaxArgs: parse.MaxArgs,
+		// Redis has no such bound: MGET of one long string a thousand times ends it.
+		MaxReply: 1 << 30,
 	}
 }
 
