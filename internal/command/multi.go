@@ -9,11 +9,26 @@ type multi struct {
 	queue  []queued
 	flags  Flag // of all queued commands together
 	spoilt bool // a command was refused: EXEC aborts
+	held   int  // bytes: see Queued
 }
 
 type queued struct {
 	row  *Command
 	args [][]byte // own copies
+}
+
+// What a queued command takes besides its bytes.
+const (
+	wordSize   = 24 // a slice
+	queuedSize = 64 // a queued and the cells around it
+)
+
+// Queued is the memory of the commands that wait for EXEC, in bytes.
+func (s *Session) Queued() int {
+	if s.multi == nil {
+		return 0
+	}
+	return s.multi.held
 }
 
 // add queues a command, copying its words.
@@ -29,6 +44,7 @@ func (m *multi) add(row *Command, args [][]byte) {
 		buf = append(buf, a...)
 		own[i] = buf[start:len(buf):len(buf)]
 	}
+	m.held += total + len(args)*wordSize + queuedSize
 	m.flags |= row.Flags
 	m.queue = append(m.queue, queued{row, own})
 }

@@ -78,6 +78,7 @@ type Session struct {
 type shown struct {
 	db, proto   int
 	multi       int // queued commands, -1 outside MULTI
+	queued      int // their memory, bytes
 	watching    int
 	subs, psubs int
 	last        *Command
@@ -128,7 +129,7 @@ func (s *Session) show(last *Command) {
 	now := shown{db: s.db, proto: s.proto, multi: -1, watching: s.watch.Len(), last: last,
 		subs: len(s.subs.channels), psubs: len(s.subs.patterns)}
 	if s.multi != nil {
-		now.multi = len(s.multi.queue)
+		now.multi, now.queued = len(s.multi.queue), s.multi.held
 	}
 	if old := s.shown.Load(); old == nil || *old != now {
 		next := new(shown) // only here: now itself stays on the stack

@@ -19,6 +19,20 @@ func TestMulti(t *testing.T) {
 	c.want("ERR DISCARD without MULTI", "DISCARD")
 }
 
+func TestMultiCountsMemory(t *testing.T) {
+	c := newRig(t).main
+	c.do("MULTI")
+	c.do("SET", "k", strings.Repeat("x", 10_000))
+	c.do("SET", "k", strings.Repeat("x", 10_000))
+	if n := c.s.Queued(); n < 20_000 || n > 21_000 {
+		t.Errorf("%d bytes are queued", n)
+	}
+	c.do("EXEC")
+	if n := c.s.Queued(); n != 0 {
+		t.Errorf("%d bytes are queued after EXEC", n)
+	}
+}
+
 func TestMultiRefuses(t *testing.T) {
 	for line, reply := range map[string]string{
 		"MULTI":   "ERR Command not allowed inside a transaction",

@@ -253,6 +253,7 @@ func (c *conn) exec(s *scratch) (ran int) {
 		}
 	}
 	c.sess.EndBatch()
+	c.limitQuery()
 	return ran
 }
 
@@ -285,10 +286,16 @@ func (c *conn) keep(left []byte, own bool) {
 	if n := int64(len(c.rest)); n != c.query.Load() {
 		c.query.Store(n)
 		c.queryCap.Store(int64(cap(c.rest)))
-		if n+int64(c.parser.Held()) > c.srv.limits.Load().QueryBuffer {
-			c.srv.queryKilled.Add(1)
-			c.Close(false, "client-query-buffer-limit")
-		}
+		c.limitQuery()
+	}
+}
+
+// limitQuery ends a connection that has sent more than it may and that is not executed yet.
+func (c *conn) limitQuery() {
+	held := len(c.rest) + c.parser.Held() + c.sess.Queued()
+	if int64(held) > c.srv.limits.Load().QueryBuffer && !c.has(flagKilled) {
+		c.srv.queryKilled.Add(1)
+		c.Close(false, "client-query-buffer-limit")
 	}
 }
 

@@ -354,6 +354,16 @@ func TestReplyTooLong(t *testing.T) {
 	}
 }
 
+// What a session has put off until EXEC counts too.
+func TestQueryBufferLimitCountsQueued(t *testing.T) {
+	m := newMachine(t, func(l *Limits) { l.QueryBuffer = 100_000 })
+	m.expect(t, "QUEUE 90000\r\nPING\r\n", "+PONG\r\n")
+	m.feed([]byte("QUEUE 20000\r\n"))
+	if !m.c.over() || m.c.reason != "client-query-buffer-limit" || m.srv.Stats().QueryLimitKilled != 1 {
+		t.Fatalf("over %v, reason %q", m.c.over(), m.c.reason)
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	m := newMachine(t, func(l *Limits) { l.Timeout = 10 * time.Second })
 	check := func() { m.c.check(m.clock.Monotonic(), m.srv.limits.Load()) }

@@ -36,6 +36,7 @@ type fake struct {
 	proto  int
 	batch  [][][]byte // what Prefetch announced and Exec has not seen
 	ended  int
+	queued int
 }
 
 func (f *fakes) newSession(cl Client) Session {
@@ -59,6 +60,7 @@ func (f *fakes) await(cond func() bool) {
 
 func (s *fake) Prefetch(cmds [][][]byte) { s.batch = append([][][]byte(nil), cmds...) }
 func (s *fake) EndBatch()                { s.batch = nil; s.ended++ }
+func (s *fake) Queued() int              { return s.queued }
 func (s *fake) Authenticated() bool      { return s.authed }
 
 func (s *fake) Close() {
@@ -100,6 +102,8 @@ func (s *fake) run(name string, args [][]byte, text func(int) string, num func(i
 		}
 	case "BIG":
 		w.Bulk(bytes.Repeat([]byte{'x'}, num(1)))
+	case "QUEUE":
+		s.queued += num(1)
 	case "ID":
 		w.Int(int64(s.cl.ID()))
 	case "AUTH":

@@ -18,6 +18,8 @@ type Session interface {
 	Exec(args [][]byte, w *resp.Writer)
 	// EndBatch is called when the commands of one read, or as many as could run, are done.
 	EndBatch()
+	// Queued is the memory of commands that it has put off (MULTI), in bytes: they count as input not yet executed.
+	Queued() int
 	// Authenticated tells whether the peer has proved who it is; until then it may only send small requests.
 	Authenticated() bool
 	// Close is called once, when the connection has ended. No other method is called after it.
