@@ -354,6 +354,26 @@ func TestReplyTooLong(t *testing.T) {
 	}
 }
 
+// Who takes a long reply slowly is not idle.
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	m := newMachine(t, func(l *Limits) { l.Timeout = 10 * time.Second })
+	m.room = 0
+	m.feed([]byte("BIG 100000\r\n"))
+	for range 5 {
+		m.clock.Advance(9 * time.Second)
+		m.read(m.s, 1000)
+		m.c.check(m.clock.Monotonic(), m.srv.limits.Load())
+	}
+	if m.c.over() {
+		t.Fatalf("over, reason %q", m.c.reason)
+	}
+	m.clock.Advance(11 * time.Second)
+	m.c.check(m.clock.Monotonic(), m.srv.limits.Load())
+	if !m.c.over() || m.c.reason != "idle timeout" {
+		t.Fatalf("over %v, reason %q", m.c.over(), m.c.reason)
+	}
+}
+
 // What a session has put off until EXEC counts too.
 func TestQueryBufferLimitCountsQueued(t *testing.T) {
 	m := newMachine(t, func(l *Limits) { l.QueryBuffer = 100_000 })

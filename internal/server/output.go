@@ -74,9 +74,6 @@ func (c *conn) hold(n int) int64 {
 // that, and enforces the output limits. It reports whether commands may run again that could not before.
 func (c *conn) queued(n int) (resumed bool) {
 	held := c.hold(n)
-	if n < 0 { // the peer has taken some: it is not idle
-		c.lastSeen.Store(int64(c.srv.clock.Monotonic()))
-	}
 	c.chunks.Store(int32(len(c.out.chunks)))
 	if n < 0 {
 		c.seen()
