@@ -40,6 +40,13 @@ type infoText struct{ strings.Builder }
 
 func (b *infoText) add(field string, value any) { fmt.Fprintf(b, "%s:%v\r\n", field, value) }
 
+// zeros adds fields of what there is not here, for readers that expect them.
+func (b *infoText) zeros(fields ...string) {
+	for _, f := range fields {
+		b.add(f, 0)
+	}
+}
+
 // addSize adds a size in bytes, and the same for people.
 func (b *infoText) addSize(field string, n int64) {
 	b.add(field, n)
@@ -88,6 +95,7 @@ func infoServer(c *Ctx, b *infoText) {
 	b.add("larder_version", c.Info.Version)
 	b.add("redis_git_sha1", "00000000")
 	b.add("redis_git_dirty", 0)
+	b.add("redis_build_id", "0")
 	b.add("redis_mode", "standalone")
 	b.add("os", runtime.GOOS+" "+runtime.GOARCH)
 	b.add("arch_bits", strconv.IntSize)
@@ -150,26 +158,34 @@ func infoMemory(c *Ctx, b *infoText) {
 	b.addSize("used_memory_peak", max(peak, used))
 	b.add("used_memory_peak_perc", percent(used, max(peak, used)))
 	b.add("used_memory_overhead", c.Engine.Overhead())
-	b.add("used_memory_startup", 0)
+	b.add("used_memory_startup", c.Engine.Startup())
 	b.add("used_memory_dataset", m.Live)
 	b.add("used_memory_dataset_perc", percent(m.Live, used))
 	b.add("allocator_allocated", m.Live)
 	b.add("allocator_active", m.Used)
 	b.add("allocator_resident", m.Mapped)
 	b.add("used_memory_go_heap", heap)
-	b.add("number_of_cached_scripts", c.scripts.count())
+	b.add("total_system_memory", systemMemory())
+	b.zeros("used_memory_lua", "used_memory_vm_eval", "used_memory_scripts_eval", "number_of_functions", "number_of_libraries",
+		"used_memory_vm_functions", "used_memory_vm_total", "used_memory_functions")
+	scripts, size := c.scripts.size()
+	b.add("used_memory_scripts", size)
+	b.add("number_of_cached_scripts", scripts)
 	b.addSize("maxmemory", int64(s.MaxMemory))
 	b.add("maxmemory_policy", s.MaxMemoryPolicy.String())
 	b.add("allocator_frag_ratio", ratio(m.Used, m.Live))
 	b.add("allocator_frag_bytes", m.Used-m.Live)
+	b.add("allocator_rss_ratio", ratio(m.Mapped, m.Used))
+	b.add("allocator_rss_bytes", m.Mapped-m.Used)
 	b.add("mem_fragmentation_ratio", ratio(rss, used))
 	b.add("mem_fragmentation_bytes", rss-used)
 	b.add("mem_not_counted_for_evict", 0)
 	b.add("mem_clients_normal", c.network().InputBuf+c.network().OutputBuf)
-	b.add("mem_aof_buffer", 0)
+	b.zeros("mem_clients_slaves", "mem_cluster_links", "mem_replication_backlog", "mem_total_replication_buffers", "mem_aof_buffer")
 	b.add("mem_allocator", "larder-arena")
 	b.add("active_defrag_running", 0)
 	b.add("lazyfree_pending_objects", c.Engine.PendingFrees())
+	b.add("lazyfreed_objects", c.Engine.Freed())
 }
 
 func percent(a, b int64) string {
@@ -195,6 +211,7 @@ func infoPersistence(c *Ctx, b *infoText) {
 	b.add("rdb_last_bgsave_status", "ok")
 	b.add("rdb_last_bgsave_time_sec", -1)
 	b.add("rdb_current_bgsave_time_sec", -1)
+	b.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded")
 	b.add("aof_enabled", 0)
 	b.add("aof_rewrite_in_progress", 0)
 	b.add("aof_rewrite_scheduled", 0)
@@ -202,6 +219,7 @@ func infoPersistence(c *Ctx, b *infoText) {
 	b.add("aof_current_rewrite_time_sec", -1)
 	b.add("aof_last_bgrewrite_status", "ok")
 	b.add("aof_last_write_status", "ok")
+	b.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
 }
 
 func infoStats(c *Ctx, b *infoText) {
@@ -212,6 +230,10 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("instantaneous_ops_per_sec", c.stats.rate())
 	b.add("total_net_input_bytes", n.BytesIn)
 	b.add("total_net_output_bytes", n.BytesOut)
+	b.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	b.add("total_reads_processed", n.Reads)
+	b.add("total_writes_processed", n.Writes)
+	b.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands")
 	b.add("rejected_connections", n.Refused)
 	b.add("sync_full", 0)
 	b.add("sync_partial_ok", 0)
@@ -219,6 +241,7 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("expired_keys", e.Expired)
 	b.add("expired_stale_perc", "0.00")
 	b.add("expired_time_cap_reached_count", 0)
+	b.add("expire_cycle_cpu_milliseconds", c.Engine.ExpireTime().Milliseconds())
 	b.add("evicted_keys", e.Evicted)
 	b.add("evicted_clients", 0)
 	b.add("total_eviction_exceeded_time", 0)
@@ -233,11 +256,11 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("migrate_cached_sockets", 0)
 	b.add("slave_expires_tracked_keys", 0)
 	b.add("active_defrag_hits", 0)
-	b.add("active_defrag_misses", 0)
+	b.zeros("active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses")
 	b.add("tracking_total_keys", 0)
 	b.add("tracking_total_items", 0)
 	b.add("tracking_total_prefixes", 0)
-	b.add("unexpected_error_replies", 0)
+	b.zeros("unexpected_error_replies", "dump_payload_sanitizations")
 	b.add("total_error_replies", c.stats.totalErrors())
 	b.add("client_query_buffer_limit_disconnections", n.QueryLimitKilled)
 	b.add("client_output_buffer_limit_disconnections", n.OutputLimitKilled)
@@ -263,6 +286,8 @@ func infoCPU(_ *Ctx, b *infoText) {
 	b.add("used_cpu_user", fmt.Sprintf("%.6f", user))
 	b.add("used_cpu_sys_children", "0.000000")
 	b.add("used_cpu_user_children", "0.000000")
+	b.add("used_cpu_sys_main_thread", fmt.Sprintf("%.6f", sys)) // there is no such thread: the work is everywhere
+	b.add("used_cpu_user_main_thread", fmt.Sprintf("%.6f", user))
 }
 
 func infoCommandStats(c *Ctx, b *infoText) {

@@ -49,6 +49,7 @@ type Info struct {
 type NetworkStats struct {
 	Accepted, Refused   int64
 	BytesIn, BytesOut   int64
+	Reads, Writes       int64 // calls that moved bytes
 	OutputLimitKilled   int64 // clients closed for client-output-buffer-limit
 	QueryLimitKilled    int64
 	Connected           int

@@ -63,10 +63,14 @@ func (s *scripts) load(text []byte) (sha string, sc *store.Script) {
 }
 
 // count is the number of scripts that clients have loaded.
-func (s *scripts) count() int {
+// size is the number of scripts that are loaded, and the bytes of their texts.
+func (s *scripts) size() (n, bytes int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.loaded)
+	for sha := range s.loaded {
+		bytes += len(s.known[sha].Lua)
+	}
+	return len(s.loaded), bytes
 }
 
 // flush forgets what clients have loaded.

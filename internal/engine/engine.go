@@ -57,6 +57,8 @@ type Engine struct {
 	random     atomic.Uint64
 	observers  atomic.Int32 // how many want to hear of changes: journal, watches
 	graves     atomic.Int64 // structures of deleted records that still hold memory
+	freed      atomic.Int64 // such structures that hold none any more
+	expireTime atomic.Int64 // nanoseconds spent on active expiry
 	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
 
 	evict evictor
@@ -264,7 +266,9 @@ func (e *Engine) Tick(budget time.Duration) {
 	e.tickLRU()
 	deadline := e.clock.Now().Add(budget)
 	if !e.expireStop.Load() {
+		start := e.clock.Monotonic()
 		e.expireCycle(deadline)
+		e.expireTime.Add(int64(e.clock.Monotonic() - start))
 	}
 	e.bury(deadline)
 	e.compactCycle(deadline)

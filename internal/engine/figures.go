@@ -1,7 +1,18 @@
 package engine
 
+import "time"
+
 // Figures of all shards, for commands that may run inside a transaction: the
 // shards that the transaction holds already are not locked again.
+
+// Freed is the number of deleted structures that were too large to be freed at once and are freed now.
+func (e *Engine) Freed() int64 { return e.freed.Load() }
+
+// ExpireTime is how long active expiry has run.
+func (e *Engine) ExpireTime() time.Duration { return time.Duration(e.expireTime.Load()) }
+
+// Startup is the bytes that the engine takes without any key.
+func (e *Engine) Startup() int64 { return e.fixed }
 
 // Memories sums the arenas' figures. Cost: 64 locks.
 func (tx *Tx) Memories() (sum MemoryStats) {

@@ -41,6 +41,7 @@ func (e *Engine) dig(s *shard) {
 		s.graves = nil
 	}
 	e.graves.Add(-1)
+	e.freed.Add(1)
 }
 
 // PendingFrees is the number of deleted structures that still hold memory.

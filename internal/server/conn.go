@@ -55,10 +55,28 @@ type scratch struct {
 	bytes *traffic
 }
 
-// traffic counts bytes, separately for each loop so that loops do not contend.
+// traffic counts bytes and the calls that moved them, separately for each loop so that loops do not contend.
 type traffic struct {
-	in, out atomic.Int64
-	_       [48]byte // a cache line of its own
+	in, out, reads, writes atomic.Int64
+	_                      [32]byte // a cache line of its own
+}
+
+func (t *traffic) read(n int) {
+	t.in.Add(int64(n))
+	t.reads.Add(1)
+}
+
+func (t *traffic) wrote(n int) {
+	t.out.Add(int64(n))
+	t.writes.Add(1)
+}
+
+// addTo adds to the counters of a Stats.
+func (t *traffic) addTo(st *Stats) {
+	st.BytesIn += t.in.Load()
+	st.BytesOut += t.out.Load()
+	st.Reads += t.reads.Load()
+	st.Writes += t.writes.Load()
 }
 
 func newScratch(bytes *traffic) *scratch {
@@ -152,7 +170,7 @@ func (c *conn) receivedCopy(s *scratch, b []byte) {
 }
 
 func (c *conn) touch(s *scratch, n int) {
-	s.bytes.in.Add(int64(n))
+	s.bytes.read(n)
 	c.seen()
 }
 

@@ -138,6 +138,7 @@ type Options struct {
 type Stats struct {
 	Accepted, Refused   int64
 	BytesIn, BytesOut   int64
+	Reads, Writes       int64 // calls that moved bytes
 	OutputLimitKilled   int64 // clients closed for client-output-buffer-limit
 	QueryLimitKilled    int64 // clients closed for client-query-buffer-limit
 	Connected           int

@@ -332,10 +332,10 @@ func (s *Server) Close() error {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Accepted: s.accepted.Load(), Refused: s.refused.Load(),
-		BytesIn: s.bytes.in.Load(), BytesOut: s.bytes.out.Load(),
 		OutputLimitKilled: s.outputKilled.Load(), QueryLimitKilled: s.queryKilled.Load(),
 		OutputBuf: s.held.Load(),
 	}
+	s.bytes.addTo(&st)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Connected = len(s.conns)
@@ -343,8 +343,7 @@ func (s *Server) Stats() Stats {
 		st.InputBuf += c.queryCap.Load()
 	}
 	for _, l := range s.loops {
-		st.BytesIn += l.bytes.in.Load()
-		st.BytesOut += l.bytes.out.Load()
+		l.bytes.addTo(&st)
 	}
 	return st
 }

@@ -79,7 +79,7 @@ func (k *socket) write(b []byte) (sent int) {
 		}
 		break
 	}
-	k.loop.Load().bytes.out.Add(int64(sent))
+	k.loop.Load().bytes.wrote(sent)
 	return sent
 }
 
