@@ -28,7 +28,7 @@ vet:
 	for m in $(NESTED); do $(GO) -C $$m vet ./... || exit 1; done
 
 lint: ## golangci-lint, built from the module proxy at first use
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 cross: ## every platform compiles
 	for p in $(PLATFORMS); do echo "$$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
