@@ -1,6 +1,9 @@
 package engine
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 type watchKey struct {
 	db  int
@@ -15,19 +18,17 @@ type Watch struct {
 }
 
 // Watch adds a key of the transaction's database to w; the key may be missing. The key's shard is locked.
-// Cost: O(keys already watched), as a key is watched once.
+// Cost: O(clients that watch the key), as a client watches it once.
 func (tx *Tx) Watch(w *Watch, key []byte) {
 	k := watchKey{tx.db, string(key)}
-	for i := range w.keys {
-		if w.keys[i] == k {
-			return
-		}
+	s := tx.shard(tx.hash(key))
+	if slices.Contains(s.watchers[k], w) {
+		return
 	}
 	if tx.isExpired(key) { // it is missing already: its removal must not break this watch
 		tx.Lookup(key, NoStats|NoTouch)
 		tx.publish()
 	}
-	s := tx.shard(tx.hash(key))
 	if s.watchers == nil {
 		s.watchers = make(map[watchKey][]*Watch)
 	}
