@@ -11,12 +11,16 @@ import (
 // backlog bounds the messages that wait for a slow consumer. Past it they are
 // dropped together and OnReady tells of the gap, as a server does that disconnects
 // a client which does not read.
-const backlog = 1 << 16
+const (
+	backlog      = 1 << 16
+	backlogBytes = 32 << 20 // what client-output-buffer-limit gives a client of a server
+)
 
 // listener is one running Subscribe.
 type listener struct {
 	mu      sync.Mutex
 	queue   []store.Message
+	size    int // bytes of the queue's channels and payloads
 	dropped bool
 	ended   bool
 	wake    chan struct{}
@@ -25,9 +29,10 @@ type listener struct {
 // Deliver implements engine.Subscriber. It never blocks.
 func (l *listener) Deliver(pattern, channel, payload []byte) {
 	l.mu.Lock()
-	if len(l.queue) >= backlog {
-		l.queue, l.dropped = nil, true
+	if n := len(channel) + len(payload); len(l.queue) >= backlog || l.size+n > backlogBytes && l.size > 0 {
+		l.queue, l.size, l.dropped = nil, 0, true
 	} else {
+		l.size += n
 		l.queue = append(l.queue, store.Message{Channel: string(channel), Pattern: string(pattern), Payload: string(payload)})
 	}
 	l.mu.Unlock()
@@ -46,7 +51,7 @@ func (l *listener) take() (messages []store.Message, dropped, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	messages, dropped, ended = l.queue, l.dropped, l.ended
-	l.queue, l.dropped = nil, false
+	l.queue, l.size, l.dropped = nil, 0, false
 	return messages, dropped, ended
 }
 
