@@ -67,7 +67,7 @@ func TestWholeRun(t *testing.T) {
 		t.Skip("redis-server is not installed")
 	}
 	var out strings.Builder
-	err = run([]string{"-quick", "-rounds", "1", "-larder", bin, "-rows", "pipeline 16|hashes of 5"}, &out, io.Discard)
+	err = run(t.Context(), []string{"-quick", "-rounds", "1", "-larder", bin, "-rows", "pipeline 16|hashes of 5"}, &out, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

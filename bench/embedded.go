@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,10 +23,10 @@ type embeddedLine struct {
 	more            bool // greater is better
 }
 
-func (e embeddedRow) measure(o options, _ string) ([]line, error) {
+func (e embeddedRow) measure(ctx context.Context, o options, _ string) ([]line, error) {
 	values := map[string][]float64{}
 	for range max(1, (o.rounds+1)/2) {
-		figures, err := e.once(o)
+		figures, err := e.once(ctx, o)
 		if err != nil {
 			return nil, err
 		}
@@ -43,12 +44,12 @@ func (e embeddedRow) measure(o options, _ string) ([]line, error) {
 	return lines, nil
 }
 
-func (e embeddedRow) once(o options) (map[string]float64, error) {
+func (e embeddedRow) once(ctx context.Context, o options) (map[string]float64, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-child", e.child, fmt.Sprintf("-quick=%t", o.quick))
+	cmd := exec.CommandContext(ctx, self, "-child", e.child, fmt.Sprintf("-quick=%t", o.quick))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -11,15 +11,18 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // options are the command line.
@@ -40,13 +43,16 @@ func (o options) scaled(n int) int {
 }
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	// Interrupted, it stops its servers and prints what it has.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 5, "measurements of each side")
@@ -77,18 +83,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	fmt.Fprintln(stdout, environment(o))
-	return measure(o, dir, stdout, stderr)
+	return measure(ctx, o, dir, stdout, stderr)
 }
 
 // measure runs every row that was asked for; one that cannot be measured says why and does not hold up the others.
-func measure(o options, dir string, stdout, stderr io.Writer) error {
+func measure(ctx context.Context, o options, dir string, stdout, stderr io.Writer) error {
 	var t table
 	for _, r := range allRows() {
+		if ctx.Err() != nil {
+			break
+		}
 		if !o.rows.MatchString(r.name) {
 			continue
 		}
 		fmt.Fprintln(stderr, "...", r.name)
-		lines, err := r.measure(o, dir)
+		lines, err := r.measure(ctx, o, dir)
 		if err != nil {
 			t.failed(r.name, err)
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -13,10 +14,10 @@ type memoryRow struct {
 	command                  func(i, n int) (words []string, elements int)
 }
 
-func (m memoryRow) measure(o options, dir string) ([]line, error) {
+func (m memoryRow) measure(ctx context.Context, o options, dir string) ([]line, error) {
 	var perElement [2][]float64
 	for side, s := range []struct{ name, bin string }{{"larder", o.larder}, {"redis", o.redis}} {
-		bytes, err := m.once(o, s.name, s.bin, dir)
+		bytes, err := m.once(ctx, o, s.name, s.bin, dir)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -31,8 +32,8 @@ func (m memoryRow) measure(o options, dir string) ([]line, error) {
 
 // once fills a fresh server. The resident set is taken when it has stopped moving, so that memory on its way back to
 // the system is not counted; what the server keeps, is.
-func (m memoryRow) once(o options, name, bin, dir string) (float64, error) {
-	s, err := startServer(name, bin, dir)
+func (m memoryRow) once(ctx context.Context, o options, name, bin, dir string) (float64, error) {
+	s, err := startServer(ctx, name, bin, dir)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -33,10 +34,10 @@ const (
 	networkClients = 50
 )
 
-func (n networkRow) measure(o options, dir string) ([]line, error) {
+func (n networkRow) measure(ctx context.Context, o options, dir string) ([]line, error) {
 	var servers []*server
 	for _, s := range []struct{ name, bin string }{{"larder", o.larder}, {"redis", o.redis}} {
-		started, err := startServer(s.name, s.bin, dir)
+		started, err := startServer(ctx, s.name, s.bin, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +47,7 @@ func (n networkRow) measure(o options, dir string) ([]line, error) {
 		}
 		servers = append(servers, started)
 	}
-	samples, err := alternate(o.rounds, servers, func(s *server) (sample, error) { return n.once(o, s) })
+	samples, err := alternate(o.rounds, servers, func(s *server) (sample, error) { return n.once(ctx, o, s) })
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +84,13 @@ func alternate[T any](rounds int, servers []*server, once func(*server) (T, erro
 	return samples, nil
 }
 
-func (n networkRow) once(o options, s *server) (sample, error) {
+func (n networkRow) once(ctx context.Context, o options, s *server) (sample, error) {
 	requests := o.scaled(n.requests)
 	before, err := s.cpu()
 	if err != nil {
 		return sample{}, err
 	}
-	out, err := exec.Command("redis-benchmark", "-h", "127.0.0.1", "-p", s.port, "-t", n.command, "-c", strconv.Itoa(networkClients),
+	out, err := exec.CommandContext(ctx, "redis-benchmark", "-h", "127.0.0.1", "-p", s.port, "-t", n.command, "-c", strconv.Itoa(networkClients),
 		"-P", strconv.Itoa(n.pipeline), "-n", strconv.Itoa(requests), "-r", strconv.Itoa(networkKeys), "-d", "32", "--csv", "--precision", "3").Output()
 	if err != nil {
 		return sample{}, fmt.Errorf("redis-benchmark: %w", err)

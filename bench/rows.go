@@ -1,11 +1,14 @@
 package main
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // A row is one thing to measure; it may give several lines of the table.
 type row struct {
 	name    string
-	measure func(o options, dir string) ([]line, error)
+	measure func(ctx context.Context, o options, dir string) ([]line, error)
 }
 
 // allRows is the whole benchmark, in the order of the table.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -27,7 +28,7 @@ const patience = 30 * time.Second
 
 // startServer runs a server on a free loopback port, nothing written to disk. Larder and redis-server take the same
 // arguments.
-func startServer(name, bin, dir string) (*server, error) {
+func startServer(ctx context.Context, name, bin, dir string) (*server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func startServer(name, bin, dir string) (*server, error) {
 	if strings.HasPrefix(filepath.Base(bin), "larder") {
 		args = append([]string{"serve"}, args...)
 	}
-	s := &server{name: name, addr: addr, port: port, cmd: exec.Command(bin, args...)}
+	s := &server{name: name, addr: addr, port: port, cmd: exec.CommandContext(ctx, bin, args...)}
 	s.cmd.Dir = dir
 	if s.log, err = os.CreateTemp(dir, name); err != nil {
 		return nil, err

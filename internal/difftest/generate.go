@@ -144,6 +144,9 @@ func anyKey(g *gen) { key([]string{"string", "hash", "list", "set", "zset"}[g.In
 // lexKey holds a sorted set of one score, or now and then a string.
 func lexKey(g *gen) { exactly("lex:1", "lex:1", "lex:2", "lex:2", "lex:3", "lex:text")(g) }
 
+// lcsKey holds a short string: LCS takes four bytes for every pair of characters, and Redis allocates them.
+func lcsKey(g *gen) { exactly("lcs:1", "lcs:2", "lcs:3", "hash:1")(g) }
+
 // Elements. Small ranges, so that removals hit; integers often, for the encodings that like them; now and then one
 // that no small encoding takes.
 

@@ -30,7 +30,8 @@ func stringGrammar() []production {
 		{4, "GETRANGE", []arg{k, index, index}},
 		{2, "SUBSTR", []arg{k, index, index}},
 		{4, "SETRANGE", []arg{k, integer(-1, 40), value}},
-		{3, "LCS", []arg{k, k, shuffled(maybe(words("LEN", "IDX")), maybe(word("MINMATCHLEN"), integer(-1, 5)), maybe(word("WITHMATCHLEN")))}},
+		{2, "SET", []arg{lcsKey, element("abcab", 40)}},
+		{3, "LCS", []arg{lcsKey, lcsKey, shuffled(maybe(words("LEN", "IDX")), maybe(word("MINMATCHLEN"), integer(-1, 5)), maybe(word("WITHMATCHLEN")))}},
 	}
 }
 
