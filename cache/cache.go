@@ -126,8 +126,8 @@ func (c *Cache[T]) Get(ctx context.Context, key string) (v T, ok bool, err error
 // GetOrLoad reads an entry, and on a miss loads the value and stores it.
 //
 // load is called at most once at a time per key in this process, on a goroutine of its own. Its ctx carries the values
-// of the caller's, but ends only when all who wait for it have left. What it returns goes to all of them before it is
-// stored. Its error is returned as it is; ErrNotFound is remembered for NegativeTTL, other errors are not.
+// of the caller's, but ends only when all who wait for it have left. What it returns is stored and goes to all of them:
+// stored first on the embedded store, handed out first where storing is a round trip. Its error is returned as it is; ErrNotFound is remembered for NegativeTTL, other errors are not.
 //
 // An error that is not the loader's: ctx's, when it ended first; ErrNotFound, when remembered; *PanicError. A loader
 // that asks the cache for the key it is loading, with the ctx it was given, gets ErrInvalid instead of waiting for
@@ -286,11 +286,21 @@ func (c *Cache[T]) encode(dst []byte, v *T, cause error) (entry []byte, ttl time
 		dst[flagsAt] |= flagAbsent
 		return dst, c.jitter(c.o.NegativeTTL), nil //nolint:nilerr // the cause is what the entry says
 	}
-	entry, err = c.codec.Append(dst, v)
+	entry, err = c.append(dst, v)
 	if err != nil {
 		return dst, 0, fmt.Errorf("encode: %w", err)
 	}
 	return entry, c.jitter(c.o.TTL), nil
+}
+
+// append keeps a codec's panic from its caller, and from all who wait for the same flight.
+func (c *Cache[T]) append(dst []byte, v *T) (entry []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			entry, err = dst, fmt.Errorf("the codec panicked: %v", p)
+		}
+	}()
+	return c.codec.Append(dst, v)
 }
 
 // jitter shortens a TTL at random.

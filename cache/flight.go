@@ -19,9 +19,12 @@ import (
 // the last who waits has left; a flight that nobody waits for is forgotten at once, so that the next caller starts
 // anew instead of joining what is being cancelled.
 //
-// A flight lands when the loader has returned: first all who wait get the answer, then it is stored, then the flight is
-// forgotten. Until then, late-comers get its answer too. A failed flight is forgotten first. Delete and Set forget a flight and mark it: what it loads is
-// no longer stored. mu is held while an answer is stored, so a Delete waits for that to end before it deletes.
+// A flight lands when the loader has returned. On the embedded store the answer is stored, then all who wait get it:
+// storing takes less than a microsecond, and who has an answer finds it in the cache. On a store across the network they
+// get it first, and do not wait for a round trip, nor for a store that stalls; until it is stored, late-comers get the
+// flight's answer too. Then the flight is forgotten. A failed flight is forgotten first. Delete and Set forget a flight
+// and mark it: what it loads is no longer stored. mu is held while an answer is stored, so a Delete waits for that to
+// end before it deletes.
 //
 // Between a caller's miss and its joining, a flight may have come and gone: its answer is in the store by now. The
 // count of landed flights tells, and the caller reads again.
@@ -177,15 +180,26 @@ func (c *Cache[T]) fly(f *flight[T], load func(context.Context) error) {
 	defer func() { // also when the loader exits the goroutine
 		c.account(f, time.Since(start))
 		if f.err == nil || errors.Is(f.err, ErrNotFound) && c.o.NegativeTTL > 0 {
-			close(f.done)
-			c.keep(f)
-			c.land(f)
+			c.deliver(f)
 			return
 		}
 		c.land(f) // first: whoever calls again must not meet an error of the past
 		close(f.done)
 	}()
 	f.err = protect(f.ctx, load)
+}
+
+// deliver hands out and stores the answer, in the order that the store deserves.
+func (c *Cache[T]) deliver(f *flight[T]) {
+	if c.local {
+		c.keep(f)
+		c.land(f)
+		close(f.done)
+		return
+	}
+	close(f.done)
+	c.keep(f)
+	c.land(f)
 }
 
 // protect turns a panic into an error.
