@@ -217,3 +217,12 @@ func (t *Table) Record(ref arena.Ref) (key, value []byte) {
 	p := parse(rec, t.base)
 	return rec[p.key:p.value:p.value], rec[p.value:p.end:p.end]
 }
+
+// Expiry returns when the record in the cell ref, which must be a record of this table, expires; see Entry.Expiry.
+func (t *Table) Expiry(ref arena.Ref) int64 {
+	rec := t.a.Bytes(ref)
+	if rec[0]&FlagExpiry == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(rec[parse(rec, t.base).key-expirySize:]))
+}

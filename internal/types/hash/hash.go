@@ -6,6 +6,9 @@
 // a table of its own ([nested]) with a record per field: O(1), nine bytes or so a
 // field beside its bytes.
 //
+// Fields may expire one by one: see expiry.go for what that adds to both forms. A
+// hash none of whose fields ever had an expiry pays nothing for it.
+//
 // A hash becomes large when it passes the [Limits], at the very moments at which
 // Redis converts it, since OBJECT ENCODING shows it; like there it never becomes
 // small again. Until then everything is O(fields), bounded by the limits; all
@@ -41,13 +44,17 @@ const InitLen = packed.MinLen
 // referred to must have been freed.
 func Init(e *table.Entry) {
 	e.SetFlag(table.FlagLarge, false)
+	e.SetFlag(FlagTimed, false)
 	packed.AppendRun(e.SetLen(InitLen)[:0], packed.Forward, 0)
 }
 
 // Encoding names the form as OBJECT ENCODING does.
 func Encoding(e *table.Entry) string {
-	if isLarge(e) {
+	switch {
+	case isLarge(e):
 		return "hashtable"
+	case isTimed(e):
+		return "listpackex"
 	}
 	return "listpack"
 }
@@ -57,7 +64,7 @@ func Len(e *table.Entry) int {
 	if isLarge(e) {
 		return nested.Len(e)
 	}
-	return packed.Count(e.Value()) / 2
+	return packed.Count(runOf(e)) / width(e)
 }
 
 // Get returns the value of a field, false if there is no such field. The value
@@ -69,27 +76,47 @@ func Get(e *table.Entry, field []byte) (packed.Value, bool) {
 		}
 		return packed.Value{}, false
 	}
-	b := e.Value()
-	off := find(b, field)
+	b := runOf(e)
+	off := find(b, width(e), field)
 	if off == 0 {
 		return packed.Value{}, false
 	}
 	return packed.Get(b, packed.Next(b, off)), true
 }
 
-// Set gives a field its value and reports whether the field is new. O(1).
+// Set gives a field its value, takes its expiry off it, and reports whether the
+// field is new. O(1).
 func Set(e *table.Entry, lim Limits, field, value []byte) (added bool) {
+	return put(e, lim, field, value, false)
+}
+
+// Update is Set that leaves the field's expiry, if it has one, as it is: what
+// increments do.
+func Update(e *table.Entry, lim Limits, field, value []byte) (added bool) {
+	return put(e, lim, field, value, true)
+}
+
+func put(e *table.Entry, lim Limits, field, value []byte, keep bool) (added bool) {
 	if !isLarge(e) && (len(field) > lim.Value || len(value) > lim.Value) {
 		convert(e)
 	}
 	if isLarge(e) {
-		return nested.Put(e, field, value)
+		return putLarge(e, field, value, keep)
 	}
-	added = setSmall(e, field, value)
+	added = putSmall(e, field, value, keep)
 	if Len(e) > lim.Entries {
 		convert(e)
 	}
 	return added
+}
+
+func putLarge(e *table.Entry, field, value []byte, keep bool) (added bool) {
+	if !isTimed(e) {
+		return nested.Put(e, field, value)
+	}
+	s := editSchedule(e)
+	defer s.close()
+	return s.put(field, value, keep)
 }
 
 // SetMany is HSET: it gives fields their values, pairs being field, value, field,
@@ -122,21 +149,30 @@ func SetNew(e *table.Entry, lim Limits, field, value []byte) bool {
 
 // Delete removes a field; false if there is none. O(1).
 func Delete(e *table.Entry, field []byte) bool {
-	if isLarge(e) {
+	switch {
+	case isLarge(e) && isTimed(e):
+		s := editSchedule(e)
+		defer s.close()
+		return s.remove(field)
+	case isLarge(e):
 		return nested.Delete(e, field)
 	}
-	b := e.Value()
-	off := find(b, field)
+	b, w := runOf(e), width(e)
+	off := find(b, w, field)
 	if off == 0 {
 		return false
 	}
-	edit(e, packed.Delete(b, off, 2))
+	edit(e, packed.Delete(b, off, w))
+	restamp(e)
 	return true
 }
 
 func isLarge(e *table.Entry) bool { return e.Flag(table.FlagLarge) }
 
-func find(b, field []byte) int { return packed.Find(b, packed.First(b), 2, field) }
+// find returns the position of a field in a run of so many entries a field, 0 if it is not there.
+func find(b []byte, width int, field []byte) int {
+	return packed.Find(b, packed.First(b), width, field)
+}
 
 // tooMuch reports whether the arguments of one command alone make the hash
 // large. Like Redis it counts a field that is named twice twice.
@@ -155,35 +191,46 @@ func tooMuch(lim Limits, pairs [][]byte) bool {
 // scratchLen holds an encoded pair of the default limits without allocation.
 const scratchLen = 160
 
-func setSmall(e *table.Entry, field, value []byte) (added bool) {
+func putSmall(e *table.Entry, field, value []byte, keep bool) (added bool) {
 	var buf [scratchLen]byte
-	ed, added := editFor(e.Value(), buf[:0], field, value)
+	ed, added := editFor(runOf(e), buf[:0], width(e), keep, field, value)
 	edit(e, ed)
+	if !keep {
+		restamp(e)
+	}
 	return added
 }
 
-// editFor works out the edit of run b that gives field its value.
-func editFor(b, scratch, field, value []byte) (ed packed.Edit, added bool) {
-	if off := find(b, field); off != 0 {
-		return packed.Replace(b, packed.Next(b, off), 1, packed.Append(scratch, packed.Forward, value), 1), false
+// editFor works out the edit of run b, of so many entries a field, that gives
+// field its value, and takes its expiry off it unless that is to be kept.
+func editFor(b, scratch []byte, width int, keep bool, field, value []byte) (ed packed.Edit, added bool) {
+	off, n := find(b, width, field), 1
+	if added = off == 0; added {
+		scratch, n = packed.Append(scratch, packed.Forward, field), 2
 	}
-	scratch = packed.Append(scratch, packed.Forward, field)
-	return packed.Push(b, packed.Append(scratch, packed.Forward, value), 2), true
+	scratch = packed.Append(scratch, packed.Forward, value)
+	if width == timedWidth && (added || !keep) {
+		scratch, n = packed.AppendInt(scratch, packed.Forward, 0), n+1
+	}
+	if added {
+		return packed.Push(b, scratch, n), true
+	}
+	return packed.Replace(b, packed.Next(b, off), n, scratch, n), false
 }
 
 // setManySmall works on a copy, so that the record is resized once.
 func setManySmall(e *table.Entry, pairs [][]byte) (added int) {
 	var bufRun [4 * scratchLen]byte
 	var bufPair [scratchLen]byte
-	run := append(bufRun[:0], e.Value()...)
+	b, w := append(bufRun[:0], runOf(e)...), width(e)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		ed, isNew := editFor(run, bufPair[:0], pairs[i], pairs[i+1])
-		run = ed.Apply(run)
+		ed, isNew := editFor(b, bufPair[:0], w, false, pairs[i], pairs[i+1])
+		b = ed.Apply(b)
 		if isNew {
 			added++
 		}
 	}
-	copy(e.SetLen(len(run)), run)
+	setRun(e, b)
 	return added
 }
 
@@ -192,18 +239,30 @@ func edit(e *table.Entry, ed packed.Edit) {
 	ed.Fill(e.Splice(ed.Off, ed.Del, len(ed.Ins)))
 }
 
+// setRun exchanges the run of a small hash.
+func setRun(e *table.Entry, b []byte) {
+	n := len(b)
+	if isTimed(e) {
+		n += stampLen
+	}
+	copy(e.SetLen(n), b)
+	restamp(e)
+}
+
 // convert turns a small hash into a large one.
 func convert(e *table.Entry) {
-	run := append([]byte(nil), e.Value()...)
+	b, w := append([]byte(nil), runOf(e)...), width(e)
 	t := nested.Create(e)
-	defer t.Close()
 	var field, value []byte
-	for off := packed.First(run); off != 0; {
-		f, next := packed.Read(run, off)
-		v, after := packed.Read(run, next)
-		field, value = f.AppendString(field[:0]), v.AppendString(value[:0])
-		t.Add(field, value)
-		off = after
+	for off := packed.First(b); off != 0; {
+		var c cell
+		c, off = readCell(b, w, off)
+		field, value = c.field.AppendString(field[:0]), c.value.AppendString(value[:0])
+		t.AddUntil(field, value, c.expiry)
 	}
 	t.Save()
+	t.Close()
+	if isTimed(e) {
+		newSchedule(e)
+	}
 }

@@ -18,7 +18,7 @@ var (
 )
 
 // IncrBy adds delta to a field, which counts as 0 if there is none, and returns
-// the sum. ErrNotInteger, ErrOverflow. O(1).
+// the sum. The field keeps its expiry. ErrNotInteger, ErrOverflow. O(1).
 func IncrBy(e *table.Entry, lim Limits, field []byte, delta int64) (int64, error) {
 	n := int64(0)
 	if v, exists := Get(e, field); exists {
@@ -32,13 +32,13 @@ func IncrBy(e *table.Entry, lim Limits, field []byte, delta int64) (int64, error
 	}
 	n += delta
 	var buf [number.MaxIntLen]byte
-	Set(e, lim, field, number.AppendInt(buf[:0], n))
+	Update(e, lim, field, number.AppendInt(buf[:0], n))
 	return n, nil
 }
 
 // IncrByFloat adds delta, which is finite, to a field, which counts as 0 if there
-// is none. It appends the sum, as it is stored, to dst. ErrNotFloat,
-// ErrNotFinite. O(1).
+// is none. It appends the sum, as it is stored, to dst. The field
+// keeps its expiry. ErrNotFloat, ErrNotFinite. O(1).
 func IncrByFloat(e *table.Entry, lim Limits, field []byte, delta number.Extended, dst []byte) ([]byte, error) {
 	var sum number.Extended
 	if v, exists := Get(e, field); exists {
@@ -53,7 +53,7 @@ func IncrByFloat(e *table.Entry, lim Limits, field []byte, delta number.Extended
 	}
 	start := len(dst)
 	dst = sum.Append(dst)
-	Set(e, lim, field, dst[start:])
+	Update(e, lim, field, dst[start:])
 	return dst, nil
 }
 

@@ -14,14 +14,12 @@ func Each(e *table.Entry, fn func(field, value packed.Value) bool) {
 		nested.Each(e, func(r *table.Entry) bool { return fn(record(r)) })
 		return
 	}
-	b := e.Value()
+	b, w := runOf(e), width(e)
 	for off := packed.First(b); off != 0; {
-		field, next := packed.Read(b, off)
-		value, after := packed.Read(b, next)
-		if !fn(field, value) {
+		var c cell
+		if c, off = readCell(b, w, off); !fn(c.field, c.value) {
 			return
 		}
-		off = after
 	}
 }
 
@@ -44,8 +42,8 @@ func Random(e *table.Entry, rnd func() uint64) (field, value packed.Value) {
 		nested.Random(e, rnd, func(r *table.Entry) { field, value = record(r) })
 		return field, value
 	}
-	b := e.Value()
-	off := packed.At(b, 2*nested.Below(rnd, Len(e)))
+	b := runOf(e)
+	off := packed.At(b, width(e)*nested.Below(rnd, Len(e)))
 	field, next := packed.Read(b, off)
 	return field, packed.Get(b, next)
 }
@@ -61,11 +59,12 @@ func RandomRepeat(e *table.Entry, rnd func() uint64, n int, fn func(field, value
 		}
 		return
 	}
-	b := e.Value()
+	b, w := runOf(e), width(e)
 	var buf [512]int32
 	offsets := buf[:0] // of the fields, so that a draw is O(1)
-	for off := packed.First(b); off != 0; off = packed.Next(b, packed.Next(b, off)) {
+	for off := packed.First(b); off != 0; {
 		offsets = append(offsets, int32(off))
+		_, off = readCell(b, w, off)
 	}
 	for ; n > 0; n-- {
 		field, next := packed.Read(b, int(offsets[nested.Below(rnd, len(offsets))]))

@@ -74,9 +74,13 @@ func (t *Table) Lookup(key []byte, r *table.Entry) bool {
 }
 
 // Add adds a record of a key that the table does not have.
-func (t *Table) Add(key, value []byte) {
+func (t *Table) Add(key, value []byte) { t.AddUntil(key, value, 0) }
+
+// AddUntil is Add of a record that expires, in Unix milliseconds, or does not if
+// expiry is 0.
+func (t *Table) AddUntil(key, value []byte, expiry int64) {
 	var r table.Entry
-	t.Insert(table.Hash(t.seed, key), key, len(value), 0, 0, &r)
+	t.Insert(table.Hash(t.seed, key), key, len(value), expiry, 0, &r)
 	copy(r.Value(), value)
 }
 
@@ -126,6 +130,18 @@ func Get(e *table.Entry, key []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return r.Value(), true
+}
+
+// Expiry returns when the record of a key expires, in Unix milliseconds, 0 if it
+// does not; ok is false if there is none. O(1).
+func Expiry(e *table.Entry, key []byte) (at int64, ok bool) {
+	t := Open(e)
+	defer t.Close()
+	var r table.Entry
+	if !t.Lookup(key, &r) {
+		return 0, false
+	}
+	return r.Expiry(), true
 }
 
 // Put gives key its value, and reports whether the key is new. O(1).

@@ -16,7 +16,7 @@ func Clone(src, dst *table.Entry) {
 		if r.Kind() == table.Bare {
 			to.AddKey(r.Key())
 		} else {
-			to.Add(r.Key(), r.Value())
+			to.AddUntil(r.Key(), r.Value(), r.Expiry())
 		}
 		return true
 	})
