@@ -95,7 +95,7 @@ func clientType(name []byte) (string, bool) {
 
 // kind is the session's class of clients.
 func (s *Session) kind() string {
-	if sh := s.shown.Load(); sh.subs+sh.psubs > 0 {
+	if s.shown.Load().listens() {
 		return "pubsub"
 	}
 	return "normal"
@@ -112,7 +112,7 @@ func (s *Session) describe() string {
 	for _, f := range [...]struct {
 		on     bool
 		letter string
-	}{{sh.subs+sh.psubs > 0, "P"}, {sh.multi >= 0, "x"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
+	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
 		if f.on {
 			flags += f.letter
 		}
@@ -143,7 +143,7 @@ func (s *Session) describe() string {
 	num("db", int64(sh.db))
 	num("sub", int64(sh.subs))
 	num("psub", int64(sh.psubs))
-	num("ssub", 0)
+	num("ssub", int64(sh.ssubs))
 	num("multi", int64(sh.multi))
 	num("watch", int64(sh.watching))
 	num("qbuf", int64(b.Query))

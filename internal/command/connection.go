@@ -24,9 +24,9 @@ func connectionRows() []Command {
 		{Name: "select", Arity: 2, Flags: Loading | Stale | Fast, ACL: CatConnection, Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Chooses the database of the connection.", Run: selectDB},
 		{Name: "auth", Arity: -2, Flags: base | NoAuth | AllowBusy, ACL: CatConnection, Group: group, Since: "1.0.0",
-			Cost: "O(1)", Summary: "Proves who the client is.", Run: auth},
+			Cost: "O(1)", Summary: "Proves who the client is.", Secret: afterName, Run: auth},
 		{Name: "hello", Arity: -1, Flags: base | NoAuth | AllowBusy, ACL: CatConnection, Group: group, Since: "6.0.0",
-			Cost: "O(1)", Summary: "Chooses the protocol and tells about the server.", Run: hello},
+			Cost: "O(1)", Summary: "Chooses the protocol and tells about the server.", Secret: helloSecret, Run: hello},
 		{Name: "quit", Arity: -1, Flags: base | NoAuth | AllowBusy | InSubscribe | Immediate, ACL: CatConnection, Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Ends the connection.", Outdated: "7.2.0", Instead: "just closing the connection", Run: quit},
 		{Name: "reset", Arity: 1, Flags: base | NoAuth | AllowBusy | InSubscribe | Immediate, ACL: CatConnection, Group: group, Since: "6.2.0",
@@ -209,10 +209,8 @@ func (s *Session) Closing() bool { return s.closing }
 func reset(c *Ctx) {
 	s := c.Session
 	s.discard()
+	s.stopMonitor()
 	s.subs.dropAll()
-	if s.client != nil {
-		s.client.SetPubSub(false)
-	}
 	s.db = 0
 	s.setProto(2)
 	s.setName(nil)

@@ -18,6 +18,8 @@ type Ctx struct {
 	Out     Sink
 
 	failed bool // an error was replied
+	lua    bool // a script runs it
+	alone  bool // not inside EXEC or a script: may block
 }
 
 // Errors that many commands answer.

@@ -13,7 +13,7 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 		return
 	}
 	c := &s.ctx
-	c.Args, c.Out, c.failed = args, out, false
+	c.Args, c.Out, c.failed, c.alone = args, out, false, true
 	row, refusal := s.p.resolve(args)
 	c.Row = row
 	if refusal == "" {
@@ -81,9 +81,12 @@ func (s *Session) admit(row *Command) string {
 	if s.makeRoom(); s.full && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
 	}
-	if s.proto == 2 && s.subs.count() > 0 && row.Flags&InSubscribe == 0 {
+	if s.proto == 2 && s.subs.any() && row.Flags&InSubscribe == 0 {
 		return "ERR Can't execute '" + row.full +
 			"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+	}
+	if s.monitors && row.Flags&(ReadOnly|Write|MayReplicate) != 0 {
+		return "ERR Replica can't interact with the keyspace"
 	}
 	if s.multi != nil && row.Flags&NoMulti != 0 {
 		return "ERR Command not allowed inside a transaction"
@@ -109,6 +112,7 @@ func (s *Session) reject(row *Command, text string, out Sink) {
 	switch {
 	case row != nil && row.Name == "exec":
 		s.discard()
+		s.tellMonitors(&s.ctx)
 		text = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(text, "ERR ")
 	case s.multi != nil:
 		s.multi.spoilt = true
@@ -132,8 +136,10 @@ func (s *Session) run(c *Ctx) {
 		tx.LockMask(keyMask(row, tx, c.Args))
 	}
 	tx.StartCommand()
+	s.announce(c)
 	c.invoke(row)
 	tx.FinishCommand(tx.DB(), c.Args)
+	s.observe(c)
 	tx.End()
 	s.pending.end(s.p, row, c.failed)
 }
@@ -163,11 +169,13 @@ func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
 // call runs a command inside a transaction or script whose shards are locked.
 func (s *Session) call(c *Ctx) {
 	s.pending.start(s.p, c.Row)
-	c.failed = false
+	c.failed, c.alone = false, false
 	s.heedNoTouch(c)
 	c.Tx.Step()
 	c.Tx.StartCommand()
+	s.announce(c)
 	c.invoke(c.Row)
 	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
+	s.observe(c)
 	s.pending.end(s.p, c.Row, c.failed)
 }

@@ -127,7 +127,7 @@ func infoClients(c *Ctx, b *infoText) {
 	c.eachSession(func(s *Session) {
 		connected++
 		sh := s.shown.Load()
-		if sh.subs+sh.psubs > 0 {
+		if sh.listens() {
 			pubsub++
 		}
 		watching += sh.watching
@@ -224,7 +224,7 @@ func infoPersistence(c *Ctx, b *infoText) {
 
 func infoStats(c *Ctx, b *infoText) {
 	n, e := c.network(), c.Tx.Stats()
-	channels, patterns := c.Engine.Hub.Counts()
+	channels, patterns, sharded := c.Engine.Hub.Counts()
 	b.add("total_connections_received", n.Accepted)
 	b.add("total_commands_processed", c.stats.total.Load())
 	b.add("instantaneous_ops_per_sec", c.stats.rate())
@@ -250,7 +250,7 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("keyspace_misses", e.Misses)
 	b.add("pubsub_channels", channels)
 	b.add("pubsub_patterns", patterns)
-	b.add("pubsubshard_channels", 0)
+	b.add("pubsubshard_channels", sharded)
 	b.add("latest_fork_usec", 0)
 	b.add("total_forks", 0)
 	b.add("migrate_cached_sockets", 0)

@@ -26,8 +26,9 @@ type Processor struct {
 
 	rows struct{ get, set, evalSHA *Command } // of calls that name no command
 
-	scripts scripts
-	stats   stats
+	scripts  scripts
+	stats    stats
+	monitors monitors
 
 	mu       sync.Mutex // guards sessions
 	sessions map[*Session]struct{}

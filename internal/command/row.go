@@ -18,6 +18,9 @@ type Command struct {
 	Outdated string   // since when it is deprecated
 	Subs     []Command
 
+	// Secret tells which words nobody may see who looks at other clients' commands (MONITOR, SLOWLOG); nil: none.
+	Secret func(args [][]byte, i int) bool
+
 	Run func(c *Ctx)
 
 	full  string // parent|name, or name
@@ -55,6 +58,8 @@ const (
 	InSubscribe // allowed to a RESP2 client that has subscriptions
 	Immediate   // runs at once between MULTI and EXEC: EXEC, DISCARD, WATCH, ...
 	SysCmd      // documentation flag
+
+	MayReplicate // may change more than the keyspace: waits during CLIENT PAUSE WRITE
 )
 
 var flagNames = [...]string{

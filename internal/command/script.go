@@ -82,10 +82,10 @@ func (s *scripts) flush() {
 
 func scriptRows() []Command {
 	return []Command{
-		{Name: "eval", Arity: -3, Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, ACL: CatScripting,
+		{Name: "eval", Arity: -3, Flags: NoScript | Stale | SkipMonitor | MayReplicate | NoMandatoryKeys | MovableKeys, ACL: CatScripting,
 			Keys: []KeySpec{KeyCount(RW|Access|Update, 2)}, Group: "scripting", Since: "2.6.0", Cost: "that of the script",
 			Summary: "Runs a script given by its text.", Run: eval},
-		{Name: "evalsha", Arity: -3, Flags: NoScript | Stale | SkipMonitor | NoMandatoryKeys | MovableKeys, ACL: CatScripting,
+		{Name: "evalsha", Arity: -3, Flags: NoScript | Stale | SkipMonitor | MayReplicate | NoMandatoryKeys | MovableKeys, ACL: CatScripting,
 			Keys: []KeySpec{KeyCount(RW|Access|Update, 2)}, Group: "scripting", Since: "2.6.0", Cost: "that of the script",
 			Summary: "Runs a script given by the SHA-1 of its text.", Run: evalSHA},
 		{Name: "script", Arity: -2, Group: "scripting", Since: "2.6.0", Cost: "depends on the subcommand",
@@ -194,6 +194,7 @@ func (s *Session) script(c *Ctx, sc *store.Script, keys, args []string) store.Re
 	}()
 	t := &s.body // used again: scripts do not nest
 	t.s, t.c, t.readOnly, t.wrote = s, c, sc.ReadOnly, false
+	c.lua = true
 	reply := sc.Go(t, keys, args)
 	saved.failed = reply.Err() != nil
 	c.Tx.StartCommand() // the script's commands have told their effects; EVAL itself is none

@@ -48,6 +48,8 @@ func serverRows() []Command {
 					Cost: "O(N) where N is the number of samples", Summary: "Estimates the bytes that a key takes.", Run: memoryUsage},
 				{Name: "help", Arity: 2, Flags: Loading | Stale, Group: group, Since: "4.0.0", Cost: "O(1)", Summary: "Explains the subcommands.", Run: memoryHelp},
 			}},
+		{Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "1.0.0",
+			Summary: "Listens to all commands as they are executed.", Run: monitor},
 		{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "1.0.0", Cost: "depends on the subcommand",
 			Summary: "Things for tests.", Lock: LockWalk, Run: debug},
 	}

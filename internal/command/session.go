@@ -47,20 +47,21 @@ type Session struct {
 	born   time.Time
 
 	// Used by the owner only.
-	tx      *engine.Tx
-	ctx     Ctx
-	db      int
-	proto   int
-	authed  bool
-	closing bool
-	full    bool // memory was over its limit, and nothing could go, when the running command came
-	multi   *multi
-	watch   engine.Watch
-	subs    subscriptions
-	pending pendingStats
-	touched []uint64 // hashes of a batch's keys
-	scratch scratch
-	body    scriptTx // of the script that runs
+	tx       *engine.Tx
+	ctx      Ctx
+	db       int
+	proto    int
+	authed   bool
+	closing  bool
+	full     bool // memory was over its limit, and nothing could go, when the running command came
+	multi    *multi
+	watch    engine.Watch
+	subs     subscriptions
+	monitors bool // MONITOR: it is fed all commands
+	pending  pendingStats
+	touched  []uint64 // hashes of a batch's keys
+	scratch  scratch
+	body     scriptTx // of the script that runs
 
 	// What other sessions may ask.
 	mu       sync.Mutex
@@ -81,6 +82,8 @@ type shown struct {
 	queued      int // their memory, bytes
 	watching    int
 	subs, psubs int
+	ssubs       int
+	monitors    bool
 	last        *Command
 }
 
@@ -91,7 +94,7 @@ func (p *Processor) NewSession(client Client) *Session {
 		p: p, client: client, born: p.clock.Now(), proto: 2, user: "default",
 		tx: p.Engine.NewTx(), authed: client == nil || p.Config.Settings().RequirePass == "",
 	}
-	s.subs.owner = s
+	s.subs.init(s)
 	s.pending.timed = client != nil
 	s.ctx = Ctx{Processor: p, Session: s, Tx: s.tx}
 	s.lastSeen.Store(int64(p.clock.Monotonic()))
@@ -109,6 +112,7 @@ func (p *Processor) NewSession(client Client) *Session {
 func (s *Session) Close() {
 	s.discard()
 	s.subs.dropAll()
+	s.stopMonitor()
 	s.pending.flush(s.p)
 	s.p.mu.Lock()
 	delete(s.p.sessions, s)
@@ -122,12 +126,12 @@ func (s *Session) Authenticated() bool { return s.authed }
 func (s *Session) Proto() int { return s.proto }
 
 // Subscribed tells whether the session has subscriptions.
-func (s *Session) Subscribed() bool { return s.subs.count() > 0 }
+func (s *Session) Subscribed() bool { return s.subs.any() }
 
 // show makes the owner's state visible to CLIENT LIST, if it differs.
 func (s *Session) show(last *Command) {
 	now := shown{db: s.db, proto: s.proto, multi: -1, watching: s.watch.Len(), last: last,
-		subs: len(s.subs.channels), psubs: len(s.subs.patterns)}
+		subs: len(s.subs.channels), psubs: len(s.subs.patterns), ssubs: len(s.subs.sharded.channels), monitors: s.monitors}
 	if s.multi != nil {
 		now.multi, now.queued = len(s.multi.queue), s.multi.held
 	}
@@ -146,6 +150,9 @@ func (s *Session) EndBatch() {
 	}
 	s.show(s.pending.last)
 }
+
+// listens tells whether the client had subscriptions when it was last looked at.
+func (sh *shown) listens() bool { return sh.subs+sh.psubs+sh.ssubs > 0 }
 
 func sortSessions(list []*Session) {
 	slices.SortFunc(list, func(a, b *Session) int { return int(a.ID - b.ID) })

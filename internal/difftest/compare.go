@@ -21,7 +21,7 @@ type rule func(s *session, args []string, want, got Value) error
 // ruleFor gives the rule of a command, nil for "bytes must be equal", which is what most have.
 func ruleFor(name string) rule {
 	switch name {
-	case "KEYS", "SUNION", "SINTER", "SDIFF", "PUBSUB CHANNELS", "COMMAND LIST":
+	case "KEYS", "SUNION", "SINTER", "SDIFF", "PUBSUB CHANNELS", "PUBSUB SHARDCHANNELS", "COMMAND LIST":
 		return unordered
 	case "SMEMBERS", "HKEYS", "HVALS":
 		return unorderedUnlessListpack

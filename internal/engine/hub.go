@@ -14,17 +14,24 @@ type Subscriber interface {
 	Deliver(pattern, channel, payload []byte)
 }
 
-// Hub is publish and subscribe: channels by name and by glob pattern. It knows
+// Hub is publish and subscribe: channels by name and by glob pattern, and the
+// sharded channels, which are a space of names of their own without patterns. It knows
 // nothing of keys. The zero value is not usable; an Engine has one.
+//
+// Its lock is taken below those of shards: Publish may be called with shards
+// locked, and nothing that runs under it takes a shard.
 type Hub struct {
 	mu       sync.RWMutex
-	channels map[string]map[Subscriber]struct{}
-	patterns map[string]map[Subscriber]struct{}
+	channels audience
+	patterns audience
+	sharded  audience
 }
 
+// audience is who listens to each name.
+type audience map[string]map[Subscriber]struct{}
+
 func (h *Hub) init() {
-	h.channels = make(map[string]map[Subscriber]struct{})
-	h.patterns = make(map[string]map[Subscriber]struct{})
+	h.channels, h.patterns, h.sharded = make(audience), make(audience), make(audience)
 }
 
 // Subscribe adds s to a channel. Twice is once.
@@ -39,7 +46,13 @@ func (h *Hub) Unsubscribe(s Subscriber, channel string) { h.remove(h.channels, s
 // PUnsubscribe takes s off a pattern; no-op where it is not on it.
 func (h *Hub) PUnsubscribe(s Subscriber, pattern string) { h.remove(h.patterns, s, pattern) }
 
-func (h *Hub) add(in map[string]map[Subscriber]struct{}, s Subscriber, name string) {
+// SSubscribe adds s to a sharded channel. Twice is once.
+func (h *Hub) SSubscribe(s Subscriber, channel string) { h.add(h.sharded, s, channel) }
+
+// SUnsubscribe takes s off a sharded channel; no-op where it is not on it.
+func (h *Hub) SUnsubscribe(s Subscriber, channel string) { h.remove(h.sharded, s, channel) }
+
+func (h *Hub) add(in audience, s Subscriber, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	set := in[name]
@@ -50,7 +63,7 @@ func (h *Hub) add(in map[string]map[Subscriber]struct{}, s Subscriber, name stri
 	set[s] = struct{}{}
 }
 
-func (h *Hub) remove(in map[string]map[Subscriber]struct{}, s Subscriber, name string) {
+func (h *Hub) remove(in audience, s Subscriber, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	set := in[name]
@@ -84,12 +97,29 @@ func (h *Hub) Publish(channel, payload []byte) int {
 	return n
 }
 
-// Channels visits the channels that have a subscriber by name and match the
-// pattern; nil matches all.
-func (h *Hub) Channels(pattern []byte, fn func(channel string)) {
+// SPublish delivers a message to a sharded channel and returns how many got it.
+// Cost: O(subscribers of the channel).
+func (h *Hub) SPublish(channel, payload []byte) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	for c := range h.channels {
+	set := h.sharded[string(channel)]
+	for s := range set {
+		s.Deliver(nil, channel, payload)
+	}
+	return len(set)
+}
+
+// Channels visits the channels that have a subscriber by name and match the
+// pattern; nil matches all.
+func (h *Hub) Channels(pattern []byte, fn func(channel string)) { h.visit(h.channels, pattern, fn) }
+
+// ShardChannels is Channels for the sharded channels.
+func (h *Hub) ShardChannels(pattern []byte, fn func(channel string)) { h.visit(h.sharded, pattern, fn) }
+
+func (h *Hub) visit(in audience, pattern []byte, fn func(channel string)) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for c := range in {
 		if pattern == nil || glob.Match(pattern, []byte(c), false) {
 			fn(c)
 		}
@@ -103,9 +133,16 @@ func (h *Hub) Subscribers(channel string) int {
 	return len(h.channels[channel])
 }
 
-// Counts are the numbers of channels and of patterns that have a subscriber.
-func (h *Hub) Counts() (channels, patterns int) {
+// ShardSubscribers is the number of subscribers of a sharded channel.
+func (h *Hub) ShardSubscribers(channel string) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return len(h.channels), len(h.patterns)
+	return len(h.sharded[channel])
+}
+
+// Counts are the numbers of channels, of patterns and of sharded channels that have a subscriber.
+func (h *Hub) Counts() (channels, patterns, sharded int) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.channels), len(h.patterns), len(h.sharded)
 }
