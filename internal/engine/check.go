@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/types/hash"
 )
 
 // Check verifies every structure of the keyspace: for tests. Cost: O(everything).
@@ -16,7 +18,7 @@ func (e *Engine) Check() error {
 			return fmt.Errorf("shard %d: %w", i, err)
 		}
 		for db := range s.dbs {
-			if err := e.checkTable(i, &s.dbs[db]); err != nil {
+			if err := e.checkTable(i, db); err != nil {
 				return fmt.Errorf("shard %d, database %d: %w", i, db, err)
 			}
 		}
@@ -24,10 +26,12 @@ func (e *Engine) Check() error {
 	return nil
 }
 
-func (e *Engine) checkTable(shard int, t *table.Table) error {
+func (e *Engine) checkTable(shard, db int) error {
+	t := &e.shards[shard].dbs[db]
 	if err := t.Check(); err != nil {
 		return err
 	}
+	indexed := 0
 	var failed error
 	t.Each(func(r *table.Entry) bool {
 		k := &kinds[r.Kind()]
@@ -39,11 +43,38 @@ func (e *Engine) checkTable(shard int, t *table.Table) error {
 		case Kind(r.Kind()) != String && k.len(r) == 0:
 			failed = fmt.Errorf("key %q is an empty %s", r.Key(), k.name)
 		default:
-			if err := k.check(r); err != nil {
+			if isIndexed(r) {
+				indexed++
+			}
+			if err := errors.Join(k.check(r), e.checkFields(shard, db, r)); err != nil {
 				failed = fmt.Errorf("key %q: %w", r.Key(), err)
 			}
 		}
 		return failed == nil
 	})
+	if f := &e.shards[shard].fields; failed == nil && f.dbs != nil {
+		if failed = f.dbs[db].Check(); failed == nil && f.dbs[db].Len() != indexed {
+			failed = fmt.Errorf("%d hashes have fields that may expire, %d are in the index", indexed, f.dbs[db].Len())
+		}
+	}
 	return failed
+}
+
+// checkFields checks that the index knows of a hash in which fields expire, and is not late.
+func (e *Engine) checkFields(shard, db int, r *table.Entry) error {
+	if Kind(r.Kind()) != Hash {
+		return nil
+	}
+	next := hash.NextExpiry(r)
+	if !isIndexed(r) {
+		if next != 0 {
+			return errors.New("fields expire, and it is not in the index")
+		}
+		return nil
+	}
+	var entry table.Entry
+	if !e.shards[shard].fields.dbs[db].Find(e.Hash(r.Key()), r.Key(), &entry) || next != 0 && entry.Expiry() > next {
+		return errors.New("its entry in the index of expiring fields is missing or late")
+	}
+	return nil
 }

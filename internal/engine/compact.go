@@ -11,7 +11,7 @@ import (
 // so that what deletions left behind goes back to the system. A shard is
 // walked when a good part of its slabs is holes, a few records under one lock,
 // so that nobody waits for long: first the records of each database, then the
-// insides of large values.
+// insides of large values, and last the indexes of fields that expire.
 const (
 	compactStep  = 64               // cells looked at under one lock
 	compactShare = 8                // walk when an eighth of the bytes in slabs is holes,
@@ -23,7 +23,7 @@ const (
 type sweep struct {
 	active bool
 	inside bool     // in large values; before that, among records
-	db     int      // the database
+	db     int      // the database; from the number of databases on, their indexes
 	at     uint64   // the table's cursor
 	keys   [][]byte // large values that are still to be compacted
 	inner  uint64   // the cursor in the first of them
@@ -54,7 +54,7 @@ func (e *Engine) compactSome(s *shard, now time.Time) bool {
 		}
 		*w = sweep{active: true}
 	}
-	t := &s.dbs[w.db]
+	t := s.tableOf(w.db)
 	switch {
 	case t.Len() == 0:
 		w.at, w.inside = 0, true
@@ -74,12 +74,20 @@ func (e *Engine) compactSome(s *shard, now time.Time) bool {
 	}
 	if w.inside && w.at == 0 && len(w.keys) == 0 {
 		w.db, w.inside = w.db+1, false
-		if w.db == e.databases {
+		if w.db == e.databases+len(s.fields.dbs) {
 			*w = sweep{after: now.Add(compactRest)}
 			return false
 		}
 	}
 	return true
+}
+
+// tableOf is the table of a database or, from the number of databases on, of its index.
+func (s *shard) tableOf(i int) *table.Table {
+	if i < len(s.dbs) {
+		return &s.dbs[i]
+	}
+	return &s.fields.dbs[i-len(s.dbs)]
 }
 
 // compactValue moves some cells of the first large value on the list.

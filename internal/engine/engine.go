@@ -59,6 +59,7 @@ type Engine struct {
 	graves     atomic.Int64 // structures of deleted records that still hold memory
 	freed      atomic.Int64 // such structures that hold none any more
 	expireTime atomic.Int64 // nanoseconds spent on active expiry
+	fieldTTLs  atomic.Bool  // some field of some hash ever got an expiry
 	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
 
 	evict evictor
@@ -76,7 +77,8 @@ type shard struct {
 	stats    ShardStats
 	reported int64 // arena bytes already added to Engine.used
 	expireAt []uint64
-	sweep    sweep // where compaction goes on
+	fields   fieldIndex // of hashes in which fields expire
+	sweep    sweep      // where compaction goes on
 	_        [64]byte
 }
 
@@ -86,6 +88,8 @@ type ShardStats struct {
 	Expired      int64 // keys removed because their time had come
 	Evicted      int64 // keys removed to make room
 	Stale        int64 // expired keys met by the last sweep, still to be removed
+
+	ExpiredFields int64 // fields of hashes removed because their time had come
 }
 
 // New returns an empty keyspace. Its memory is mapped as it is needed.
@@ -248,7 +252,7 @@ func (e *Engine) resetShard(i int) {
 	s := &e.shards[i]
 	s.arena.Reset()
 	e.graves.Add(-int64(len(s.graves)))
-	s.graves, s.sweep = nil, sweep{}
+	s.graves, s.sweep, s.fields = nil, sweep{}, fieldIndex{}
 	for d := range s.dbs {
 		s.dbs[d] = table.New(s.arena, e.tableOptions(i))
 	}
@@ -268,6 +272,7 @@ func (e *Engine) Tick(budget time.Duration) {
 	if !e.expireStop.Load() {
 		start := e.clock.Monotonic()
 		e.expireCycle(deadline)
+		e.expireFieldsCycle(deadline)
 		e.expireTime.Add(int64(e.clock.Monotonic() - start))
 	}
 	e.bury(deadline)

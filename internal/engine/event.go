@@ -31,6 +31,9 @@ const (
 	EventHDel
 	EventHIncrBy
 	EventHIncrByFloat
+	EventHExpire
+	EventHPersist
+	EventHExpired
 	EventLPush
 	EventRPush
 	EventLPop
@@ -85,6 +88,9 @@ var eventRows = [...]struct {
 	EventHDel:             {'h', "hdel"},
 	EventHIncrBy:          {'h', "hincrby"},
 	EventHIncrByFloat:     {'h', "hincrbyfloat"},
+	EventHExpire:          {'h', "hexpire"},
+	EventHPersist:         {'h', "hpersist"},
+	EventHExpired:         {'h', "hexpired"},
 	EventLPush:            {'l', "lpush"},
 	EventRPush:            {'l', "rpush"},
 	EventLPop:             {'l', "lpop"},

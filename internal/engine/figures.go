@@ -31,6 +31,7 @@ func (tx *Tx) Stats() (sum ShardStats) {
 		sum.Expired += s.stats.Expired
 		sum.Evicted += s.stats.Evicted
 		sum.Stale += s.stats.Stale
+		sum.ExpiredFields += s.stats.ExpiredFields
 		return true
 	})
 	return sum

@@ -16,17 +16,24 @@ const freeStep = 256 // cells freed in one go
 // grave is a structure whose record is gone: a call frees a step of it and reports whether that was the last.
 type grave func(budget int) (done bool)
 
-// release gives back what a record's value refers to; the record is to be
-// deleted or given another value next.
+// release gives back what a record's value refers to; the record, which is of the
+// transaction's database, is to be deleted or given another value next.
 func (tx *Tx) release(e *table.Entry) {
-	if !e.Flag(table.FlagLarge) {
+	large, indexed := e.Flag(table.FlagLarge), isIndexed(e)
+	if !large && !indexed {
+		return
+	}
+	s := tx.shard(tx.e.Hash(e.Key()))
+	if indexed {
+		s.fields.forget(tx.e, tx.db, e)
+	}
+	if !large {
 		return
 	}
 	g := grave(kinds[e.Kind()].freeing(e))
 	if g(freeStep) {
 		return
 	}
-	s := tx.shard(tx.e.Hash(e.Key()))
 	s.graves = append(s.graves, g)
 	tx.e.graves.Add(1)
 }

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/larderdb/larder/internal/mem/arena"
 	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/types/hash"
 )
 
 // Lookup bends what Find does beside finding.
@@ -14,7 +17,7 @@ const (
 )
 
 // Find returns the record of a key to read it, or nil where there is none or its
-// time has come (then it is removed). Counts a hit or a miss and marks the access.
+// time has come (then it is removed, as are fields of a hash whose time has come). Counts a hit or a miss and marks the access.
 // The shard is locked. Cost: O(1), two cache lines.
 func (tx *Tx) Find(key []byte) *table.Entry { return tx.Lookup(key, 0) }
 
@@ -27,6 +30,9 @@ func (tx *Tx) Lookup(key []byte, how Lookup) *table.Entry {
 	if ok && e.Flag(table.FlagExpiry) && tx.Now() > e.Expiry() {
 		tx.expire(s, e, key)
 		ok = false
+	}
+	if ok && e.Flag(hash.FlagTimed) && tx.fieldsDue(e) {
+		_, ok = tx.expireFields(s, e, key, math.MaxInt)
 	}
 	if !ok {
 		if how&NoStats == 0 {
@@ -138,12 +144,12 @@ func (tx *Tx) vanish(key []byte, ev Event) {
 	}
 }
 
-// isExpired tells whether a key is there but past its time. It removes nothing.
+// isExpired tells whether a key, or some field of a hash, is there but past its time. It removes nothing.
 func (tx *Tx) isExpired(key []byte) bool {
 	h := tx.hash(key)
 	var e table.Entry
 	return tx.shard(h).dbs[tx.db].Find(h, key, &e) &&
-		e.Flag(table.FlagExpiry) && tx.Now() > e.Expiry()
+		(e.Flag(table.FlagExpiry) && tx.Now() > e.Expiry() || tx.fieldsDue(&e))
 }
 
 // Exists tells whether a key is there, without a trace.
@@ -190,20 +196,28 @@ func (tx *Tx) Transfer(src, dst []byte, to int, move bool) {
 	d := tx.Create(dst, kind, 0, expiry)
 	tx.db = from
 	e = tx.Lookup(src, NoStats|NoTouch) // Create may have moved it
-	if move && shardOf(tx.hash(src)) == shardOf(tx.e.Hash(dst)) {
+	switch here := shardOf(tx.hash(src)) == shardOf(tx.e.Hash(dst)); {
+	case move && here:
+		if isIndexed(e) {
+			tx.shard(tx.hash(src)).fields.forget(tx.e, from, e)
+		}
 		copy(d.SetLen(len(e.Value())), e.Value())
 		for _, f := range [...]byte{table.FlagLarge, table.FlagA, table.FlagB} {
 			d.SetFlag(f, e.Flag(f))
 		}
-		d.SetClock(clock)
 		e.Delete()
-		return
-	}
-	kinds[kind].clone(e, d)
-	d.SetClock(clock)
-	if move {
+	case move:
+		kinds[kind].clone(e, d)
 		tx.release(e)
 		e.Delete()
+	default:
+		kinds[kind].clone(e, d)
+	}
+	d.SetClock(clock)
+	if kind == Hash {
+		tx.db = to
+		tx.ExpectFields(d, dst)
+		tx.db = from
 	}
 }
 

@@ -49,7 +49,7 @@ var kinds = [...]kind{
 	ZSet: {name: "zset", encoding: zset.Encoding, len: zset.Len, clone: zset.Clone, bytes: zset.Bytes, check: zset.Check,
 		freeing: zset.Freeing, compact: zset.Compact},
 	Hash: {name: "hash", encoding: hash.Encoding, len: hash.Len, clone: hash.Clone, bytes: hash.Bytes, check: hash.Check,
-		freeing: nested.Freeing, compact: hash.Compact},
+		freeing: hash.Freeing, compact: hash.Compact},
 }
 
 // String is the type's name as TYPE answers it.
@@ -61,8 +61,16 @@ func Encoding(e *table.Entry) string { return kinds[e.Kind()].encoding(e) }
 // tableShare is a record's share of its table: twelve slots of 64 bytes, 0.6 full.
 const tableShare = 9
 
+// indexShare is what an entry of the index of expiring fields takes beside its key: kind, length, expiry, and a share of
+// the table.
+const indexShare = 2 + 8 + tableShare
+
 // Bytes is the memory that a key takes: its record, what the value refers to, and its
 // share of the table.
 func Bytes(e *table.Entry) int64 {
-	return int64(e.Arena().Size(e.Ref()) + kinds[e.Kind()].bytes(e) + tableShare)
+	n := e.Arena().Size(e.Ref()) + kinds[e.Kind()].bytes(e) + tableShare
+	if isIndexed(e) {
+		n += indexShare + len(e.Key())
+	}
+	return int64(n)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/larderdb/larder/internal/mem/table"
+	"github.com/larderdb/larder/internal/types/hash"
 )
 
 // A scan cursor of the keyspace is the shard above the table's cursor. It stays
@@ -25,14 +26,16 @@ func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, r *table.Entry)
 			var past [][]byte
 			at = s.dbs[tx.db].Scan(at, func(r *table.Entry) {
 				seen++
-				if r.Flag(table.FlagExpiry) && tx.Now() > r.Expiry() {
+				if r.Flag(table.FlagExpiry) && tx.Now() > r.Expiry() || tx.fieldsDue(r) {
 					past = append(past, slices.Clone(r.Key()))
 					return
 				}
 				fn(r.Key(), r)
 			})
 			for _, key := range past {
-				tx.Lookup(key, NoStats|NoTouch)
+				if r := tx.Lookup(key, NoStats|NoTouch); r != nil { // a hash that lost some fields
+					fn(key, r)
+				}
 			}
 			return at != 0
 		})
@@ -50,9 +53,10 @@ func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, r *table.Entry)
 func (tx *Tx) Keys(fn func(key []byte, r *table.Entry)) {
 	tx.eachShard(func(_ int, s *shard) bool {
 		s.dbs[tx.db].Each(func(r *table.Entry) bool {
-			if !r.Flag(table.FlagExpiry) || tx.Now() <= r.Expiry() {
-				fn(r.Key(), r)
+			if r.Flag(table.FlagExpiry) && tx.Now() > r.Expiry() || tx.fieldsDue(r) && hash.Vanished(r, tx.Now()) {
+				return true
 			}
+			fn(r.Key(), r)
 			return true
 		})
 		return true
@@ -127,6 +131,10 @@ func (tx *Tx) Flush(db int) (removed int) {
 }
 
 func (tx *Tx) flushTable(s *shard, db int) {
+	here := tx.db
+	tx.db = db
+	defer func() { tx.db = here }()
+	s.fields.flush(db)
 	t := &s.dbs[db]
 	t.Each(func(r *table.Entry) bool { tx.release(r); return true })
 	t.Free()
@@ -150,6 +158,7 @@ func (tx *Tx) Swap(a, b int) {
 			tx.e.touchWatchesOf(s, d, func(key string) bool { return tx.there(a, key) || tx.there(b, key) })
 		}
 		s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
+		s.fields.swap(a, b)
 	}
 }
 
