@@ -3,6 +3,7 @@ package command
 // families are all rows, a family a file.
 func families() [][]Command {
 	return [][]Command{
+		bitmapRows(),
 		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(),
 		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(),
 	}

@@ -43,6 +43,7 @@ func families() []family {
 		{"set", setGrammar()},
 		{"zset", zsetGrammar()},
 		{"lex", lexGrammar()},
+		{"bitmap", bitmapGrammar()},
 		{"key", keyGrammar()},
 	}
 }

@@ -106,6 +106,27 @@ func versionDifferences() []VersionDifference {
 			},
 		},
 		{
+			Since: 702, Commands: []string{"BITCOUNT"},
+			Reason: "7.2 looks at all arguments before the key",
+			Same: func(_ *session, args []string, want, got Value) bool {
+				return len(args) > 2 && strings.HasPrefix(got.Text, "ERR") && (want.Kind == ':' || want.isError())
+			},
+		},
+		{
+			Since: 702, Commands: []string{"BITPOS"},
+			Reason: "7.2 looks at all arguments before the key",
+			Same: func(_ *session, args []string, want, got Value) bool {
+				return len(args) > 3 && strings.HasPrefix(got.Text, "ERR") && (want.Kind == ':' || want.isError())
+			},
+		},
+		{
+			Since: 702, Commands: []string{"BITCOUNT"},
+			Reason: "takes a start without an end since then",
+			Same: func(_ *session, args []string, want, _ Value) bool {
+				return len(args) == 3 && (want.Text == "ERR syntax error" || want.Kind == ':')
+			},
+		},
+		{
 			Since: 702, Commands: []string{"CLIENT NO-TOUCH", "CLIENT SETINFO"},
 			Reason: "came with 7.2",
 			Same: func(_ *session, _ []string, want, _ Value) bool {

@@ -14,6 +14,7 @@ const (
 	EventSet
 	EventAppend
 	EventSetRange
+	EventSetBit
 	EventIncrBy
 	EventIncrByFloat
 	EventDel
@@ -71,6 +72,7 @@ var eventRows = [...]struct {
 	EventSet:              {'$', "set"},
 	EventAppend:           {'$', "append"},
 	EventSetRange:         {'$', "setrange"},
+	EventSetBit:           {'$', "setbit"},
 	EventIncrBy:           {'$', "incrby"},
 	EventIncrByFloat:      {'$', "incrbyfloat"},
 	EventDel:              {'g', "del"},
