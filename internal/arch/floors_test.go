@@ -35,6 +35,7 @@ var floors = []floor{
 
 	{10, "internal/mem/...", nil, sys}, // mmap
 	{20, "internal/types/...", []string{"internal/mem/...", "internal/types/...", "internal/invariant"}, none},
+	{22, "internal/acl", []string{"internal/config", "internal/glob"}, none},
 	{25, "internal/engine", nil, none},
 	{30, "internal/command", nil, sys},
 	{30, "internal/script", nil, some},

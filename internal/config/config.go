@@ -23,11 +23,18 @@ import (
 type Config struct {
 	rows  []directive      // immutable
 	index map[string]entry // immutable: lower-case names and aliases
+	users []User           // guarded by mu
 
 	current atomic.Pointer[snapshot]
 
 	mu    sync.Mutex // one change at a time; guards hooks
 	hooks []hook
+}
+
+// User is a "user" line of a configuration: the user's name and the rules that make it.
+type User struct {
+	Name  string
+	Rules []string
 }
 
 // entry is a name by which a row can be reached. Redis treats a directive and its older name as two.
@@ -96,6 +103,13 @@ func (c *Config) publish(values []value) {
 
 // Settings returns the present settings, parsed. The result never changes and may be kept.
 func (c *Config) Settings() *Settings { return c.current.Load().settings }
+
+// Users are the "user" lines that files and command line had, in their order.
+func (c *Config) Users() []User {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.users)
+}
 
 // Value is the value of one directive as CONFIG GET answers it; ok is false if there is none of that name.
 func (c *Config) Value(name string) (value string, ok bool) {

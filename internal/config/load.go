@@ -66,11 +66,16 @@ func (c *Config) LoadArgs(args []string, stdin io.Reader) error {
 	})
 }
 
-func (c *Config) load(read func(*loader) error) error {
+func (c *Config) load(read func(*loader) error) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.current.Load()
-	l := loader{config: c, values: slices.Clone(old.values)}
+	l := loader{config: c, values: slices.Clone(old.values), users: slices.Clone(c.users)}
+	defer func() {
+		if err == nil {
+			c.users = l.users
+		}
+	}()
 	if err := read(&l); err != nil {
 		return err
 	}
@@ -81,6 +86,7 @@ func (c *Config) load(read func(*loader) error) error {
 type loader struct {
 	config  *Config
 	values  []value
+	users   []User
 	entries []entry // every row that was set
 	saved   bool    // "save" has been seen: further ones add to it
 }
@@ -125,7 +131,7 @@ func (l *loader) explain(err error, at LoadError) error {
 		return err
 	}
 	name, _, _ := strings.Cut(at.Text, " ")
-	if l.config.Sensitive(name) {
+	if l.config.Sensitive(name) || strings.EqualFold(name, "user") {
 		at.Text = name + " ***"
 	}
 	at.Reason, at.cause = err.Error(), err
@@ -148,10 +154,21 @@ func (l *loader) directive(words []string, depth int) error {
 		return nil
 	case name == "sentinel" && len(args) > 0:
 		return errors.New("sentinel directive while not in sentinel mode")
-	case name == "loadmodule" || name == "rename-command" || name == "user":
+	case name == "user" && len(args) > 0:
+		return l.user(args[0], args[1:])
+	case name == "loadmodule" || name == "rename-command":
 		return fmt.Errorf("Larder does not support '%s'", name)
 	}
 	return errors.New("Bad directive or wrong number of arguments")
+}
+
+// user takes a user and its rules, which whoever knows the commands will check.
+func (l *loader) user(name string, rules []string) error {
+	if slices.ContainsFunc(l.users, func(u User) bool { return u.Name == name }) {
+		return fmt.Errorf("Error in user declaration '%s': Duplicate user found. A user can only be defined once in config files", name)
+	}
+	l.users = append(l.users, User{name, rules})
+	return nil
 }
 
 // isRetired names directives that Redis still reads and ignores.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,8 @@ func TestLoadErrors(t *testing.T) {
 		{`logfile "x"y`, `logfile "x"y`, "Unbalanced quotes in configuration line", 1},
 		{"save 1", "save 1", "Invalid save parameters", 1},
 		{"requirepass a b", "requirepass ***", "wrong number of arguments", 1},
-		{"user default on", "user default on", "Larder does not support 'user'", 1},
+		{"user bob on\nuser ann on\nuser bob off", "user ***", "Error in user declaration 'bob': Duplicate user found. A user can only be defined once in config files", 3},
+		{"user", "user ***", "Bad directive or wrong number of arguments", 1},
 		{"sentinel monitor x", "sentinel monitor x", "sentinel directive while not in sentinel mode", 1},
 	} {
 		c := New()
@@ -79,6 +81,21 @@ func TestLoadErrors(t *testing.T) {
 		if changed := c.Changed(); len(changed) != 0 {
 			t.Errorf("%q: a refused file changed %v", tc.content, changed)
 		}
+	}
+}
+
+func TestLoadUsers(t *testing.T) {
+	c := New()
+	path := write(t, "redis.conf", "user bob on >secret\nport 7000\nuser ann\n")
+	if err := c.LoadArgs([]string{path, "--user", "eve", "on", "~a b", "--timeout", "5"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := []User{{"bob", []string{"on", ">secret"}}, {"ann", []string{}}, {"eve", []string{"on", "~a b"}}}
+	if got := c.Users(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
+	}
+	if err := c.LoadArgs([]string{"--user", "new", "--user", "bob"}, nil); err == nil || len(c.Users()) != 3 {
+		t.Errorf("%v, %q: a user twice, or half of a refused command line", err, c.Users())
 	}
 }
 

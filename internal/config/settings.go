@@ -67,6 +67,9 @@ type Settings struct {
 	PidFile    string // empty: none
 
 	// Who may.
+	ACLFile                string // as given: relative to Dir; empty: none
+	ACLLogMaxLen           int
+	ACLAllChannels         bool // new users may use all channels
 	EnableDebugCommand     Allowed
 	EnableProtectedConfigs Allowed
 }
@@ -178,6 +181,9 @@ func (c *Config) settings(values []value) *Settings {
 		LogFile:    at("logfile").text,
 		PidFile:    at("pidfile").text,
 
+		ACLFile:                at("aclfile").text,
+		ACLLogMaxLen:           count("acllog-max-len"),
+		ACLAllChannels:         at("acl-pubsub-default").text == "allchannels",
 		EnableDebugCommand:     Allowed(num("enable-debug-command")),
 		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),
 	}
