@@ -128,16 +128,16 @@ func (c *Ctx) manyKeys(i int) (keys [][]byte, next int, err error) {
 	return c.Args[i+1 : i+1+n], i + 1 + n, nil
 }
 
-// popArgs are the arguments of LMPOP and ZMPOP.
+// popArgs are the arguments of LMPOP, ZMPOP and the commands that wait for them.
 type popArgs struct {
 	keys  [][]byte
 	last  bool // RIGHT, MAX
 	count int
 }
 
-// popArgs reads numkeys key [key ...] first|last [COUNT count].
-func (c *Ctx) popArgs(first, last string) (a popArgs, err error) {
-	keys, i, err := c.manyKeys(1)
+// popArgs reads numkeys key [key ...] first|last [COUNT count], from an argument on.
+func (c *Ctx) popArgs(at int, first, last string) (a popArgs, err error) {
+	keys, i, err := c.manyKeys(at)
 	switch {
 	case err == errTooManyKeys || err == nil && i >= len(c.Args):
 		return a, errSyntax

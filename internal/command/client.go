@@ -21,6 +21,7 @@ func clientRows() []Command {
 		row("kill", -3, Admin, "2.4.0", "O(N) where N is the number of connections", "Closes connections.", clientKill),
 		row("getname", 2, 0, "2.6.9", "O(1)", "Tells the connection's name.", clientGetName),
 		row("setname", 3, 0, "2.6.9", "O(1)", "Names the connection.", clientSetName),
+		row("unblock", -3, Admin, "5.0.0", "O(N) where N is the number of connections", "Ends the wait of another connection's blocking command.", clientUnblock),
 		row("setinfo", 4, 0, "7.2.0", "O(1)", "Tells the name and version of the client library.", clientSetInfo),
 		row("no-evict", 3, Admin, "7.0.0", "O(1)", "Spares the connection when clients are evicted.", clientNoEvict),
 		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
@@ -106,13 +107,13 @@ func (s *Session) describe() string {
 	sh := s.shown.Load()
 	now := s.p.clock.Now().Unix()
 	s.mu.Lock()
-	name, lib, ver, user, noEvict := s.name, s.libName, s.libVer, s.user, s.noEvict
+	name, lib, ver, user, noEvict, blocked := s.name, s.libName, s.libVer, s.user, s.noEvict, s.blocked != nil
 	s.mu.Unlock()
 	flags := ""
 	for _, f := range [...]struct {
 		on     bool
 		letter string
-	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
+	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {blocked, "b"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
 		if f.on {
 			flags += f.letter
 		}
@@ -270,5 +271,6 @@ func clientHelp(c *Ctx) {
 		"NO-EVICT (ON|OFF)", "    Spare this connection when clients are evicted.",
 		"NO-TOUCH (ON|OFF)", "    Leave access times alone.",
 		"SETINFO (LIB-NAME|LIB-VER) <value>", "    Tell the client library.",
-		"SETNAME <name>", "    Name this connection.")
+		"SETNAME <name>", "    Name this connection.",
+		"UNBLOCK <id> [TIMEOUT|ERROR]", "    End the wait of that connection's blocking command.")
 }

@@ -13,7 +13,7 @@ import (
 
 // GetString appends the string at a key to dst: GET.
 func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, err error) {
-	s.pending.count(s.p, s.p.rows.get)
+	s.pending.count(&s.ctx, s.p.rows.get)
 	k := lend(key)
 	s.tx.Begin(s.db)
 	s.tx.LockKey(k)
@@ -27,7 +27,7 @@ func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, e
 
 // SetString stores a string: SET, with PX unless ttlMillis is 0. The bytes of value stay the caller's.
 func (s *Session) SetString(key string, value []byte, ttlMillis int64) error {
-	s.pending.count(s.p, s.p.rows.set)
+	s.pending.count(&s.ctx, s.p.rows.set)
 	if s.makeRoom(); s.full {
 		return engine.ErrOutOfMemory
 	}
@@ -63,7 +63,7 @@ func (c *Ctx) set(key, value []byte, ttlMillis int64) error {
 func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
 	s.makeRoom()
 	s.p.scripts.ensure(sc)
-	s.pending.count(s.p, s.p.rows.evalSHA)
+	s.pending.count(&s.ctx, s.p.rows.evalSHA)
 	tx := s.tx
 	tx.Begin(s.db)
 	var mask uint64
@@ -71,6 +71,7 @@ func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
 		mask |= tx.Mask(lend(k))
 	}
 	tx.LockMask(mask)
+	tx.Widen()
 	defer tx.End() // a body that panics must not leave the shards locked
 	return s.script(&s.ctx, sc, keys, args)
 }

@@ -124,7 +124,7 @@ func (s *Session) reject(row *Command, text string, out Sink) {
 // run locks what a command needs, runs it, and commits.
 func (s *Session) run(c *Ctx) {
 	row, tx := c.Row, c.Tx
-	s.pending.start(s.p, row)
+	began, args := s.pending.start(c, row), c.Args
 	tx.Begin(s.db)
 	s.heedNoTouch(c)
 	switch {
@@ -135,13 +135,16 @@ func (s *Session) run(c *Ctx) {
 	case len(row.Keys) != 0:
 		tx.LockMask(keyMask(row, tx, c.Args))
 	}
+	if row.Flags&Write != 0 {
+		tx.Widen()
+	}
 	tx.StartCommand()
 	s.announce(c)
 	c.invoke(row)
 	tx.FinishCommand(tx.DB(), c.Args)
 	s.observe(c)
 	tx.End()
-	s.pending.end(s.p, row, c.failed)
+	s.pending.end(c, row, args, began)
 }
 
 // heedNoTouch lets the command leave access times alone, if the client wants that and it is not TOUCH.
@@ -168,7 +171,7 @@ func keyMask(row *Command, tx *engine.Tx, args [][]byte) (mask uint64) {
 
 // call runs a command inside a transaction or script whose shards are locked.
 func (s *Session) call(c *Ctx) {
-	s.pending.start(s.p, c.Row)
+	began := s.pending.startWithin(c, c.Row)
 	c.failed, c.alone = false, false
 	s.heedNoTouch(c)
 	c.Tx.Step()
@@ -177,5 +180,5 @@ func (s *Session) call(c *Ctx) {
 	c.invoke(c.Row)
 	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
 	s.observe(c)
-	s.pending.end(s.p, c.Row, c.failed)
+	s.pending.end(c, c.Row, c.Args, began)
 }

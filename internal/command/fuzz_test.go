@@ -49,6 +49,21 @@ type fuzzClient struct {
 	id    uint64
 	w     *resp.Writer // of replies
 	inbox resp.Writer
+
+	blocked   bool // runs nothing until Resume
+	postponed bool // the command is to run again: it has not replied
+}
+
+func (c *fuzzClient) Block()    { c.blocked = true }
+func (c *fuzzClient) Postpone() { c.blocked, c.postponed = true, true }
+func (c *fuzzClient) Resume(encode func(w *resp.Writer)) {
+	if !c.blocked {
+		return
+	}
+	c.blocked = false
+	if encode != nil {
+		encode(&c.inbox)
+	}
 }
 
 func (c *fuzzClient) ID() uint64                       { return c.id }
@@ -182,9 +197,19 @@ func (r *fuzzRun) exec(s *fuzzSession, args [][]byte) {
 	if name == "debug" && len(args) > 1 && strings.EqualFold(string(args[1]), "sleep") {
 		return // the fake clock does not move by itself
 	}
+	if s.client.blocked {
+		return // until another session, or the time, ends that
+	}
 	s.client.w.Truncate(0)
+	s.client.postponed = false
 	s.Exec(args, s.client.w)
 	s.EndBatch()
+	if s.client.blocked {
+		if s.client.w.Len() != 0 {
+			r.fail("waits and has replied %q", s.client.w.Bytes())
+		}
+		return
+	}
 	replies, queued := 0, false
 	for rest := s.client.w.Bytes(); len(rest) > 0; replies++ {
 		v, n, err := resp.Decode(rest)

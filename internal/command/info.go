@@ -137,12 +137,15 @@ func infoClients(c *Ctx, b *infoText) {
 	b.add("maxclients", c.Config.Settings().MaxClients)
 	b.add("client_recent_max_input_buffer", 0)
 	b.add("client_recent_max_output_buffer", 0)
-	b.add("blocked_clients", 0)
+	b.add("blocked_clients", c.blocked.Load())
 	b.add("tracking_clients", 0)
 	b.add("pubsub_clients", pubsub)
 	b.add("watching_clients", 0)
 	b.add("total_watched_keys", watching)
 	b.add("clients_in_timeout_table", 0)
+	keys, gone := c.Engine.Waiting()
+	b.add("total_blocking_keys", keys)
+	b.add("total_blocking_keys_on_nokey", gone)
 }
 
 func infoMemory(c *Ctx, b *infoText) {

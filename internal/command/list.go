@@ -54,6 +54,20 @@ func listRows() []Command {
 			Group: group, Since: "1.2.0",
 			Cost: "O(1)", Summary: "Takes the last element of a list and adds it at the front of another.",
 			Outdated: "6.2.0", Instead: "`LMOVE` with the `RIGHT` and `LEFT` arguments", Run: rpopLPush},
+		{Name: "blpop", Arity: -3, Flags: Write | Blocking, ACL: acl, Keys: keysButLast(RW | Access | Delete), Group: group, Since: "2.0.0",
+			Cost: "O(N) where N is the number of keys", Summary: "Takes the first element of the first list that has any, or waits for one.", Run: blockingPop},
+		{Name: "brpop", Arity: -3, Flags: Write | Blocking, ACL: acl, Keys: keysButLast(RW | Access | Delete), Group: group, Since: "2.0.0",
+			Cost: "O(N) where N is the number of keys", Summary: "Takes the last element of the first list that has any, or waits for one.", Run: blockingPop},
+		{Name: "blmpop", Arity: -5, Flags: Write | Blocking, ACL: acl, Keys: []KeySpec{KeyCount(RW|Access|Delete, 2)}, Group: group, Since: "7.0.0",
+			Cost:    "O(N+M) where N is the number of keys and M of the elements taken",
+			Summary: "Takes elements off the first of several lists that has any, or waits for them.", Run: blmpop},
+		{Name: "blmove", Arity: 6, Flags: Write | DenyOOM | Blocking, ACL: acl, Keys: []KeySpec{KeyAt(RW|Access|Delete, 1), KeyAt(RW|Insert, 2)},
+			Group: group, Since: "6.2.0",
+			Cost: "O(1)", Summary: "Takes an element off one list and adds it to another, or waits for one.", Run: blmove},
+		{Name: "brpoplpush", Arity: 4, Flags: Write | DenyOOM | Blocking, ACL: acl, Keys: []KeySpec{KeyAt(RW|Access|Delete, 1), KeyAt(RW|Insert, 2)},
+			Group: group, Since: "2.2.0",
+			Cost: "O(1)", Summary: "Takes the last element of a list and adds it at the front of another, or waits for one.",
+			Outdated: "6.2.0", Instead: "`BLMOVE` with the `RIGHT` and `LEFT` arguments", Run: brpopLPush},
 	}
 }
 

@@ -88,17 +88,23 @@ func (c *Ctx) popElements(e *table.Entry, key []byte, front bool, n int) {
 }
 
 func lmpop(c *Ctx) {
-	a, err := c.popArgs("LEFT", "RIGHT")
-	if err != nil {
+	a, err := c.popArgs(1, "LEFT", "RIGHT")
+	switch {
+	case err != nil:
 		c.Fail(err)
-		return
+	case !c.popSome(a):
+		c.Out.NullArray()
 	}
+}
+
+// popSome takes elements off the first list that has any; false where none has.
+func (c *Ctx) popSome(a popArgs) bool {
 	front := !a.last
 	for _, key := range a.keys {
 		e, err := c.Tx.EditKind(key, engine.List)
 		if err != nil {
 			c.Fail(err)
-			return
+			return true
 		}
 		if e == nil {
 			c.Tx.Step()
@@ -116,9 +122,9 @@ func lmpop(c *Ctx) {
 			}
 			c.Tx.Effect(words(name), key, intWord(int64(n)))
 		}
-		return
+		return true
 	}
-	c.Out.NullArray()
+	return false
 }
 
 func linsert(c *Ctx) {
@@ -210,36 +216,42 @@ func (c *Ctx) side(i int) (front bool, err error) {
 }
 
 func lmove(c *Ctx) {
+	if from, to, ok := c.sides(); ok {
+		c.move(from, to)
+	}
+}
+
+// sides reads where LMOVE takes from and adds to; where that fails the error is replied.
+func (c *Ctx) sides() (from, to, ok bool) {
 	from, err := c.side(3)
+	if err == nil {
+		to, err = c.side(4)
+	}
 	if err != nil {
 		c.Fail(err)
-		return
 	}
-	to, err := c.side(4)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	c.move(from, to)
+	return from, to, err == nil
 }
 
 func rpopLPush(c *Ctx) { c.move(false, true) }
 
-// move takes the first or last element of the list of argument 1 and adds it at
-// the front or the back of that of argument 2, which may be the same.
 func (c *Ctx) move(from, to bool) {
+	if !c.tryMove(from, to) {
+		c.Out.Null()
+	}
+}
+
+// tryMove takes the first or last element of the list of argument 1 and adds it at
+// the front or the back of that of argument 2, which may be the same. false: there is none.
+func (c *Ctx) tryMove(from, to bool) bool {
 	source, target := c.Args[1], c.Args[2]
 	c.settle(source, target)
 	src, ok := c.Edit(1, engine.List)
-	if !ok {
-		return
-	}
-	if src == nil {
-		c.Out.Null()
-		return
+	if !ok || src == nil {
+		return !ok
 	}
 	if _, ok = c.Edit(2, engine.List); !ok {
-		return
+		return true
 	}
 	lim := c.Limits().List
 	var element []byte
@@ -255,4 +267,5 @@ func (c *Ctx) move(from, to bool) {
 	c.Tx.Changed(target, pushEvent(to))
 	c.Tx.Finish(c.Tx.Edit(source), source, popEvent(from))
 	c.Out.Bulk(element)
+	return true
 }

@@ -33,20 +33,12 @@ func (s *Session) Queued() int {
 
 // add queues a command, copying its words.
 func (m *multi) add(row *Command, args [][]byte) {
-	total := 0
 	for _, a := range args {
-		total += len(a)
+		m.held += len(a)
 	}
-	buf := make([]byte, 0, total)
-	own := make([][]byte, len(args))
-	for i, a := range args {
-		start := len(buf)
-		buf = append(buf, a...)
-		own[i] = buf[start:len(buf):len(buf)]
-	}
-	m.held += total + len(args)*wordSize + queuedSize
+	m.held += len(args)*wordSize + queuedSize
 	m.flags |= row.Flags
-	m.queue = append(m.queue, queued{row, own})
+	m.queue = append(m.queue, queued{row, copyWords(args)})
 }
 
 func transactionRows() []Command {
@@ -119,6 +111,7 @@ func exec(c *Ctx) {
 	s.multi = nil
 	tx := c.Tx
 	tx.LockMask(m.mask(tx) | tx.WatchMask(&s.watch))
+	tx.Widen()
 	broken := tx.Broken(&s.watch)
 	if !broken {
 		s.runQueue(c, m)

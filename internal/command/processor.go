@@ -2,6 +2,7 @@ package command
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
@@ -10,6 +11,7 @@ import (
 	"github.com/larderdb/larder/internal/types/hash"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/set"
+	"github.com/larderdb/larder/internal/types/stream"
 	"github.com/larderdb/larder/internal/types/zset"
 	"github.com/larderdb/larder/store"
 )
@@ -28,7 +30,12 @@ type Processor struct {
 
 	scripts  scripts
 	stats    stats
+	watch    watchpoints
+	slowlog  slowlog
+	latency  latencyEvents
 	monitors monitors
+
+	blocked atomic.Int64 // sessions that wait
 
 	mu       sync.Mutex // guards sessions
 	sessions map[*Session]struct{}
@@ -77,9 +84,15 @@ func (p *Processor) followConfig() {
 		return nil
 	}
 	_ = apply(p.Config.Settings())
+	p.watch.set(p.Config.Settings())
+	p.Config.OnChange(func(s *config.Settings) error {
+		p.watch.set(s)
+		return nil
+	}, "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking")
 	p.Config.OnChange(apply, "maxmemory", "maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time",
 		"hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "set-max-intset-entries",
-		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value")
+		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
+		"stream-node-max-bytes", "stream-node-max-entries")
 }
 
 // Register makes two-body scripts known, so that EVAL and EVALSHA of their Lua
@@ -104,6 +117,18 @@ func (p *Processor) eachSession(fn func(s *Session)) {
 	}
 }
 
+// session is the session of a connection, by its number; nil where there is none.
+func (p *Processor) session(id int64) (found *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.sessions {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
 // engineLimits are the settings that the engine goes by.
 func engineLimits(s *config.Settings) *engine.Limits {
 	return &engine.Limits{
@@ -111,6 +136,8 @@ func engineLimits(s *config.Settings) *engine.Limits {
 		List: list.Limits{MaxListpackSize: s.ListMaxListpackSize},
 		Set:  set.Limits{Ints: s.SetMaxIntsetEntries, Entries: s.SetMaxListpackEntries, Value: s.SetMaxListpackValue},
 		ZSet: zset.Limits{Entries: s.ZSetMaxListpackEntries, Value: s.ZSetMaxListpackValue},
+
+		Stream: stream.Limits{NodeBytes: s.StreamNodeMaxBytes, NodeEntries: s.StreamNodeMaxEntries},
 
 		MaxMemory: int64(s.MaxMemory), Policy: s.MaxMemoryPolicy, Samples: min(s.MaxMemorySamples, maxSamples),
 		LFULog: s.LFULogFactor, LFUDecay: s.LFUDecayTime,

@@ -25,6 +25,7 @@ type Command struct {
 
 	full  string // parent|name, or name
 	index int    // into the counters
+	brief bool   // its work is bounded: see timing
 	plain bool   // one key, the first argument: most commands
 }
 
@@ -185,6 +186,9 @@ func Key(f KeyFlag) []KeySpec { return []KeySpec{{Flags: f, Begin: 1, Step: 1}} 
 func KeysToEnd(f KeyFlag, step int) []KeySpec {
 	return []KeySpec{{Flags: f, Begin: 1, Last: -1, Step: step}}
 }
+
+// keysButLast is the spec of a command all of whose arguments but the last are keys.
+func keysButLast(f KeyFlag) []KeySpec { return []KeySpec{{Flags: f, Begin: 1, Last: -2, Step: 1}} }
 
 // KeyAt is the spec of one key at an argument.
 func KeyAt(f KeyFlag, i int) KeySpec { return KeySpec{Flags: f, Begin: i, Step: 1} }

@@ -53,7 +53,7 @@ func serverRows() []Command {
 		{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "1.0.0", Cost: "depends on the subcommand",
 			Summary: "Things for tests.", Lock: LockWalk, Run: debug},
 	}
-	return append(rows, commandRows())
+	return append(rows, commandRows(), slowlogRow(), latencyRow())
 }
 
 func dbSize(c *Ctx) { c.Out.Int(int64(c.Tx.Len())) }

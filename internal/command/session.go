@@ -18,6 +18,12 @@ type Client interface {
 	LocalAddr() string
 	// Push sends a message out of turn, from any goroutine, in order with other pushes.
 	Push(encode func(w *resp.Writer))
+	// Block, inside Exec, keeps what comes behind the running command waiting until Resume, which may come before Exec
+	// has returned, from any goroutine, and writes the late reply. Postpone is Block for a command that is to run again
+	// after Resume. Nil: no reply.
+	Block()
+	Postpone()
+	Resume(encode func(w *resp.Writer))
 	// FlushPushes writes what was pushed so far in front of what is replied next.
 	FlushPushes()
 	// Close ends the connection, after what is buffered was sent or at once.
@@ -58,10 +64,11 @@ type Session struct {
 	watch    engine.Watch
 	subs     subscriptions
 	monitors bool // MONITOR: it is fed all commands
-	pending  pendingStats
+	pending  timing
 	touched  []uint64 // hashes of a batch's keys
 	scratch  scratch
-	body     scriptTx // of the script that runs
+	awaited  *blocking // of an embedded session: what Await is to wait for
+	body     scriptTx  // of the script that runs
 
 	// What other sessions may ask.
 	mu       sync.Mutex
@@ -69,6 +76,7 @@ type Session struct {
 	libName  string
 	libVer   string
 	user     string
+	blocked  *blocking
 	noEvict  bool
 	noTouch  atomic.Bool
 	shown    atomic.Pointer[shown]
@@ -110,10 +118,13 @@ func (p *Processor) NewSession(client Client) *Session {
 
 // Close forgets the session: its watches, its subscriptions, its place in CLIENT LIST.
 func (s *Session) Close() {
+	if b := s.waits(); b != nil && s.p.Engine.Cancel(&b.waiter) {
+		b.end()
+	}
 	s.discard()
 	s.subs.dropAll()
 	s.stopMonitor()
-	s.pending.flush(s.p)
+	s.pending.flush(&s.ctx)
 	s.p.mu.Lock()
 	delete(s.p.sessions, s)
 	s.p.mu.Unlock()
@@ -145,7 +156,7 @@ func (s *Session) show(last *Command) {
 // EndBatch is called when the commands of one read are done: what is counted
 // per batch rather than per command is brought up to date.
 func (s *Session) EndBatch() {
-	if now := s.pending.flush(s.p); now != 0 {
+	if now := s.pending.flush(&s.ctx); now != 0 {
 		s.lastSeen.Store(int64(now))
 	}
 	s.show(s.pending.last)

@@ -9,7 +9,7 @@ import (
 
 // stats counts commands. A session gathers its counts while one command
 // follows another of its kind and adds them to the shared counters when another
-// kind comes or the batch ends, so that the cores do not quarrel over them.
+// kind comes or the batch ends, so that the cores do not quarrel over them: see timing.
 type stats struct {
 	commands []commandStats // by Command.index
 	total    atomic.Int64
@@ -21,6 +21,29 @@ type stats struct {
 
 type commandStats struct {
 	calls, nanos, rejected, failed atomic.Int64
+	latency                        atomic.Pointer[histogram] // nil until a call was timed
+}
+
+// record counts calls of one kind that took so long in all; 0 is not measured. latency tells that the histogram is
+// wanted: each of them then counts as one that took its share.
+func (c *commandStats) record(calls, failed int64, took time.Duration, latency bool) {
+	c.calls.Add(calls)
+	if failed != 0 {
+		c.failed.Add(failed)
+	}
+	if took <= 0 {
+		return
+	}
+	c.nanos.Add(int64(took))
+	if !latency {
+		return
+	}
+	h := c.latency.Load()
+	for h == nil {
+		c.latency.CompareAndSwap(nil, new(histogram))
+		h = c.latency.Load()
+	}
+	h.add(took/time.Duration(calls), calls)
 }
 
 func (s *stats) init(n int) {
@@ -55,84 +78,10 @@ func (s *stats) reset() {
 		c.nanos.Store(0)
 		c.rejected.Store(0)
 		c.failed.Store(0)
+		c.latency.Store(nil)
 	}
 	s.total.Store(0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.errors)
-}
-
-// pendingStats is what one session has counted and not yet added. The clock is
-// read when a batch begins, when another kind of command comes, and when the batch ends: the
-// time of a run of equal commands needs no more.
-type pendingStats struct {
-	last   *Command
-	calls  int64
-	failed int64
-	since  time.Duration // monotonic time at which the run began; 0: none is under way
-	timed  bool          // the embedded store's calls are counted, not timed
-}
-
-// maxPending bounds what an untimed session keeps back, as no batch ever ends there.
-const maxPending = 256
-
-// start notes that a command begins.
-func (p *pendingStats) start(proc *Processor, row *Command) {
-	switch {
-	case !p.timed:
-		if row != p.last || p.calls >= maxPending {
-			p.add(&proc.stats, 0)
-		}
-	case p.since == 0:
-		p.since = proc.clock.Monotonic()
-	case row != p.last:
-		now := proc.clock.Monotonic()
-		p.add(&proc.stats, now-p.since)
-		p.since = now
-	}
-	p.last = row
-}
-
-// end counts a command that ended. Those that it ran in between (EXEC, scripts) are counted already.
-func (p *pendingStats) end(proc *Processor, row *Command, failed bool) {
-	if row != p.last {
-		p.start(proc, row)
-	}
-	p.calls++
-	if failed {
-		p.failed++
-	}
-}
-
-// count counts a call that is no command of a batch.
-func (p *pendingStats) count(proc *Processor, row *Command) {
-	p.start(proc, row)
-	p.calls++
-}
-
-// flush adds what was counted, as the batch is over, and returns the time; 0 where none was measured.
-func (p *pendingStats) flush(proc *Processor) (now time.Duration) {
-	if p.since != 0 {
-		now = proc.clock.Monotonic()
-	}
-	p.add(&proc.stats, now-p.since)
-	p.since = 0
-	return now
-}
-
-// add moves the counts of a run that took so long to the shared counters.
-func (p *pendingStats) add(s *stats, took time.Duration) {
-	if p.calls == 0 {
-		return
-	}
-	c := &s.commands[p.last.index]
-	c.calls.Add(p.calls)
-	if took > 0 {
-		c.nanos.Add(int64(took))
-	}
-	if p.failed != 0 {
-		c.failed.Add(p.failed)
-	}
-	s.total.Add(p.calls)
-	p.calls, p.failed = 0, 0
 }

@@ -5,7 +5,7 @@ func families() [][]Command {
 	return [][]Command{
 		bitmapRows(),
 		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(),
-		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(),
+		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(),
 	}
 }
 
@@ -31,7 +31,7 @@ func NewTable() *Table {
 }
 
 func (t *Table) add(r *Command, full string) {
-	r.full, r.index = full, len(t.all)
+	r.full, r.index, r.brief = full, len(t.all), r.isBrief()
 	r.plain = len(r.Keys) == 1 && r.Keys[0].Flags&NotKey == 0 && r.Keys[0] == KeySpec{Flags: r.Keys[0].Flags, Notes: r.Keys[0].Notes, Begin: 1, Step: 1}
 	if _, _, _, movable := r.legacyRange(); movable {
 		r.Flags |= MovableKeys

@@ -26,6 +26,13 @@ func zsetPopRows() []Command {
 		{Name: "zmpop", Arity: -4, Flags: Write, ACL: acl, Keys: []KeySpec{KeyCount(RW|Access|Delete, 1)}, Group: group, Since: "7.0.0",
 			Cost:    "O(K + M log N) where K is the number of keys and M of the members taken",
 			Summary: "Takes members out of the first of several sorted sets that has any.", Run: zmpop},
+		{Name: "bzpopmin", Arity: -3, Flags: Write | Fast | Blocking, ACL: acl, Keys: keysButLast(RW | Access | Delete), Group: group, Since: "5.0.0",
+			Cost: "O(log N)", Summary: "Takes the member of the lowest score out of the first sorted set that has any, or waits for one.", Run: blockingZPop},
+		{Name: "bzpopmax", Arity: -3, Flags: Write | Fast | Blocking, ACL: acl, Keys: keysButLast(RW | Access | Delete), Group: group, Since: "5.0.0",
+			Cost: "O(log N)", Summary: "Takes the member of the highest score out of the first sorted set that has any, or waits for one.", Run: blockingZPop},
+		{Name: "bzmpop", Arity: -5, Flags: Write | Blocking, ACL: acl, Keys: []KeySpec{KeyCount(RW|Access|Delete, 2)}, Group: group, Since: "7.0.0",
+			Cost:    "O(K + M log N) where K is the number of keys and M of the members taken",
+			Summary: "Takes members out of the first of several sorted sets that has any, or waits for them.", Run: bzmpop},
 		{Name: "zrandmember", Arity: -2, Flags: ReadOnly, ACL: acl, Keys: Key(RO | Access), Group: group, Since: "6.2.0",
 			Cost: "O(M log N) where M is the number of members answered", Summary: "Picks members at random.", Tips: []string{"nondeterministic_output"}, Run: zrandMember},
 		{Name: "zscan", Arity: -3, Flags: ReadOnly, ACL: acl, Keys: Key(RO | Access), Group: group, Since: "2.8.0",
@@ -83,16 +90,22 @@ func (c *Ctx) popScores(e *table.Entry, key []byte, highest bool, n int, nested 
 }
 
 func zmpop(c *Ctx) {
-	a, err := c.popArgs("MIN", "MAX")
-	if err != nil {
+	a, err := c.popArgs(1, "MIN", "MAX")
+	switch {
+	case err != nil:
 		c.Fail(err)
-		return
+	case !c.zpopSome(a):
+		c.Out.NullArray()
 	}
+}
+
+// zpopSome takes members out of the first sorted set that has any; false where none has.
+func (c *Ctx) zpopSome(a popArgs) bool {
 	for _, key := range a.keys {
 		e, err := c.Tx.EditKind(key, engine.ZSet)
 		if err != nil {
 			c.Fail(err)
-			return
+			return true
 		}
 		if e == nil {
 			c.Tx.Step()
@@ -110,9 +123,9 @@ func zmpop(c *Ctx) {
 			}
 			c.Tx.Effect(words(name), key, intWord(int64(n)))
 		}
-		return
+		return true
 	}
-	c.Out.NullArray()
+	return false
 }
 
 func zrandMember(c *Ctx) {

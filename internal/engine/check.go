@@ -40,7 +40,7 @@ func (e *Engine) checkTable(shard, db int) error {
 			failed = fmt.Errorf("key %q is not of this shard", r.Key())
 		case k.name == "":
 			failed = fmt.Errorf("key %q has no type", r.Key())
-		case Kind(r.Kind()) != String && k.len(r) == 0:
+		case Kind(r.Kind()) != String && !k.stays && k.len(r) == 0:
 			failed = fmt.Errorf("key %q is an empty %s", r.Key(), k.name)
 		default:
 			if isIndexed(r) {

@@ -38,10 +38,10 @@ func (e *Engine) SetJournal(j Journal) {
 	}
 }
 
-// change is one key that changed and how.
+// change is one key that changed and how, or a database.
 type change struct {
-	db    int
-	key   []byte // borrowed from the arguments, or a copy
+	db    int    // of a database: -1 for all
+	key   []byte // borrowed from the arguments, or a copy; nil: a whole database
 	event Event
 }
 
@@ -52,6 +52,9 @@ type commit struct {
 	effects []Effect
 	own     bool // the running command has told its effects itself
 	mark    int  // dirty when the running command began
+
+	ready  []watchKey // keys that waiters want to look at
+	served int        // how many of them have been seen to
 }
 
 func (c *commit) reset() {
@@ -76,6 +79,13 @@ func (tx *Tx) note(key []byte, ev Event) {
 		return
 	}
 	tx.changes = append(tx.changes, change{tx.db, key, ev})
+}
+
+// noteDatabase records that a database, or with db < 0 each of them, is another now. All shards are locked.
+func (tx *Tx) noteDatabase(db int, ev Event) {
+	if tx.e.observers.Load() != 0 {
+		tx.changes = append(tx.changes, change{db, nil, ev})
+	}
 }
 
 // Journaling tells whether effects are wanted. A command builds its own only then.
@@ -108,7 +118,7 @@ func (tx *Tx) FinishCommand(db int, args [][]byte) bool {
 func (tx *Tx) publish() {
 	e := tx.e
 	for i := range tx.changes {
-		e.touchWatches(&tx.changes[i])
+		tx.tell(&tx.changes[i])
 	}
 	if j := e.journal.Load(); j != nil && len(tx.effects) != 0 {
 		j.Append(tx.effects)
@@ -117,9 +127,30 @@ func (tx *Tx) publish() {
 	tx.commit.reset()
 }
 
-// publishShard publishes what a walk changed in the shard it is about to leave.
-func (tx *Tx) publishShard() {
-	if len(tx.changes) != 0 || len(tx.effects) != 0 {
+// tell hands one change to those who listen to keys. Watches hear of a database before it changes: see Flush and Swap.
+func (tx *Tx) tell(c *change) {
+	waiting := tx.e.waiting.Load() != 0
+	switch {
+	case c.key != nil:
+		tx.e.touchWatches(c)
+		if waiting {
+			tx.wakeKey(c.db, c.key)
+		}
+	case waiting:
+		tx.wakeDB(c.db)
+	}
+}
+
+// publishPending publishes what there is, and publishAll serves those who wait for it, too.
+func (tx *Tx) publishPending() {
+	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 { // an expiry changes without being dirty
 		tx.publish()
+	}
+}
+
+func (tx *Tx) publishAll() {
+	tx.publishPending()
+	if len(tx.ready) != 0 {
+		tx.serveWaiters()
 	}
 }

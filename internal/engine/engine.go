@@ -55,12 +55,14 @@ type Engine struct {
 	tight      atomic.Bool   // used is exact: maxmemory is near
 	expireStop atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
 	random     atomic.Uint64
-	observers  atomic.Int32 // how many want to hear of changes: journal, watches
+	observers  atomic.Int32 // how many want to hear of changes: journal, watches, waiters
 	graves     atomic.Int64 // structures of deleted records that still hold memory
 	freed      atomic.Int64 // such structures that hold none any more
 	expireTime atomic.Int64 // nanoseconds spent on active expiry
 	fieldTTLs  atomic.Bool  // some field of some hash ever got an expiry
 	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
+
+	waiting, waitingGone atomic.Int64 // see Waiting
 
 	evict evictor
 
@@ -73,6 +75,8 @@ type shard struct {
 	arena    *arena.Arena
 	dbs      []table.Table
 	watchers map[watchKey][]*Watch
+	waiters  map[watchKey][]*Waiter // in the order they came
+	wide     uint64                 // shards that they need, and perhaps a few more
 	graves   []grave
 	stats    ShardStats
 	reported int64 // arena bytes already added to Engine.used

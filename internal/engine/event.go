@@ -61,7 +61,17 @@ const (
 	EventZUnionStore
 	EventZInterStore
 	EventZDiffStore
-	EventFlush
+	EventXAdd
+	EventXDel
+	EventXTrim
+	EventXSetID
+	EventXGroupCreate
+	EventXConsumerCreate
+	EventXConsumerDelete
+	EventXGroupDestroy
+	EventXGroupSetID
+	EventFlush // of a database
+	EventSwap  // of a database
 )
 
 var eventRows = [...]struct {
@@ -119,7 +129,17 @@ var eventRows = [...]struct {
 	EventZUnionStore:      {'z', "zunionstore"},
 	EventZInterStore:      {'z', "zinterstore"},
 	EventZDiffStore:       {'z', "zdiffstore"},
+	EventXAdd:             {'t', "xadd"},
+	EventXDel:             {'t', "xdel"},
+	EventXTrim:            {'t', "xtrim"},
+	EventXSetID:           {'t', "xsetid"},
+	EventXGroupCreate:     {'t', "xgroup-create"},
+	EventXConsumerCreate:  {'t', "xgroup-createconsumer"},
+	EventXConsumerDelete:  {'t', "xgroup-delconsumer"},
+	EventXGroupDestroy:    {'t', "xgroup-destroy"},
+	EventXGroupSetID:      {'t', "xgroup-setid"},
 	EventFlush:            {0, "flush"},
+	EventSwap:             {0, "swap"},
 }
 
 // Class is the event's letter in notify-keyspace-events; 0 for what is not notified.

@@ -6,6 +6,7 @@ import (
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/nested"
 	"github.com/larderdb/larder/internal/types/set"
+	"github.com/larderdb/larder/internal/types/stream"
 	"github.com/larderdb/larder/internal/types/zset"
 )
 
@@ -19,6 +20,7 @@ const (
 	Set    Kind = 2
 	ZSet   Kind = 3
 	Hash   Kind = 4
+	Stream Kind = 6
 )
 
 // kind is what the engine does with values of any type. Everything else that a
@@ -30,6 +32,7 @@ type kind struct {
 	clone    func(src, dst *table.Entry)
 	bytes    func(e *table.Entry) int // outside the record
 	check    func(e *table.Entry) error
+	stays    bool // also when it is empty
 
 	// freeing takes what a large value refers to off its record, which is to be deleted
 	// next, and returns what gives that back in steps.
@@ -50,6 +53,8 @@ var kinds = [...]kind{
 		freeing: zset.Freeing, compact: zset.Compact},
 	Hash: {name: "hash", encoding: hash.Encoding, len: hash.Len, clone: hash.Clone, bytes: hash.Bytes, check: hash.Check,
 		freeing: hash.Freeing, compact: hash.Compact},
+	Stream: {name: "stream", encoding: stream.Encoding, len: stream.Len, clone: stream.Clone, bytes: stream.Bytes, check: stream.Check,
+		freeing: stream.Freeing, compact: stream.Compact, stays: true},
 }
 
 // String is the type's name as TYPE answers it.

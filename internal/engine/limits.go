@@ -5,16 +5,18 @@ import (
 	"github.com/larderdb/larder/internal/types/hash"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/set"
+	"github.com/larderdb/larder/internal/types/stream"
 	"github.com/larderdb/larder/internal/types/zset"
 )
 
 // Limits are the thresholds between small and large encodings and the bounds on
 // memory. A set of limits never changes: SetLimits puts another in its place.
 type Limits struct {
-	Hash hash.Limits
-	List list.Limits
-	Set  set.Limits
-	ZSet zset.Limits
+	Hash   hash.Limits
+	List   list.Limits
+	Set    set.Limits
+	ZSet   zset.Limits
+	Stream stream.Limits
 
 	MaxMemory int64 // bytes; 0: no bound
 	Policy    config.Policy
@@ -30,6 +32,7 @@ func DefaultLimits() *Limits {
 		List:   list.DefaultLimits(),
 		Set:    set.DefaultLimits(),
 		ZSet:   zset.DefaultLimits(),
+		Stream: stream.DefaultLimits(),
 		Policy: config.NoEviction, Samples: 5, LFULog: 10, LFUDecay: 1,
 	}
 }

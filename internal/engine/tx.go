@@ -117,8 +117,8 @@ func (tx *Tx) Full() bool {
 
 // End tells the listeners what changed and unlocks.
 func (tx *Tx) End() {
-	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 { // an expiry changes without being dirty
-		tx.publish()
+	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 || len(tx.ready) != 0 {
+		tx.publishAll()
 	}
 	held := tx.held
 	tx.held = 0
@@ -178,7 +178,7 @@ func (tx *Tx) inShard(i int, fn func(i int, s *shard) bool) bool {
 	s.mu.Lock()
 	tx.held |= 1 << i
 	defer func() {
-		tx.publishShard()
+		tx.publishAll()
 		tx.held &^= 1 << i
 		tx.e.settle(s)
 		s.mu.Unlock()

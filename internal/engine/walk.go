@@ -127,6 +127,7 @@ func (tx *Tx) Flush(db int) (removed int) {
 		}
 		tx.flushTable(s, db)
 	}
+	tx.noteDatabase(db, EventFlush)
 	return removed
 }
 
@@ -160,6 +161,8 @@ func (tx *Tx) Swap(a, b int) {
 		s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
 		s.fields.swap(a, b)
 	}
+	tx.noteDatabase(a, EventSwap)
+	tx.noteDatabase(b, EventSwap)
 }
 
 // KeyspaceStats are the figures of one database for INFO.
