@@ -27,8 +27,9 @@ type Config struct {
 
 	current atomic.Pointer[snapshot]
 
-	mu    sync.Mutex // one change at a time; guards hooks
+	mu    sync.Mutex // one change at a time; guards what follows
 	hooks []hook
+	file  string // see File
 }
 
 // User is a "user" line of a configuration: the user's name and the rules that make it.

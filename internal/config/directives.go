@@ -32,7 +32,7 @@ const (
 	maxULong = math.MaxUint64
 )
 
-// directives lists every directive that CONFIG GET answers in Redis 7.2. Defaults are Redis's, with three exceptions:
+// directives lists every directive that CONFIG GET answers in Redis 7.2 and Valkey 8.0. Defaults are Valkey's, with three exceptions:
 // bind is loopback, save is off (a store inside a program writes no files unasked), and dir is where the process is.
 func directives() []directive {
 	return concat(network(), general(), memoryLimits(), dataStructures(), persistence(), replication(), security(), tls(),
@@ -105,11 +105,11 @@ func memoryLimits() []directive {
 		{"maxmemory-clients", "", 0, "0", memoryOrPercent{}},
 		{"lfu-log-factor", "", 0, "10", integer{0, maxInt}},
 		{"lfu-decay-time", "", 0, "1", integer{0, maxInt}}, // minutes
-		{"lazyfree-lazy-eviction", "", inert, "no", boolean{}},
-		{"lazyfree-lazy-expire", "", inert, "no", boolean{}},
-		{"lazyfree-lazy-server-del", "", inert, "no", boolean{}},
-		{"lazyfree-lazy-user-del", "", 0, "no", boolean{}},
-		{"lazyfree-lazy-user-flush", "", 0, "no", boolean{}},
+		{"lazyfree-lazy-eviction", "", inert, "yes", boolean{}},
+		{"lazyfree-lazy-expire", "", inert, "yes", boolean{}},
+		{"lazyfree-lazy-server-del", "", inert, "yes", boolean{}},
+		{"lazyfree-lazy-user-del", "", 0, "yes", boolean{}},
+		{"lazyfree-lazy-user-flush", "", 0, "yes", boolean{}},
 		{"activedefrag", "", 0, "no", boolean{}},
 		{"active-defrag-cycle-min", "", 0, "1", integer{1, 99}},
 		{"active-defrag-cycle-max", "", 0, "25", integer{1, 99}},
@@ -170,20 +170,21 @@ func persistence() []directive {
 func replication() []directive {
 	return []directive{
 		{"replicaof", "slaveof", immutable | multiArg, "", primary{}},
-		{"masterauth", "", sensitive, "", text{}},
-		{"masteruser", "", sensitive, "", text{}},
+		{"primaryauth", "masterauth", sensitive, "", text{}},
+		{"primaryuser", "masteruser", sensitive, "", text{}},
 		{"replica-announce-ip", "slave-announce-ip", 0, "", text{}},
 		{"replica-announce-port", "slave-announce-port", 0, "0", integer{0, 65535}},
 		{"replica-announced", "", 0, "yes", boolean{}},
 		{"replica-ignore-disk-write-errors", "", 0, "no", boolean{}},
 		{"replica-ignore-maxmemory", "slave-ignore-maxmemory", 0, "yes", boolean{}},
-		{"replica-lazy-flush", "slave-lazy-flush", 0, "no", boolean{}},
+		{"replica-lazy-flush", "slave-lazy-flush", 0, "yes", boolean{}},
 		{"replica-priority", "slave-priority", 0, "100", integer{0, maxInt}},
 		{"replica-read-only", "slave-read-only", 0, "yes", boolean{}},
 		{"replica-serve-stale-data", "slave-serve-stale-data", 0, "yes", boolean{}},
-		{"repl-backlog-size", "", 0, "1mb", clamped{memory{1, maxLong}, 16 << 10, maxLong}},
+		{"repl-backlog-size", "", 0, "10mb", clamped{memory{1, maxLong}, 16 << 10, maxLong}},
 		{"repl-backlog-ttl", "", 0, "3600", integer{0, maxLong}}, // seconds
 		{"repl-disable-tcp-nodelay", "", 0, "no", boolean{}},
+		{"dual-channel-replication-enabled", "", inert, "no", boolean{}},
 		{"repl-diskless-load", "", denyLoading, "disabled", enum{"disabled", "on-empty-db", "swapdb"}},
 		{"repl-diskless-sync", "", 0, "yes", boolean{}},
 		{"repl-diskless-sync-delay", "", 0, "5", integer{0, maxInt}}, // seconds
@@ -243,6 +244,8 @@ func cluster() []directive {
 		{"cluster-announce-ip", "", inert, "", text{}},
 		{"cluster-announce-hostname", "", inert, "", text{hostName}},
 		{"cluster-announce-human-nodename", "", inert, "", text{nodeName}},
+		{"cluster-announce-client-ipv4", "", inert, "", text{ipv4}},
+		{"cluster-announce-client-ipv6", "", inert, "", text{ipv6}},
 		{"cluster-announce-port", "", inert, "0", integer{0, 65535}},
 		{"cluster-announce-bus-port", "", inert, "0", integer{0, 65535}},
 		{"cluster-announce-tls-port", "", inert, "0", integer{0, 65535}},
@@ -255,6 +258,8 @@ func cluster() []directive {
 		{"cluster-allow-reads-when-down", "", inert, "no", boolean{}},
 		{"cluster-allow-pubsubshard-when-down", "", inert, "yes", boolean{}},
 		{"cluster-link-sendbuf-limit", "", inert, "0", memory{0, maxULong}},
+		{"cluster-blacklist-ttl", "", inert, "60", integer{0, maxLong}}, // seconds
+		{"cluster-slot-stats-enabled", "", inert, "no", boolean{}},
 		{"cluster-ping-interval", "", hidden | inert, "0", integer{0, maxLong}},
 	}
 }
@@ -265,7 +270,11 @@ func system() []directive {
 		{"daemonize", "", immutable | inert, "no", boolean{}},
 		{"supervised", "", immutable | inert, "no", enum{"upstart", "systemd", "auto", "no"}},
 		{"io-threads", "", immutable | inert, "1", integer{1, 128}},
-		{"io-threads-do-reads", "", immutable | inert, "no", boolean{}},
+		{"io-threads-do-reads", "", immutable | inert, "yes", boolean{}},
+		{"events-per-io-thread", "", inert, "2", integer{0, maxInt}},
+		{"prefetch-batch-max-size", "", inert, "16", integer{0, 128}},
+		{"max-new-connections-per-cycle", "", inert, "10", integer{1, 1000}},
+		{"max-new-tls-connections-per-cycle", "", inert, "1", integer{1, 1000}},
 		{"always-show-logo", "", immutable | inert, "no", boolean{}},
 		{"set-proc-title", "", immutable | inert, "yes", boolean{}},
 		{"proc-title-template", "", inert, `"{title} {listen-addr} {server-mode}"`, text{titleTemplate}},
@@ -273,6 +282,7 @@ func system() []directive {
 		{"syslog-ident", "", immutable | inert, "redis", text{}},
 		{"syslog-facility", "", immutable | inert, "local0", enum{"user", "local0", "local1", "local2", "local3", "local4",
 			"local5", "local6", "local7"}},
+		{"hide-user-data-from-log", "", inert, "yes", boolean{}},
 		{"crash-log-enabled", "", inert, "yes", boolean{}},
 		{"crash-memcheck-enabled", "", inert, "yes", boolean{}},
 		{"use-exit-on-panic", "", hidden | inert, "no", boolean{}},
@@ -287,5 +297,8 @@ func system() []directive {
 		{"aof-rewrite-cpulist", "aof_rewrite_cpulist", immutable | inert, "", text{}},
 		{"bgsave-cpulist", "bgsave_cpulist", immutable | inert, "", text{}},
 		{"locale-collate", "", inert, "", text{}},
+		{"availability-zone", "", 0, "", text{}},
+		{"extended-redis-compatibility", "", inert, "no", boolean{}},
+		{"debug-context", "", hidden | inert, "", text{}},
 	}
 }

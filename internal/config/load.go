@@ -40,7 +40,7 @@ func (e *LoadError) Error() string {
 // LoadFile reads a redis.conf. A file that cannot be read is an ordinary error, a line that cannot be accepted a
 // *LoadError; in both cases nothing has changed.
 func (c *Config) LoadFile(path string) error {
-	return c.load(func(l *loader) error { return l.readFile(path, 0) })
+	return c.load(func(l *loader) error { return l.readMain(path) })
 }
 
 // LoadArgs reads a command line as redis-server takes it, without the program's name:
@@ -51,7 +51,7 @@ func (c *Config) LoadFile(path string) error {
 func (c *Config) LoadArgs(args []string, stdin io.Reader) error {
 	return c.load(func(l *loader) error {
 		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-			if err := l.readFile(args[0], 0); err != nil {
+			if err := l.readMain(args[0]); err != nil {
 				return err
 			}
 			args = args[1:]
@@ -79,7 +79,13 @@ func (c *Config) load(read func(*loader) error) (err error) {
 	if err := read(&l); err != nil {
 		return err
 	}
-	return c.apply(l.entries, old, l.values)
+	if err := c.apply(l.entries, old, l.values); err != nil {
+		return err
+	}
+	if c.file == "" {
+		c.file = l.file
+	}
+	return nil
 }
 
 // loader collects what the sources say.
@@ -89,6 +95,15 @@ type loader struct {
 	users   []User
 	entries []entry // every row that was set
 	saved   bool    // "save" has been seen: further ones add to it
+	file    string  // the one that was named, absolute
+}
+
+// readMain reads the file that CONFIG REWRITE is to write.
+func (l *loader) readMain(path string) (err error) {
+	if l.file, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	return l.readFile(path, 0)
 }
 
 func (l *loader) readFile(path string, depth int) error {

@@ -25,7 +25,7 @@ type oracle struct {
 	in   *bufio.Reader
 }
 
-func startRedis(t *testing.T) *oracle {
+func startRedis(t *testing.T, file ...string) *oracle {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a redis-server")
@@ -34,10 +34,13 @@ func startRedis(t *testing.T) *oracle {
 	if err != nil {
 		t.Skip("no redis-server here")
 	}
-	cmd := exec.Command(path, "-")
+	cmd := exec.Command(path, append(file, "-")...)
 	socket := t.TempDir() + "/redis.sock"
 	cmd.Dir = t.TempDir()
-	cmd.Stdin = strings.NewReader("port 0\nsave \"\"\nunixsocket " + socket)
+	cmd.Stdin = strings.NewReader("port 0\nunixsocket " + socket)
+	if len(file) == 0 {
+		cmd.Stdin = strings.NewReader("port 0\nsave \"\"\nunixsocket " + socket)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -109,15 +112,17 @@ func (o *oracle) get(patterns ...string) map[string]string {
 func ours(name string) bool {
 	switch name {
 	case "bind", "save", "dir", "port", "unixsocket", // settled by the test's server or by us
-		"aof-disable-auto-gc",  // hidden since 7.2
-		"proc-title-template",  //
-		"activedefrag",         // needs no special allocator
-		"maxclients",           // asks the system for its limit on open files
-		"appendonly",           // starts a rewrite
-		"oom-score-adj",        // asks the kernel
-		"oom-score-adj-values", //
-		"loglevel",             // 7.2 has "nothing"
-		"repl-diskless-load":   // 7.2 words
+		"aof-disable-auto-gc",                                                                                  // hidden since 7.2
+		"proc-title-template",                                                                                  //
+		"activedefrag",                                                                                         // needs no special allocator
+		"maxclients",                                                                                           // asks the system for its limit on open files
+		"appendonly",                                                                                           // starts a rewrite
+		"oom-score-adj",                                                                                        // asks the kernel
+		"oom-score-adj-values",                                                                                 //
+		"loglevel",                                                                                             // 7.2 has "nothing"
+		"repl-diskless-load",                                                                                   // 7.2 words
+		"lazyfree-lazy-eviction", "lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", // Valkey 8's
+		"lazyfree-lazy-user-flush", "replica-lazy-flush", "slave-lazy-flush", "repl-backlog-size", "io-threads-do-reads": // defaults
 		return true
 	}
 	return false

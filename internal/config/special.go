@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -306,6 +307,20 @@ func hostName(s string) error {
 		if c > 127 || !isAlphanumeric(byte(c)) && c != '-' && c != '.' {
 			return errors.New("Hostnames may only contain alphanumeric characters, hyphens or dots")
 		}
+	}
+	return nil
+}
+
+func ipv4(s string) error {
+	if addr, err := netip.ParseAddr(s); s != "" && (err != nil || !addr.Is4()) {
+		return errors.New("Invalid IPv4 address")
+	}
+	return nil
+}
+
+func ipv6(s string) error {
+	if addr, err := netip.ParseAddr(s); s != "" && (err != nil || !addr.Is6() || addr.Zone() != "") {
+		return errors.New("Invalid IPv6 address")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	OpStat     Op = "stat"
 	OpReadDir  Op = "readdir"
 	OpMkdir    Op = "mkdir"
+	OpChmod    Op = "chmod"
 	OpSyncDir  Op = "syncdir"
 	OpRead     Op = "read"
 	OpWrite    Op = "write"
@@ -102,6 +103,13 @@ func (f faultFS) MkdirAll(name string, perm fs.FileMode) error {
 		return err
 	}
 	return f.inner.MkdirAll(name, perm)
+}
+
+func (f faultFS) Chmod(name string, perm fs.FileMode) error {
+	if err := f.check(OpChmod, name); err != nil {
+		return err
+	}
+	return f.inner.Chmod(name, perm)
 }
 
 func (f faultFS) SyncDir(name string) error {

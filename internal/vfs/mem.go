@@ -56,6 +56,7 @@ func NewMem() *Mem {
 // memNode is a file or a folder. Guarded by Mem.mu.
 type memNode struct {
 	dir     bool
+	perm    fs.FileMode
 	data    []byte
 	synced  []byte
 	dirtyLo int // data[dirtyLo:dirtyHi] may differ from synced, beyond the difference in length
@@ -105,7 +106,7 @@ func (n *memNode) crash(rng *rand.Rand, survive float64) *memNode {
 			}
 		}
 	}
-	return &memNode{dir: n.dir, data: data, synced: slices.Clone(data)}
+	return &memNode{dir: n.dir, perm: n.perm, data: data, synced: slices.Clone(data)}
 }
 
 func sign(x int) int {
@@ -165,7 +166,7 @@ func (m *Mem) open(op, name string, create, truncate, appends bool) (File, error
 		if parent := m.names[filepath.Dir(path)]; parent == nil || !parent.dir {
 			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 		}
-		node = &memNode{}
+		node = &memNode{perm: 0o644}
 		m.change(nameChange{path: path, node: node})
 	case node.dir:
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
@@ -230,6 +231,18 @@ func (m *Mem) Stat(name string) (fs.FileInfo, error) {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	return node.info(path), nil
+}
+
+// Chmod implements FS.
+func (m *Mem) Chmod(name string, perm fs.FileMode) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	node := m.names[filepath.Clean(name)]
+	if node == nil || node.dir {
+		return &fs.PathError{Op: "chmod", Path: name, Err: fs.ErrNotExist}
+	}
+	node.perm = perm.Perm()
+	return nil
 }
 
 // ReadDir implements FS.

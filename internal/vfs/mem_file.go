@@ -132,10 +132,11 @@ type memInfo struct {
 	name string
 	size int64
 	dir  bool
+	perm fs.FileMode
 }
 
 func (n *memNode) info(path string) memInfo {
-	return memInfo{filepath.Base(path), int64(len(n.data)), n.dir}
+	return memInfo{filepath.Base(path), int64(len(n.data)), n.dir, n.perm}
 }
 
 func (i memInfo) Name() string       { return i.name }
@@ -148,5 +149,5 @@ func (i memInfo) Mode() fs.FileMode {
 	if i.dir {
 		return fs.ModeDir | 0o755
 	}
-	return 0o644
+	return i.perm
 }

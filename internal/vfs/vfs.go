@@ -29,6 +29,8 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// MkdirAll makes a folder and its parents; it is no error when they are there.
 	MkdirAll(name string, perm fs.FileMode) error
+	// Chmod sets the permissions of a file. They are durable with the file.
+	Chmod(name string, perm fs.FileMode) error
 	// SyncDir makes the names in a folder durable.
 	SyncDir(name string) error
 }
@@ -62,6 +64,7 @@ func (osFS) OpenAppend(name string) (File, error) {
 
 func (osFS) Rename(oldName, newName string) error         { return os.Rename(oldName, newName) }
 func (osFS) Remove(name string) error                     { return os.Remove(name) }
+func (osFS) Chmod(name string, perm fs.FileMode) error    { return os.Chmod(name, perm) }
 func (osFS) Stat(name string) (fs.FileInfo, error)        { return os.Stat(name) }
 func (osFS) ReadDir(name string) ([]fs.DirEntry, error)   { return os.ReadDir(name) }
 func (osFS) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(name, perm) }

@@ -208,6 +208,7 @@ func TestFaults(t *testing.T) {
 		OpOpen:     func() error { _, err := sys.Open("f"); return err },
 		OpCreate:   func() error { _, err := sys.Create("g"); return err },
 		OpAppend:   func() error { _, err := sys.OpenAppend("g"); return err },
+		OpChmod:    func() error { return sys.Chmod("f", 0o600) },
 		OpRename:   func() error { return sys.Rename("f", "g") },
 		OpRemove:   func() error { return sys.Remove("f") },
 		OpStat:     func() error { _, err := sys.Stat("f"); return err },
