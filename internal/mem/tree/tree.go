@@ -138,6 +138,24 @@ func (t *Tree) Leaves(fn func(leaf arena.Ref, count int) bool) {
 	}
 }
 
+// Nodes returns the number of inner nodes. Cost: O(leaves / fanout).
+func (t *Tree) Nodes() int {
+	if t.root == 0 {
+		return 0
+	}
+	return t.nodesBelow(t.root, t.height)
+}
+
+func (t *Tree) nodesBelow(ref arena.Ref, height int) int {
+	total := 1
+	if n := t.node(ref); height > 1 {
+		for i := range n.len() {
+			total += t.nodesBelow(n.ref(i), height-1)
+		}
+	}
+	return total
+}
+
 // Bytes returns the size of all inner nodes' cells, in bytes; leaves are their
 // owner's to count. Cost: O(leaves / fanout).
 func (t *Tree) Bytes() int {
