@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/types/hash"
@@ -13,7 +15,7 @@ func hashRows() []Command {
 		acl   = CatHash
 		group = "hash"
 	)
-	return []Command{
+	return slices.Concat(hashExpireRows(), hashExRows(), []Command{
 		{Name: "hset", Arity: -4, Flags: write, ACL: acl, Keys: Key(RW | Update), Group: group, Since: "2.0.0",
 			Cost: "O(N) where N is the number of fields", Summary: "Gives fields their values.", Run: hset},
 		{Name: "hmset", Arity: -4, Flags: write, ACL: acl, Keys: Key(RW | Update), Group: group, Since: "2.0.0",
@@ -47,7 +49,7 @@ func hashRows() []Command {
 			Cost: "O(N) where N is the number of fields answered", Summary: "Picks fields at random.", Tips: []string{"nondeterministic_output"}, Run: hrandField},
 		{Name: "hscan", Arity: -3, Flags: ReadOnly, ACL: acl, Keys: Key(RO | Access), Group: group, Since: "2.8.0",
 			Cost: "O(1) for each call, O(N) for a whole walk", Summary: "Walks over the fields and values in steps.", Tips: []string{"nondeterministic_output"}, Run: hscan},
-	}
+	})
 }
 
 func hget(c *Ctx) {

@@ -19,7 +19,7 @@ func (c *Ctx) editHash() (e *table.Entry, ok bool) {
 // hset is HSET and HMSET, which differ in the reply.
 func hset(c *Ctx) {
 	if len(c.Args)%2 != 0 {
-		c.FailText("ERR wrong number of arguments for '" + c.Row.full + "' command")
+		c.Fail(c.arityError())
 		return
 	}
 	e, ok := c.editHash()
@@ -108,6 +108,10 @@ func hincrByFloat(c *Ctx) {
 		return
 	}
 	c.Tx.Changed(key, engine.EventHIncrByFloat)
-	c.Tx.Effect(words("HSET"), key, field, sum)
+	if at, _ := hash.Expiry(e, field); at != 0 { // which HSET would take off it
+		c.Tx.Effect(words("HSETEX"), key, words("KEEPTTL"), words("FIELDS"), words("1"), field, sum)
+	} else {
+		c.Tx.Effect(words("HSET"), key, field, sum)
+	}
 	c.Out.Bulk(sum)
 }

@@ -139,7 +139,7 @@ func (c *client) content(key string) string {
 	if kind == "hash" {
 		var pairs []string
 		for i := 0; i+1 < len(words); i += 2 {
-			pairs = append(pairs, words[i]+"="+words[i+1])
+			pairs = append(pairs, words[i]+"="+words[i+1]+c.do("HPEXPIRETIME", key, "FIELDS", "1", words[i]))
 		}
 		words = pairs
 	}

@@ -124,9 +124,7 @@ func putLarge(e *table.Entry, field, value []byte, keep bool) (added bool) {
 // number of new fields. An odd last element is ignored. O(pairs).
 func SetMany(e *table.Entry, lim Limits, pairs [][]byte) (added int) {
 	n := len(pairs) / 2
-	if !isLarge(e) && tooMuch(lim, pairs) {
-		convert(e)
-	}
+	Expect(e, lim, pairs)
 	if n > 1 && !isLarge(e) && Len(e)+n <= lim.Entries {
 		return setManySmall(e, pairs)
 	}
@@ -136,6 +134,14 @@ func SetMany(e *table.Entry, lim Limits, pairs [][]byte) (added int) {
 		}
 	}
 	return added
+}
+
+// Expect prepares for pairs of field and value that are about to be set: it makes a
+// small hash large if they alone exceed the limits, as Redis does before it sets any.
+func Expect(e *table.Entry, lim Limits, pairs [][]byte) {
+	if !isLarge(e) && tooMuch(lim, pairs) {
+		convert(e)
+	}
 }
 
 // SetNew is HSETNX: it gives a field its value unless it has one, and reports
