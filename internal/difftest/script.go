@@ -23,6 +23,7 @@ var scriptFiles embed.FS
 //	2> WATCH key                   on a second, third... connection, opened when first named
 //	2<                             take one message that no command asked for, on that connection
 //	2<<                            take all messages up to now
+//	2! BLPOP key 0                 a command that blocks: goes on once both sides say that it waits; its reply comes by 2<
 //	raw 1 "*1\r\n$-5\r\n"          send bytes as they are, expect so many replies
 //	eof                            the server has hung up
 //	until 0 EXISTS key             ask both again and again until both say so
@@ -107,6 +108,8 @@ func parseOrder(line string) (order, error) {
 			return o, nil
 		case strings.HasPrefix(rest, "> "):
 			o.conn, line = int(line[0]-'0'), rest[2:]
+		case strings.HasPrefix(rest, "! "):
+			o.conn, o.verb, line = int(line[0]-'0'), "block", rest[2:]
 		}
 	}
 	if head, rest, ok := strings.Cut(line, " "); ok && len(head) > 1 && head[0] == '*' {
@@ -242,7 +245,12 @@ func runCase(t *testing.T, file string, c scriptCase, proto int, a *arena) {
 		if err != nil {
 			t.Fatalf("scripts/%s:%d: %v", file, o.line, err)
 		}
-		if err := s.run(o, proto); err != nil {
+		if o.verb == "block" {
+			err = a.block(t, s, o.words)
+		} else {
+			err = s.run(o, proto)
+		}
+		if err != nil {
 			t.Errorf("scripts/%s:%d: %v", file, o.line, err)
 			if _, ok := errors.AsType[*Difference](err); !ok { // the connection is of no more use
 				return
@@ -299,6 +307,42 @@ func (s *session) run(o order, proto int) error {
 		}
 	}
 	return nil
+}
+
+// block sends a command that blocks and waits until one more client waits on either side.
+func (a *arena) block(tb testing.TB, s *session, args []string) error {
+	for i, dial := range []Dialer{a.oracle, a.target} {
+		control := newClient(dial(tb))
+		before, err := control.blockedClients()
+		if err == nil {
+			err = []*client{s.oracle, s.target}[i].send(encodeCommand(args))
+		}
+		for deadline := time.Now().Add(replyTimeout); err == nil; {
+			var now int
+			if now, err = control.blockedClients(); now > before {
+				break
+			}
+			if time.Now().After(deadline) {
+				err = fmt.Errorf("%s does not block", quoteCommand(args))
+			}
+		}
+		_ = control.conn.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blockedClients is the figure of INFO.
+func (c *client) blockedClients() (int, error) {
+	r, err := c.do("INFO", "clients")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(r.Text, "blocked_clients:")
+	n, _, _ := strings.Cut(rest, "\r\n")
+	return strconv.Atoi(n)
 }
 
 // until asks both sides, each until it gives the reply: for what time changes.
