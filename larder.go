@@ -102,6 +102,10 @@ func Open(o Options) (*DB, error) {
 	}
 	db.engine = engine.New(engine.Options{Clock: db.clock, Databases: cfg.Settings().Databases})
 	db.proc = command.NewProcessor(db.engine, cfg, db.info(o.OnShutdown))
+	if err := db.proc.LoadUsers(); err != nil {
+		db.engine.Close()
+		return nil, fmt.Errorf("larder: users: %w", err)
+	}
 	db.proc.Register(o.Scripts...)
 	db.calls.New = func() any { return &call{session: db.proc.NewSession(nil)} }
 	db.serveClients()

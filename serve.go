@@ -25,14 +25,14 @@ func (c client) Buffers() command.Buffers { return command.Buffers(c.Client.Buff
 func (db *DB) serveClients() {
 	limits := serverLimits(db.config.Settings())
 	db.server = server.New(server.Options{
-		NewSession: func(c server.Client) server.Session { return session{db.proc.NewSession(client{c})} },
-		Limits:     &limits, Clock: db.clock, Logger: db.log,
+		NewSession:    func(c server.Client) server.Session { return session{db.proc.NewSession(client{c})} },
+		NeedsPassword: db.proc.NeedsPassword, Limits: &limits, Clock: db.clock, Logger: db.log,
 	})
 	db.config.OnChange(func(s *config.Settings) error {
 		db.server.SetLimits(serverLimits(s))
 		return nil
 	}, "maxclients", "timeout", "tcp-keepalive", "proto-max-bulk-len", "client-query-buffer-limit",
-		"client-output-buffer-limit", "protected-mode", "requirepass")
+		"client-output-buffer-limit", "protected-mode")
 }
 
 // serverLimits are the settings that the server goes by.
@@ -43,7 +43,7 @@ func serverLimits(s *config.Settings) server.Limits {
 	l.KeepAlive = time.Duration(s.TCPKeepalive) * time.Second
 	l.QueryBuffer = s.QueryBufferLimit
 	l.MaxBulk = int(s.ProtoMaxBulkLen)
-	l.Protected = s.ProtectedMode && s.RequirePass == ""
+	l.Protected = s.ProtectedMode
 	for i := range s.OutputLimits {
 		o := s.OutputLimits[i]
 		l.Output[i] = server.OutputLimit{Hard: int64(o.Hard), Soft: int64(o.Soft), SoftFor: time.Duration(o.SoftSeconds) * time.Second}

@@ -55,7 +55,6 @@ func checkSupported(c *config.Config) error {
 	for _, unsupported := range []struct{ name, off, what string }{
 		{"appendonly", "no", "append-only file"},
 		{"tls-port", "0", "TLS"},
-		{"aclfile", "", "users and their rights"},
 		{"replicaof", "", "replication"},
 		{"cluster-enabled", "no", "cluster mode"},
 	} {

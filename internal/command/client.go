@@ -107,7 +107,7 @@ func (s *Session) describe() string {
 	sh := s.shown.Load()
 	now := s.p.clock.Now().Unix()
 	s.mu.Lock()
-	name, lib, ver, user, noEvict, blocked := s.name, s.libName, s.libVer, s.user, s.noEvict, s.blocked != nil
+	name, lib, ver, noEvict, blocked := s.name, s.libName, s.libVer, s.noEvict, s.blocked != nil
 	s.mu.Unlock()
 	flags := ""
 	for _, f := range [...]struct {
@@ -159,7 +159,7 @@ func (s *Session) describe() string {
 	num("tot-mem", int64(b.Sum+sh.queued))
 	text("events", "r")
 	text("cmd", last)
-	text("user", user)
+	text("user", s.account.Load().Name())
 	num("redir", -1)
 	num("resp", int64(sh.proto))
 	text("lib-name", lib)

@@ -1,12 +1,14 @@
 package command
 
 import (
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/engine"
 )
 
 // killFilter is what CLIENT KILL was told to look for; zero fields match all.
 type killFilter struct {
 	addr, laddr, kind string
+	account           *acl.Account
 	id, maxAge        int64
 	skipMe            bool
 }
@@ -20,18 +22,14 @@ func clientKill(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	killed, me := 0, false
+	killed := 0
 	now := c.clock.Now().Unix()
 	c.eachSession(func(s *Session) {
 		if !f.matches(s, now) || f.skipMe && s == c.Session {
 			return
 		}
 		killed++
-		if s == c.Session {
-			me = true
-			return
-		}
-		s.client.Close(false, "CLIENT KILL")
+		c.kick(s, "CLIENT KILL")
 	})
 	switch {
 	case !old:
@@ -40,9 +38,6 @@ func clientKill(c *Ctx) {
 		c.FailText("ERR No such client")
 	default:
 		c.OK()
-	}
-	if me {
-		c.Session.end("CLIENT KILL")
 	}
 }
 
@@ -79,7 +74,7 @@ func (c *Ctx) killFilter(f *killFilter) error {
 		case c.Is(i, "LADDR"):
 			f.laddr = string(value)
 		case c.Is(i, "USER"):
-			if string(value) != "default" {
+			if f.account = c.users.Get(string(value)); f.account == nil {
 				return engine.Error("ERR No such user '" + string(value) + "'")
 			}
 		case c.Is(i, "SKIPME") && isWord(value, "YES"):
@@ -98,6 +93,7 @@ func (f *killFilter) matches(s *Session, now int64) bool {
 	case f.addr != "" && s.client.RemoteAddr() != f.addr,
 		f.laddr != "" && s.client.LocalAddr() != f.laddr,
 		f.kind != "" && s.kind() != f.kind,
+		f.account != nil && s.account.Load() != f.account,
 		f.id != 0 && s.ID != f.id,
 		f.maxAge != 0 && now-s.born.Unix() < f.maxAge:
 		return false

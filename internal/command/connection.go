@@ -1,9 +1,7 @@
 package command
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/engine"
 )
 
@@ -33,6 +31,7 @@ func connectionRows() []Command {
 			Cost: "O(1)", Summary: "Puts the connection in the state of a new one.", Run: reset},
 		{Name: "client", Arity: -2, Group: group, Since: "2.4.0", Cost: "depends on the subcommand",
 			Summary: "Looks at and manages connections.", Subs: clientRows()},
+		aclRows(),
 	}
 }
 
@@ -77,18 +76,24 @@ const (
 	errNoAuth    engine.Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
 )
 
-// authenticate checks a user's password in time that does not depend on it.
-func (s *Session) authenticate(user, password []byte) error {
-	want := s.p.Config.Settings().RequirePass
-	if string(user) != "default" {
-		return errWrongPass
+// authenticate makes the session that of a user who proves to know the password.
+func (c *Ctx) authenticate(user, password []byte) error {
+	s := c.Session
+	if a := c.users.Authenticate(user, password); a != nil {
+		before := s.account.Swap(a)
+		if !a.Gone() { // who removed it meanwhile has looked for its sessions without finding this one
+			s.authed = true
+			return nil
+		}
+		s.account.Store(before)
 	}
-	a, b := sha256.Sum256(password), sha256.Sum256([]byte(want))
-	if want != "" && subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
-		return errWrongPass
+	in := acl.TopLevel
+	if s.multi != nil || !c.alone {
+		in = acl.InMulti
 	}
-	s.authed = true
-	return nil
+	s.top = c.Row
+	s.noteDenial(acl.Entry{Reason: acl.DeniedAuth, Context: in, Object: string(c.Args[0]), User: string(user)})
+	return errWrongPass
 }
 
 func auth(c *Ctx) {
@@ -96,14 +101,14 @@ func auth(c *Ctx) {
 		c.Fail(errSyntax)
 		return
 	}
-	user, password := []byte("default"), c.Args[len(c.Args)-1]
+	user, password := []byte(acl.Default), c.Args[len(c.Args)-1]
 	if len(c.Args) == 3 {
 		user = c.Args[1]
-	} else if c.Config.Settings().RequirePass == "" {
+	} else if c.users.Default().User().NoPass() {
 		c.Fail(errNoPass)
 		return
 	}
-	if err := c.Session.authenticate(user, password); err != nil {
+	if err := c.authenticate(user, password); err != nil {
 		c.Fail(err)
 		return
 	}
@@ -151,7 +156,7 @@ func hello(c *Ctx) {
 	s := c.Session
 	g, err := c.greeting()
 	if err == nil && g.auth {
-		err = s.authenticate(g.user, g.password)
+		err = c.authenticate(g.user, g.password)
 	}
 	if err == nil && !s.authed {
 		err = errNoAuth
@@ -215,6 +220,6 @@ func reset(c *Ctx) {
 	s.setProto(2)
 	s.setName(nil)
 	s.noTouch.Store(false)
-	s.authed = s.client == nil || s.p.Config.Settings().RequirePass == ""
+	s.beStranger()
 	c.Out.Simple("RESET")
 }

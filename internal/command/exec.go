@@ -75,8 +75,14 @@ func clip(s string, n int) string {
 
 // admit decides whether a command may run now; it answers the refusal, or nothing.
 func (s *Session) admit(row *Command) string {
-	if !s.authed && row.Flags&NoAuth == 0 {
+	if !s.authed && row.Flags&NoAuth == 0 && !s.Authenticated() {
 		return "NOAUTH Authentication required."
+	}
+	if s.multi != nil && row.Flags&NoMulti != 0 {
+		return "ERR Command not allowed inside a transaction"
+	}
+	if denied := s.permitNow(row); denied != "" {
+		return denied
 	}
 	if s.makeRoom(); s.full && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
@@ -87,9 +93,6 @@ func (s *Session) admit(row *Command) string {
 	}
 	if s.monitors && row.Flags&(ReadOnly|Write|MayReplicate) != 0 {
 		return "ERR Replica can't interact with the keyspace"
-	}
-	if s.multi != nil && row.Flags&NoMulti != 0 {
-		return "ERR Command not allowed inside a transaction"
 	}
 	return ""
 }

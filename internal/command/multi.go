@@ -157,8 +157,8 @@ func (s *Session) runQueue(c *Ctx, m *multi) {
 
 // admitQueued checks again what may have changed since the command was queued.
 func (s *Session) admitQueued(q *queued) string {
-	if !s.authed && q.row.Flags&NoAuth == 0 {
+	if !s.authed && q.row.Flags&NoAuth == 0 && !s.Authenticated() {
 		return "NOAUTH Authentication required."
 	}
-	return ""
+	return s.permitQueued(q.row, q.args)
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/engine"
@@ -13,6 +14,7 @@ import (
 	"github.com/larderdb/larder/internal/types/set"
 	"github.com/larderdb/larder/internal/types/stream"
 	"github.com/larderdb/larder/internal/types/zset"
+	"github.com/larderdb/larder/internal/vfs"
 	"github.com/larderdb/larder/store"
 )
 
@@ -27,6 +29,11 @@ type Processor struct {
 	start  time.Time
 
 	rows struct{ get, set, evalSHA *Command } // of calls that name no command
+
+	users     *acl.Users
+	superuser *acl.Account // of embedded sessions, whom no rule binds
+	files     vfs.FS
+	denied    denials
 
 	scripts  scripts
 	stats    stats
@@ -51,6 +58,7 @@ type Info struct {
 	Network  func() NetworkStats // the server's counters
 	Memory   func() (rss, heap, peak int64)
 	Shutdown func() // SHUTDOWN; nil: refused
+	Files    vfs.FS // nil: the machine's
 }
 
 // NetworkStats are a server's counters.
@@ -71,9 +79,15 @@ func NewProcessor(e *engine.Engine, cfg *config.Config, info Info) *Processor {
 		clock: e.Clock(), start: e.Clock().Now(),
 		sessions: make(map[*Session]struct{}),
 	}
+	p.users, p.files = acl.NewUsers(p.Table.catalog()), info.Files
+	if p.files == nil {
+		p.files = vfs.OS()
+	}
+	p.superuser = p.users.Superuser()
 	p.stats.init(len(p.Table.all))
 	p.rows.get, p.rows.set, p.rows.evalSHA = p.Table.byName["get"], p.Table.byName["set"], p.Table.byName["evalsha"]
 	p.followConfig()
+	p.followUsers()
 	return p
 }
 
@@ -108,7 +122,9 @@ func (p *Processor) eachSession(fn func(s *Session)) {
 	p.mu.Lock()
 	list := make([]*Session, 0, len(p.sessions))
 	for s := range p.sessions {
-		list = append(list, s)
+		if !s.killed.Load() {
+			list = append(list, s)
+		}
 	}
 	p.mu.Unlock()
 	sortSessions(list)

@@ -31,6 +31,12 @@ func (s *subscriptions) count() int { return len(s.channels) + len(s.patterns) }
 
 func (s *subscriptions) any() bool { return s.count()+len(s.sharded.channels) > 0 }
 
+// listener is a subscriber that is a client.
+type listener interface{ session() *Session }
+
+func (s *subscriptions) session() *Session      { return s.owner }
+func (s *shardSubscriptions) session() *Session { return s.owner }
+
 // Deliver implements engine.Subscriber: the message goes to the connection's output.
 func (s *subscriptions) Deliver(pattern, channel, payload []byte) {
 	s.owner.client.Push(func(out *resp.Writer) {
@@ -85,22 +91,22 @@ func (s *subscriptions) changed() {
 func pubsubRows() []Command {
 	const quiet = NoScript | Loading | Stale | PubSub
 	return []Command{
-		{Name: "subscribe", Arity: -2, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+		{Name: "subscribe", Arity: -2, Flags: quiet | InSubscribe, Channels: Subscribes, Group: "pubsub", Since: "2.0.0",
 			Cost: "O(N) where N is the number of channels", Summary: "Listens to channels.", Run: subscribe},
 		{Name: "unsubscribe", Arity: -1, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
 			Cost: "O(N) where N is the number of channels", Summary: "Stops listening to channels.", Run: unsubscribe},
-		{Name: "psubscribe", Arity: -2, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
+		{Name: "psubscribe", Arity: -2, Flags: quiet | InSubscribe, Channels: SubscribesPatterns, Group: "pubsub", Since: "2.0.0",
 			Cost: "O(N) where N is the number of patterns", Summary: "Listens to the channels that match patterns.", Run: psubscribe},
 		{Name: "punsubscribe", Arity: -1, Flags: quiet | InSubscribe, Group: "pubsub", Since: "2.0.0",
 			Cost: "O(N) where N is the number of patterns", Summary: "Stops listening to patterns.", Run: punsubscribe},
-		{Name: "ssubscribe", Arity: -2, Flags: quiet | InSubscribe, Keys: KeysToEnd(NotKey, 1), Group: "pubsub", Since: "7.0.0",
+		{Name: "ssubscribe", Arity: -2, Flags: quiet | InSubscribe, Channels: Subscribes, Keys: KeysToEnd(NotKey, 1), Group: "pubsub", Since: "7.0.0",
 			Cost: "O(N) where N is the number of sharded channels", Summary: "Listens to sharded channels.", Run: ssubscribe},
 		{Name: "sunsubscribe", Arity: -1, Flags: quiet | InSubscribe, Keys: KeysToEnd(NotKey, 1), Group: "pubsub", Since: "7.0.0",
 			Cost: "O(N) where N is the number of sharded channels", Summary: "Stops listening to sharded channels.", Run: sunsubscribe},
-		{Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Keys: Key(NotKey), Group: "pubsub", Since: "7.0.0",
+		{Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Channels: Publishes, Keys: Key(NotKey), Group: "pubsub", Since: "7.0.0",
 			Cost:    "O(N) where N is the number of subscribers of the channel",
 			Summary: "Sends a message to a sharded channel.", Run: spublish},
-		{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Group: "pubsub", Since: "2.0.0",
+		{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Channels: Publishes, Group: "pubsub", Since: "2.0.0",
 			Cost:    "O(N+M) where N is the number of subscribers of the channel and M the number of patterns",
 			Summary: "Sends a message to a channel.", Run: publish},
 		{Name: "pubsub", Arity: -2, Group: "pubsub", Since: "2.8.0", Cost: "depends on the subcommand",

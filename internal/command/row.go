@@ -8,6 +8,7 @@ type Command struct {
 	ACL      Category // besides those that flags imply
 	Keys     []KeySpec
 	KeyUse   func(args [][]byte) KeyFlag // of specs with VariableFlags: what these words do with the keys
+	Channels ChannelUse
 	Lock     Lock
 	Group    string // of COMMAND DOCS: string, list, ...
 	Since    string
@@ -156,6 +157,16 @@ type KeySpec struct {
 	NumKeys       bool
 	NumIdx, First int
 }
+
+// ChannelUse is what a command does with the channels in its words.
+type ChannelUse uint8
+
+// What is done with channels.
+const (
+	Publishes          ChannelUse = iota + 1 // on the first argument
+	Subscribes                               // to all arguments
+	SubscribesPatterns                       // to what matches them
+)
 
 // KeyFlag is what a command does with a key, as COMMAND INFO tells it.
 type KeyFlag uint16

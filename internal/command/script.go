@@ -228,6 +228,11 @@ func (t *scriptTx) Do(args ...string) store.Reply {
 		return fail(engine.Error(refusal))
 	case row.Flags&(NoScript|Immediate) != 0:
 		return fail(errScriptDenied)
+	}
+	if denied := t.s.permitCalled(row, t.words); denied != "" {
+		return fail(engine.Error(denied))
+	}
+	switch {
 	case t.readOnly && row.Flags&Write != 0:
 		return fail(errScriptWrite)
 	case row.Flags&DenyOOM != 0 && t.lacksMemory():

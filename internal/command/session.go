@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/resp"
 )
@@ -75,12 +76,17 @@ type Session struct {
 	name     string
 	libName  string
 	libVer   string
-	user     string
 	blocked  *blocking
 	noEvict  bool
 	noTouch  atomic.Bool
 	shown    atomic.Pointer[shown]
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
+
+	// Who it is, and what that allows: see permit.
+	account atomic.Pointer[acl.Account] // others may ask, and change what the account allows
+	killed  atomic.Bool                 // somebody has closed its connection
+	wanted  acl.Request                 // scratch
+	top     *Command                    // what was denied or contains it
 }
 
 // shown is a snapshot of the owner's state for CLIENT LIST, replaced when it changes.
@@ -99,9 +105,10 @@ type shown struct {
 // one for the embedded store, which needs no AUTH.
 func (p *Processor) NewSession(client Client) *Session {
 	s := &Session{
-		p: p, client: client, born: p.clock.Now(), proto: 2, user: "default",
-		tx: p.Engine.NewTx(), authed: client == nil || p.Config.Settings().RequirePass == "",
+		p: p, client: client, born: p.clock.Now(), proto: 2,
+		tx: p.Engine.NewTx(),
 	}
+	s.beStranger()
 	s.subs.init(s)
 	s.pending.timed = client != nil
 	s.ctx = Ctx{Processor: p, Session: s, Tx: s.tx}
@@ -131,7 +138,18 @@ func (s *Session) Close() {
 }
 
 // Authenticated tells whether the client has proved who it is, or need not.
-func (s *Session) Authenticated() bool { return s.authed }
+func (s *Session) Authenticated() bool { return s.authed || s.p.users.Default().User().Open() }
+
+// beStranger makes the session that of somebody who has just connected.
+func (s *Session) beStranger() {
+	if s.client == nil {
+		s.account.Store(s.p.superuser)
+		s.authed = true
+		return
+	}
+	s.account.Store(s.p.users.Default())
+	s.authed = s.p.users.Default().User().Open()
+}
 
 // Proto is the protocol version of the session's replies, 2 or 3.
 func (s *Session) Proto() int { return s.proto }

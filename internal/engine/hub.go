@@ -73,6 +73,19 @@ func (h *Hub) remove(in audience, s Subscriber, name string) {
 	}
 }
 
+// Each shows every subscription. fn must not block nor call the hub. Cost: O(subscriptions).
+func (h *Hub) Each(fn func(s Subscriber, name string, pattern bool)) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for i, in := range [...]audience{h.patterns, h.channels, h.sharded} {
+		for name, set := range in {
+			for s := range set {
+				fn(s, name, i == 0)
+			}
+		}
+	}
+}
+
 // Publish delivers a message and returns how many got it: a subscriber once for
 // the channel and once for each of its matching patterns.
 // Cost: O(subscribers of the channel + patterns).

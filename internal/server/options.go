@@ -97,7 +97,7 @@ type Limits struct {
 	MaxArgs     int                     // most words of a command
 	MaxReply    int                     // longest reply to one command, bytes: who asks for more is disconnected
 
-	// Protected refuses all but local clients: protected-mode is on and nobody has set a password.
+	// Protected refuses all but local clients while Options.NeedsPassword says no: protected-mode.
 	Protected bool
 }
 
@@ -123,6 +123,8 @@ func DefaultLimits() Limits {
 type Options struct {
 	// NewSession makes the session of a new connection. It must not call the Client, except to keep it.
 	NewSession func(Client) Session
+	// NeedsPassword tells whether clients must say who they are; nil = they need not.
+	NeedsPassword func() bool
 	// Limits to begin with; nil = DefaultLimits.
 	Limits *Limits
 	// Clock; nil = the system's.

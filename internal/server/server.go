@@ -18,10 +18,11 @@ import (
 // Server serves connections from any number of listeners. Its methods are safe for concurrent use.
 type Server struct {
 	// Immutable.
-	newSession func(Client) Session
-	clock      clock.Clock
-	log        *slog.Logger
-	numLoops   int
+	newSession    func(Client) Session
+	needsPassword func() bool
+	clock         clock.Clock
+	log           *slog.Logger
+	numLoops      int
 
 	limits atomic.Pointer[limits]
 	bytes  traffic      // of streams; loops have their own
@@ -52,8 +53,11 @@ type limits struct {
 // New makes a server. It does nothing until Serve, ServeConn or Dial is called.
 func New(o Options) *Server {
 	s := &Server{
-		newSession: o.NewSession, clock: o.Clock, log: o.Logger, numLoops: o.Loops,
+		newSession: o.NewSession, needsPassword: o.NeedsPassword, clock: o.Clock, log: o.Logger, numLoops: o.Loops,
 		conns: make(map[*conn]struct{}), listeners: make(map[*endpoint]struct{}), stop: make(chan struct{}),
+	}
+	if s.needsPassword == nil {
+		s.needsPassword = func() bool { return false }
 	}
 	if s.clock == nil {
 		s.clock = clock.System()
@@ -258,7 +262,7 @@ func (s *Server) register(c *conn, local bool) (reason, refusal string) {
 		return reasonShutdown, "-ERR server is shutting down\r\n"
 	case len(s.conns) >= lim.MaxClients:
 		return "maxclients", tooManyClients
-	case lim.Protected && !local:
+	case lim.Protected && !local && !s.needsPassword():
 		return "protected mode", denied
 	}
 	s.start()

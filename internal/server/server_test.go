@@ -451,6 +451,13 @@ func TestProtectedMode(t *testing.T) {
 		strings.Count(refusal, "\r\n") != 1 || !strings.HasSuffix(refusal, "\r\n") {
 		t.Fatalf("%q", refusal)
 	}
+	s = New(Options{NewSession: newFakes().newSession, NeedsPassword: func() bool { return true }, Limits: &lim})
+	c := &conn{remote: "192.0.2.1:1234"}
+	if refusal := s.admit(c, false); refusal != "" {
+		t.Fatalf("who needs a password is refused: %q", refusal)
+	}
+	s.forget(c)
+	_ = s.Close()
 	for addr, want := range map[net.Addr]bool{
 		&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}: true, &net.TCPAddr{IP: net.IPv6loopback}: true, &net.UnixAddr{Name: "x"}: true,
 		pipeAddr{}: true, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}: false, &net.TCPAddr{}: false, &net.IPAddr{IP: net.IPv6loopback}: false,
