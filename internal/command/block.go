@@ -116,6 +116,12 @@ func copyWords(args [][]byte) [][]byte {
 func (b *blocking) serve(tx *engine.Tx) bool {
 	c := &b.ctx
 	c.Tx, c.failed = tx, false
+	by := tx.By
+	tx.By = nil
+	if t := c.Session.track; t != nil {
+		tx.By = &t.tracker
+	}
+	defer func() { tx.By = by }()
 	tx.StartCommand()
 	if c.Row.Flags&DenyOOM != 0 && tx.Full() {
 		c.Fail(engine.ErrShardFull)
@@ -123,6 +129,9 @@ func (b *blocking) serve(tx *engine.Tx) bool {
 		return false
 	}
 	tx.FinishCommand(tx.DB(), c.Args)
+	if c.Session.track != nil {
+		c.remember()
+	}
 	c.Tx = nil
 	if c.failed {
 		c.stats.commands[c.Row.index].failed.Add(1)

@@ -23,6 +23,10 @@ func clientRows() []Command {
 		row("setname", 3, 0, "2.6.9", "O(1)", "Names the connection.", clientSetName),
 		row("unblock", -3, Admin, "5.0.0", "O(N) where N is the number of connections", "Ends the wait of another connection's blocking command.", clientUnblock),
 		row("setinfo", 4, 0, "7.2.0", "O(1)", "Tells the name and version of the client library.", clientSetInfo),
+		row("tracking", -3, 0, "6.0.0", "O(1), or O(N) where N is the number of prefixes", "Has the connection told when keys change that it has read.", clientTracking),
+		row("caching", 3, 0, "6.0.0", "O(1)", "Says whether the keys of the next command are tracked.", clientCaching),
+		row("getredir", 2, 0, "6.0.0", "O(1)", "Tells which connection gets the invalidations.", clientGetRedir),
+		row("trackinginfo", 2, 0, "6.2.0", "O(1)", "Describes the connection's tracking.", clientTrackingInfo),
 		row("no-evict", 3, Admin, "7.0.0", "O(1)", "Spares the connection when clients are evicted.", clientNoEvict),
 		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
 		row("help", 2, 0, "5.0.0", "O(1)", "Explains the subcommands.", clientHelp),
@@ -113,7 +117,8 @@ func (s *Session) describe() string {
 	for _, f := range [...]struct {
 		on     bool
 		letter string
-	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {blocked, "b"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
+	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {blocked, "b"}, {sh.track.on(), "t"},
+		{sh.track.on() && sh.track.broken.Load(), "R"}, {sh.track.mode(engine.TrackBroadcast), "B"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
 		if f.on {
 			flags += f.letter
 		}
@@ -160,7 +165,7 @@ func (s *Session) describe() string {
 	text("events", "r")
 	text("cmd", last)
 	text("user", s.account.Load().Name())
-	num("redir", -1)
+	num("redir", sh.track.redirected())
 	num("resp", int64(sh.proto))
 	text("lib-name", lib)
 	return out.String() + "lib-ver=" + ver
@@ -262,7 +267,9 @@ func clientNoTouch(c *Ctx) {
 }
 
 func clientHelp(c *Ctx) {
-	c.help("CLIENT", "GETNAME", "    The name of this connection.",
+	c.help("CLIENT", "CACHING (YES|NO)", "    Track the keys of the next command, or do not, where OPTIN or OPTOUT left it open.",
+		"GETREDIR", "    The number of the connection that gets this one's invalidations.",
+		"GETNAME", "    The name of this connection.",
 		"ID", "    The number of this connection.",
 		"INFO", "    One line about this connection.",
 		"KILL <ip:port>", "    Close the connection from that address.",
@@ -272,5 +279,8 @@ func clientHelp(c *Ctx) {
 		"NO-TOUCH (ON|OFF)", "    Leave access times alone.",
 		"SETINFO (LIB-NAME|LIB-VER) <value>", "    Tell the client library.",
 		"SETNAME <name>", "    Name this connection.",
+		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]", "         [OPTIN] [OPTOUT] [NOLOOP]",
+		"    Tell this connection when keys change that it has read.",
+		"TRACKINGINFO", "    This connection's tracking.",
 		"UNBLOCK <id> [TIMEOUT|ERROR]", "    End the wait of that connection's blocking command.")
 }

@@ -215,6 +215,7 @@ func reset(c *Ctx) {
 	s := c.Session
 	s.discard()
 	s.stopMonitor()
+	s.Untrack()
 	s.subs.dropAll()
 	s.db = 0
 	s.setProto(2)

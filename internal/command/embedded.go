@@ -21,6 +21,9 @@ func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, e
 	if e != nil && err == nil {
 		dst, found = append(dst, e.Value()...), true
 	}
+	if s.track != nil {
+		s.tx.Remember(&s.track.tracker, k)
+	}
 	s.tx.End()
 	return dst, found, err
 }

@@ -28,6 +28,9 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 	default:
 		s.run(c)
 	}
+	if s.track != nil {
+		s.track.endCommand(row)
+	}
 }
 
 // resolve finds the row of a command and checks the number of its words.
@@ -100,6 +103,9 @@ func (s *Session) admit(row *Command) string {
 // makeRoom evicts what maxmemory wants to go, and notes where that was not enough.
 func (s *Session) makeRoom() {
 	s.full = s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom()
+	if s.track != nil {
+		s.prepareTracking()
+	}
 }
 
 // grows tells whether a command, or the transaction that it runs, may need more memory.
@@ -145,6 +151,9 @@ func (s *Session) run(c *Ctx) {
 	s.announce(c)
 	c.invoke(row)
 	tx.FinishCommand(tx.DB(), c.Args)
+	if s.track != nil {
+		c.remember()
+	}
 	s.observe(c)
 	tx.End()
 	s.pending.end(c, row, args, began)
@@ -182,6 +191,9 @@ func (s *Session) call(c *Ctx) {
 	s.announce(c)
 	c.invoke(c.Row)
 	c.Tx.FinishCommand(c.Tx.DB(), c.Args)
+	if s.track != nil {
+		c.remember()
+	}
 	s.observe(c)
 	s.pending.end(c, c.Row, c.Args, began)
 }

@@ -106,7 +106,8 @@ func (p *Processor) followConfig() {
 	p.Config.OnChange(apply, "maxmemory", "maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time",
 		"hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "set-max-intset-entries",
 		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
-		"stream-node-max-bytes", "stream-node-max-entries")
+		"stream-node-max-bytes", "stream-node-max-entries",
+		"notify-keyspace-events", "tracking-table-max-keys", "tracking-table-max-memory")
 }
 
 // Register makes two-body scripts known, so that EVAL and EVALSHA of their Lua
@@ -157,6 +158,8 @@ func engineLimits(s *config.Settings) *engine.Limits {
 
 		MaxMemory: int64(s.MaxMemory), Policy: s.MaxMemoryPolicy, Samples: min(s.MaxMemorySamples, maxSamples),
 		LFULog: s.LFULogFactor, LFUDecay: s.LFUDecayTime,
+
+		Notify: s.NotifyEvents, TrackedKeys: s.TrackingTableMaxKeys, TrackedBytes: s.TrackingTableMaxMemory,
 	}
 }
 

@@ -76,7 +76,7 @@ func show(v resp.Value) string {
 	switch v.Kind {
 	case resp.Int:
 		return fmt.Sprintf("(%d)", v.Int)
-	case resp.Array:
+	case resp.Array, resp.Set, resp.Map, resp.Push:
 		if v.Null {
 			return "(nil)"
 		}

@@ -64,7 +64,8 @@ type Session struct {
 	multi    *multi
 	watch    engine.Watch
 	subs     subscriptions
-	monitors bool // MONITOR: it is fed all commands
+	monitors bool      // MONITOR: it is fed all commands
+	track    *tracking // CLIENT TRACKING; nil while it never was on
 	pending  timing
 	touched  []uint64 // hashes of a batch's keys
 	scratch  scratch
@@ -79,6 +80,7 @@ type Session struct {
 	blocked  *blocking
 	noEvict  bool
 	noTouch  atomic.Bool
+	gone     atomic.Bool // the connection has ended
 	shown    atomic.Pointer[shown]
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
 
@@ -98,6 +100,7 @@ type shown struct {
 	subs, psubs int
 	ssubs       int
 	monitors    bool
+	track       *tracking
 	last        *Command
 }
 
@@ -131,6 +134,8 @@ func (s *Session) Close() {
 	s.discard()
 	s.subs.dropAll()
 	s.stopMonitor()
+	s.Untrack()
+	s.gone.Store(true)
 	s.pending.flush(&s.ctx)
 	s.p.mu.Lock()
 	delete(s.p.sessions, s)
@@ -160,7 +165,7 @@ func (s *Session) Subscribed() bool { return s.subs.any() }
 // show makes the owner's state visible to CLIENT LIST, if it differs.
 func (s *Session) show(last *Command) {
 	now := shown{db: s.db, proto: s.proto, multi: -1, watching: s.watch.Len(), last: last,
-		subs: len(s.subs.channels), psubs: len(s.subs.patterns), ssubs: len(s.subs.sharded.channels), monitors: s.monitors}
+		subs: len(s.subs.channels), psubs: len(s.subs.patterns), ssubs: len(s.subs.sharded.channels), monitors: s.monitors, track: s.track}
 	if s.multi != nil {
 		now.multi, now.queued = len(s.multi.queue), s.multi.held
 	}

@@ -64,6 +64,7 @@ func network() []directive {
 		{"client-query-buffer-limit", "", 0, "1gb", memory{1 << 20, maxLong}},
 		{"proto-max-bulk-len", "", 0, "512mb", memory{1 << 20, maxLong}},
 		{"tracking-table-max-keys", "", 0, "1000000", integer{0, maxLong}},
+		{"tracking-table-max-memory", "", 0, "256mb", memory{0, maxLong}}, // of Larder alone
 	}
 }
 

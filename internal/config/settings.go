@@ -18,7 +18,11 @@ type Settings struct {
 	TCPBacklog       int
 	ProtoMaxBulkLen  int64 // bytes
 	QueryBufferLimit int64 // bytes
-	OutputLimits     [numClientClasses]OutputLimit
+
+	// What clients track: keys, and bytes of the tables; 0: no bound.
+	TrackingTableMaxKeys   int64
+	TrackingTableMaxMemory int64
+	OutputLimits           [numClientClasses]OutputLimit
 
 	// The keyspace.
 	Databases          int
@@ -60,11 +64,13 @@ type Settings struct {
 	BusyReplyThreshold      int64  // milliseconds
 
 	// Files.
-	Dir        string // absolute
-	Save       []SavePoint
-	DBFilename string
-	LogFile    string // empty: standard error
-	PidFile    string // empty: none
+	Dir            string // absolute
+	Save           []SavePoint
+	DBFilename     string
+	RDBCompression bool // strings of dumps and snapshots are packed
+	RDBChecksum    bool
+	LogFile        string // empty: standard error
+	PidFile        string // empty: none
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -141,6 +147,9 @@ func (c *Config) settings(values []value) *Settings {
 		ProtoMaxBulkLen:  num("proto-max-bulk-len"),
 		QueryBufferLimit: num("client-query-buffer-limit"),
 
+		TrackingTableMaxKeys:   num("tracking-table-max-keys"),
+		TrackingTableMaxMemory: num("tracking-table-max-memory"),
+
 		Databases:          count("databases"),
 		MaxMemory:          uint64(num("maxmemory")),
 		MaxMemoryPolicy:    Policy(num("maxmemory-policy")),
@@ -176,10 +185,12 @@ func (c *Config) settings(values []value) *Settings {
 		LogLevel:                at("loglevel").text,
 		BusyReplyThreshold:      num("busy-reply-threshold"),
 
-		Dir:        at("dir").text,
-		DBFilename: at("dbfilename").text,
-		LogFile:    at("logfile").text,
-		PidFile:    at("pidfile").text,
+		Dir:            at("dir").text,
+		DBFilename:     at("dbfilename").text,
+		RDBCompression: yes("rdbcompression"),
+		RDBChecksum:    yes("rdbchecksum"),
+		LogFile:        at("logfile").text,
+		PidFile:        at("pidfile").text,
 
 		ACLFile:                at("aclfile").text,
 		ACLLogMaxLen:           count("acllog-max-len"),

@@ -151,6 +151,14 @@ const (
 
 const notifyLetters = "g$lshzxetdnKEm"
 
+// NotifyClass is the flag of one letter; 0 for what is none.
+func NotifyClass(letter byte) NotifyFlags {
+	if i := strings.IndexByte(notifyLetters, letter); i >= 0 {
+		return 1 << i
+	}
+	return 0
+}
+
 // notifyClasses is a word of letters, one a class.
 type notifyClasses struct{}
 

@@ -23,7 +23,7 @@ func (e *Engine) Check() error {
 			}
 		}
 	}
-	return nil
+	return e.checkTracking()
 }
 
 func (e *Engine) checkTable(shard, db int) error {

@@ -43,6 +43,7 @@ type change struct {
 	db    int    // of a database: -1 for all
 	key   []byte // borrowed from the arguments, or a copy; nil: a whole database
 	event Event
+	by    *Tracker // whose command did it; nil for what no command asked for
 }
 
 // commit is what a Tx gathers until End.
@@ -53,12 +54,15 @@ type commit struct {
 	own     bool // the running command has told its effects itself
 	mark    int  // dirty when the running command began
 
+	told int    // changes that trackers have been told of
+	text []byte // names of channels are built here
+
 	ready  []watchKey // keys that waiters want to look at
 	served int        // how many of them have been seen to
 }
 
 func (c *commit) reset() {
-	c.dirty, c.mark, c.own = 0, 0, false
+	c.dirty, c.mark, c.own, c.told = 0, 0, false, 0
 	c.changes, c.effects = c.changes[:0], c.effects[:0]
 }
 
@@ -78,13 +82,17 @@ func (tx *Tx) note(key []byte, ev Event) {
 	if tx.e.observers.Load() == 0 {
 		return
 	}
-	tx.changes = append(tx.changes, change{tx.db, key, ev})
+	c := change{db: tx.db, key: key, event: ev}
+	if ev != EventExpired && ev != EventEvicted {
+		c.by = tx.By
+	}
+	tx.changes = append(tx.changes, c)
 }
 
 // noteDatabase records that a database, or with db < 0 each of them, is another now. All shards are locked.
 func (tx *Tx) noteDatabase(db int, ev Event) {
 	if tx.e.observers.Load() != 0 {
-		tx.changes = append(tx.changes, change{db, nil, ev})
+		tx.changes = append(tx.changes, change{db: db, event: ev, by: tx.By})
 	}
 }
 
@@ -120,6 +128,7 @@ func (tx *Tx) publish() {
 	for i := range tx.changes {
 		tx.tell(&tx.changes[i])
 	}
+	tx.invalidate()
 	if j := e.journal.Load(); j != nil && len(tx.effects) != 0 {
 		j.Append(tx.effects)
 	}
@@ -131,7 +140,10 @@ func (tx *Tx) publish() {
 func (tx *Tx) tell(c *change) {
 	waiting := tx.e.waiting.Load() != 0
 	switch {
+	case c.event.isHint():
+		tx.notify(c)
 	case c.key != nil:
+		tx.notify(c)
 		tx.e.touchWatches(c)
 		if waiting {
 			tx.wakeKey(c.db, c.key)

@@ -64,7 +64,8 @@ type Engine struct {
 
 	waiting, waitingGone atomic.Int64 // see Waiting
 
-	evict evictor
+	evict    evictor
+	tracking tracking
 
 	shards [Shards]shard
 }
@@ -78,6 +79,7 @@ type shard struct {
 	waiters  map[watchKey][]*Waiter // in the order they came
 	wide     uint64                 // shards that they need, and perhaps a few more
 	graves   []grave
+	tracked  *tracked // what clients keep copies of; nil: nothing yet
 	stats    ShardStats
 	reported int64 // arena bytes already added to Engine.used
 	expireAt []uint64
@@ -141,7 +143,15 @@ func (e *Engine) Limits() *Limits { return e.limits.Load() }
 
 // SetLimits replaces the thresholds. Later commands see them; nothing that is
 // stored is converted. The engine keeps l: it must not change any more.
-func (e *Engine) SetLimits(l *Limits) { e.limits.Store(l) }
+func (e *Engine) SetLimits(l *Limits) {
+	old := e.limits.Swap(l)
+	switch was, is := notifying(old.Notify), notifying(l.Notify); {
+	case is && !was:
+		e.observers.Add(1)
+	case was && !is:
+		e.observers.Add(-1)
+	}
+}
 
 // Dirty is the number of changes since the start.
 func (e *Engine) Dirty() int64 { return e.dirty.Load() }
@@ -246,6 +256,7 @@ func (e *Engine) Stats() ShardStats { return e.NewTx().Stats() }
 func (e *Engine) Close() {
 	e.lock(allShards)
 	defer e.unlock(allShards)
+	e.forgetAll()
 	for i := range e.shards {
 		e.resetShard(i)
 	}
@@ -280,5 +291,6 @@ func (e *Engine) Tick(budget time.Duration) {
 		e.expireTime.Add(int64(e.clock.Monotonic() - start))
 	}
 	e.bury(deadline)
+	e.TrimTracking(trimTick)
 	e.compactCycle(deadline)
 }

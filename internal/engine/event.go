@@ -70,8 +70,10 @@ const (
 	EventXConsumerDelete
 	EventXGroupDestroy
 	EventXGroupSetID
-	EventFlush // of a database
-	EventSwap  // of a database
+	EventNew     // a hint: before the event that tells why
+	EventKeyMiss // a hint
+	EventFlush   // of a database
+	EventSwap    // of a database
 )
 
 var eventRows = [...]struct {
@@ -138,6 +140,8 @@ var eventRows = [...]struct {
 	EventXConsumerDelete:  {'t', "xgroup-delconsumer"},
 	EventXGroupDestroy:    {'t', "xgroup-destroy"},
 	EventXGroupSetID:      {'t', "xgroup-setid"},
+	EventNew:              {'n', "new"},
+	EventKeyMiss:          {'m', "keymiss"},
 	EventFlush:            {0, "flush"},
 	EventSwap:             {0, "swap"},
 }

@@ -39,7 +39,7 @@ func fixedBytes(databases int) int64 {
 
 // SetOverhead tells the bytes outside the engine that maxmemory is to count:
 // connections' buffers, scripts.
-func (e *Engine) SetOverhead(n int64) { e.overhead.Store(e.fixed + n) }
+func (e *Engine) SetOverhead(n int64) { e.overhead.Store(e.fixed + n + e.tracking.bytes.Load()) }
 
 // Overhead is the bytes outside the arenas that maxmemory counts: what
 // SetOverhead was told, and what the engine itself takes.

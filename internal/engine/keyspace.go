@@ -37,6 +37,7 @@ func (tx *Tx) Lookup(key []byte, how Lookup) *table.Entry {
 	if !ok {
 		if how&NoStats == 0 {
 			s.stats.Misses++
+			tx.hint(key, EventKeyMiss)
 		}
 		return nil
 	}
@@ -79,6 +80,7 @@ func (tx *Tx) Create(key []byte, k Kind, n int, expiry int64) *table.Entry {
 	e := tx.entry()
 	s.dbs[tx.db].Insert(h, key, n, expiry, byte(k), e)
 	e.SetClock(tx.e.newClock())
+	tx.hint(key, EventNew)
 	return e
 }
 

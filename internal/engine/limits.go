@@ -23,6 +23,10 @@ type Limits struct {
 	Samples   int // keys looked at for each eviction
 	LFULog    int // lfu-log-factor
 	LFUDecay  int // lfu-decay-time, minutes
+
+	Notify       config.NotifyFlags // what is told of keys: notify-keyspace-events
+	TrackedKeys  int64              // bounds on what clients track: keys, and bytes of the tables; 0: none
+	TrackedBytes int64
 }
 
 // DefaultLimits are Redis's.

@@ -26,6 +26,9 @@ type Tx struct {
 	held uint64 // shards locked
 	now  int64  // Unix milliseconds; 0: the clock was not read yet
 
+	// By is who is not told of its own changes, if it tracks without loop.
+	By *Tracker
+
 	// NoTouch leaves the access clocks of records alone (CLIENT NO-TOUCH).
 	NoTouch bool
 

@@ -127,6 +127,7 @@ func (tx *Tx) Flush(db int) (removed int) {
 		}
 		tx.flushTable(s, db)
 	}
+	e.forgetAll()
 	tx.noteDatabase(db, EventFlush)
 	return removed
 }
