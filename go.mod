@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/yuin/gopher-lua v1.1.2
 	modernc.org/sqlite v1.61.1
 )
 

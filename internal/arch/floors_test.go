@@ -31,14 +31,16 @@ var floors = []floor{
 	{0, "internal/invariant", nil, none},
 	{0, "store", []string{}, none},
 	{5, "internal/resp", nil, none},
+	{5, "internal/rdb", []string{"internal/types/number"}, none},
 	{5, "internal/config", []string{"internal/types/number", "internal/glob", "internal/clock", "internal/vfs"}, none},
 
 	{10, "internal/mem/...", nil, sys}, // mmap
 	{20, "internal/types/...", []string{"internal/mem/...", "internal/types/...", "internal/invariant"}, none},
 	{22, "internal/acl", []string{"internal/config", "internal/glob"}, none},
 	{25, "internal/engine", nil, none},
+	{27, "internal/dump", nil, none},
 	{30, "internal/command", nil, sys},
-	{30, "internal/script", nil, some},
+	{28, "internal/script", []string{"internal/types/number"}, some},
 	{30, "internal/persist", nil, none},
 	{40, "internal/repl", nil, none},
 	{50, "internal/server", nil, sys}, // epoll
