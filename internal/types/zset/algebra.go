@@ -232,7 +232,7 @@ func Store(e *table.Entry, lim Limits, l *List) {
 		var pairs []byte
 		for _, item := range l.items {
 			pairs = packed.Append(pairs, packed.Forward, l.member(item))
-			pairs = packed.AppendFloat(pairs, packed.Forward, item.score)
+			pairs = appendScore(pairs, item.score)
 		}
 		apply(e, packed.Push(e.Value(), pairs, 2*l.Len()))
 		return

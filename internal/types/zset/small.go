@@ -28,6 +28,16 @@ func scan(run []byte, off int, fn func(member packed.Value, score float64) bool)
 	return 0, pairs
 }
 
+// appendScore appends a score as the small form has it. Redis keeps the whole ones
+// as integers there, so that a minus zero comes back as zero; in a large set it
+// comes back as it was.
+func appendScore(dst []byte, score float64) []byte {
+	if score == 0 {
+		score = 0 // without a sign
+	}
+	return packed.AppendFloat(dst, packed.Forward, score)
+}
+
 // smallInsert adds a member that is not there yet.
 func smallInsert(e *table.Entry, score float64, member []byte) {
 	run := e.Value()
@@ -38,7 +48,7 @@ func smallInsert(e *table.Entry, score float64, member []byte) {
 	})
 	var buf [128]byte
 	pair := packed.Append(buf[:0], packed.Forward, member)
-	pair = packed.AppendFloat(pair, packed.Forward, score)
+	pair = appendScore(pair, score)
 	apply(e, packed.Insert(run, at, pair, 2))
 }
 

@@ -151,8 +151,8 @@ func TestOrder(t *testing.T) {
 		if got, want := members(e), "x z m0 m1 d 10 9 a b c y"; got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
-		if s, _ := Score(e, []byte("m1")); !math.Signbit(s) {
-			t.Error("minus zero lost its sign")
+		if s, _ := Score(e, []byte("m1")); math.Signbit(s) != isLarge(e) { // as in Redis
+			t.Errorf("minus zero is %v in a %s", s, Encoding(e))
 		}
 		for i, p := range content(e) {
 			if rank, score, ok := Rank(e, []byte(p.member)); !ok || rank != i || score != p.score {
@@ -456,4 +456,19 @@ func comparePairs(x, y pair) int {
 		return order
 	}
 	return strings.Compare(x.member, y.member)
+}
+
+// TestStoreForgetsMinusZero: a small result of ZUNIONSTORE has no minus zero either.
+func TestStoreForgetsMinusZero(t *testing.T) {
+	both(t, func(t *testing.T, lim Limits) {
+		e := of(t, lim, "a 0")
+		var l List
+		l.Add([]byte("m"), math.Copysign(0, -1))
+		Free(e)
+		Init(e)
+		Store(e, lim, &l)
+		if s, _ := Score(e, []byte("m")); math.Signbit(s) != isLarge(e) {
+			t.Errorf("minus zero is %v in a %s", s, Encoding(e))
+		}
+	})
 }
