@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/resp"
@@ -123,6 +124,12 @@ func (b *blocking) serve(tx *engine.Tx) bool {
 	}
 	defer func() { tx.By = by }()
 	tx.StartCommand()
+	if _, denied := c.Session.permit(c.Row, c.Args, acl.TopLevel); denied != "" { // it was allowed when it came
+		c.stats.rejected(c.Row, "NOPERM "+denied)
+		c.Out.Error("NOPERM " + denied)
+		b.end()
+		return true
+	}
 	if c.Row.Flags&DenyOOM != 0 && tx.Full() {
 		c.Fail(engine.ErrShardFull)
 	} else if !b.try(c) {
