@@ -9,6 +9,13 @@ import (
 // where the words do not fit the specs (too few, a wrong count), so that
 // there is nothing to say of keys.
 func (r *Command) eachKey(args [][]byte, fn func(i int, f KeyFlag)) (ok bool) {
+	if r.KeysAt != nil {
+		first, n := r.KeysAt(args)
+		for i := range n {
+			fn(first+i, r.Keys[0].Flags)
+		}
+		return n > 0
+	}
 	for s := range r.Keys {
 		if !r.Keys[s].each(args, fn) {
 			return false

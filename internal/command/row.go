@@ -7,7 +7,8 @@ type Command struct {
 	Flags    Flag
 	ACL      Category // besides those that flags imply
 	Keys     []KeySpec
-	KeyUse   func(args [][]byte) KeyFlag // of specs with VariableFlags: what these words do with the keys
+	KeysAt   func(args [][]byte) (first, n int) // where the n keys are, of a command whose specs may be misled
+	KeyUse   func(args [][]byte) KeyFlag        // of specs with VariableFlags: what these words do with the keys
 	Channels ChannelUse
 	Lock     Lock
 	Group    string // of COMMAND DOCS: string, list, ...

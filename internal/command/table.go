@@ -4,7 +4,7 @@ package command
 func families() [][]Command {
 	return [][]Command{
 		bitmapRows(),
-		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(),
+		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
 		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(),
 	}
 }

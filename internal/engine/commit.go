@@ -73,6 +73,10 @@ func (tx *Tx) Changed(key []byte, ev Event) {
 	tx.note(key, ev)
 }
 
+// Remembered tells a change that is journaled but that neither watches nor notifications hear of: of what a
+// consumer group remembers of its consumers.
+func (tx *Tx) Remembered() { tx.dirty++ }
+
 // Note tells one more event of a change that Changed has told.
 func (tx *Tx) Note(key []byte, ev Event) { tx.note(key, ev) }
 

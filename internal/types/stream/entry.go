@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/mem/tree"
@@ -55,6 +54,9 @@ func (s *Stream) Range(from, to ID, back bool, fn func(e *Entry) bool) {
 		return fn(&e)
 	})
 }
+
+// Count returns how many entries there are from one ID to another, both included. O(log n) and two leaves.
+func (s *Stream) Count(from, to ID) int { return s.log.count(from, to) }
 
 // Get gives fn an entry; false if it is not there. O(log n) and a leaf.
 func (s *Stream) Get(id ID, fn func(e *Entry)) bool {
@@ -154,13 +156,4 @@ func isMaster(leaf []byte, pairs [][]byte) bool {
 		}
 	}
 	return true
-}
-
-// Copy returns the fields and values of an entry, copied.
-func (e *Entry) Copy() [][]byte {
-	pairs := make([][]byte, 0, 2*e.n)
-	e.Pairs(func(field, value packed.Value) {
-		pairs = append(pairs, slices.Clone(field.AppendString(nil)), slices.Clone(value.AppendString(nil)))
-	})
-	return pairs
 }

@@ -145,9 +145,6 @@ func (c *Consumer) Save() {
 // Pending returns how many entries the consumer has not acknowledged. O(1).
 func (c *Consumer) Pending() int { return c.ids.len() }
 
-// Is tells whether two loans are of one consumer.
-func (c *Consumer) Is(other *Consumer) bool { return c.ref == other.ref }
-
 // Consumers returns the number of consumers. O(1).
 func (g *Group) Consumers() int { return g.consumers.len() }
 
@@ -159,6 +156,9 @@ func (g *Group) Consumer(name []byte) (Consumer, bool) {
 	}
 	return g.consumer(ref), true
 }
+
+// NameOf returns the name of a consumer.
+func (g *Group) NameOf(c *Consumer) []byte { return g.consumers.name(c.ref) }
 
 // CreateConsumer returns the consumer of a name; if there is none, it is added, as seen at the given time and never
 // active. O(log n).
@@ -200,5 +200,27 @@ func (g *Group) EachConsumer(fn func(name []byte, c *Consumer)) {
 		c := g.consumer(ref)
 		fn(g.consumers.name(ref), &c)
 		return true
+	})
+}
+
+// Needed tells whether a group still needs an entry: it was not given it yet, or it has it pending.
+// O(groups * log n).
+func (s *Stream) Needed(id ID) bool {
+	needed := false
+	s.groups.each(func(ref arena.Ref) bool {
+		g := s.group(ref)
+		_, isPending := g.PendingEntry(id)
+		needed = isPending || g.LastID.Less(id)
+		return !needed
+	})
+	return needed
+}
+
+// Forget makes an entry pending in no group. O(groups * log n).
+func (s *Stream) Forget(id ID) {
+	s.EachGroup(func(_ []byte, g *Group) {
+		if g.Ack(id) {
+			g.Save()
+		}
 	})
 }

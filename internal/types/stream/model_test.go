@@ -214,7 +214,9 @@ func (r *run) setID() {
 	r.m.last = s.LastID
 }
 
-func (r *run) groupName() string { return strings.Repeat("g", r.rng.IntN(4)) + fmt.Sprint(r.rng.IntN(3)) }
+func (r *run) groupName() string {
+	return strings.Repeat("g", r.rng.IntN(4)) + fmt.Sprint(r.rng.IntN(3))
+}
 func (r *run) consumerName() string {
 	return fmt.Sprint("consumer", r.rng.IntN(30)*r.rng.IntN(8))
 }

@@ -66,6 +66,22 @@ func (g *Group) PendingEntry(id ID) (Pending, bool) {
 	return p.pending(), true
 }
 
+// PendingCount returns how many entries are pending from one ID to another, both included. O(log n) and two leaves.
+func (g *Group) PendingCount(from, to ID) int { return g.pel.count(from, to) }
+
+// PendingCount returns how many entries are pending for the consumer from one ID to another, both included. O(log n) and
+// two leaves.
+func (c *Consumer) PendingCount(from, to ID) int { return c.ids.count(from, to) }
+
+// PendingFrom returns the first pending entry that does not precede an ID; false if there is none. O(log n) and a leaf.
+func (g *Group) PendingFrom(id ID) (Pending, bool) {
+	var p place
+	if !g.pel.seek(&p, id) {
+		return Pending{}, false
+	}
+	return p.pending(), true
+}
+
 // PendingSpan returns the IDs of the first and the last pending entry; there is one.
 func (g *Group) PendingSpan() (first, last ID) {
 	var p, q place

@@ -118,6 +118,28 @@ func (s *series) seek(p *place, id ID) bool {
 // find goes to the item id; false if there is none.
 func (s *series) find(p *place, id ID) bool { return s.seek(p, id) && p.id == id }
 
+// rank returns how many items precede id. O(log n) and a leaf.
+func (s *series) rank(id ID) int {
+	var p place
+	if !s.descend(&p, id) {
+		return 0
+	}
+	n := p.c.Before()
+	for s.step(&p) && p.id.Less(id) {
+		n++
+	}
+	return n
+}
+
+// count returns how many items there are from one ID to another, both included. O(log n) and two leaves.
+func (s *series) count(from, to ID) int {
+	end := s.len()
+	if next, ok := to.Next(); ok {
+		end = s.rank(next)
+	}
+	return max(end-s.rank(from), 0)
+}
+
 // walk gives fn the items from one ID to another, both included, until it returns false; with back, the last one first.
 // O(log n + items).
 func (s *series) walk(from, to ID, back bool, fn func(p *place) bool) {

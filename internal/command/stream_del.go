@@ -1,0 +1,169 @@
+package command
+
+import (
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/types/stream"
+)
+
+// reference is what a removal of an entry does with groups that have it pending.
+type reference uint8
+
+const (
+	keepRef  reference = iota // nothing
+	delRef                    // it is pending no longer
+	ackedRef                  // it stays until all groups were given and have acknowledged it
+)
+
+// What XDELEX and XACKDEL reply of each ID.
+const (
+	idMissing = -1
+	idDeleted = 1
+	idNeeded  = 2 // by a group
+)
+
+const (
+	errNumIDs   engine.Error = "ERR Number of IDs must be a positive integer"
+	errIDsCount engine.Error = "ERR The `numids` parameter must match the number of arguments"
+)
+
+// removeArgs reads [KEEPREF|DELREF|ACKED] IDS n id... in any order, from an argument on.
+func (c *Ctx) removeArgs(i int) (ref reference, ids []stream.ID, err error) {
+	for chosen := false; i < len(c.Args); i++ {
+		switch was := chosen; {
+		case c.Is(i, "KEEPREF"):
+			ref, chosen = keepRef, true
+			if was {
+				return ref, nil, errSyntax
+			}
+		case c.Is(i, "DELREF"):
+			ref, chosen = delRef, true
+			if was {
+				return ref, nil, errSyntax
+			}
+		case c.Is(i, "ACKED"):
+			ref, chosen = ackedRef, true
+			if was {
+				return ref, nil, errSyntax
+			}
+		case c.Is(i, "IDS") && ids == nil && i+2 < len(c.Args):
+			n, err := c.atLeast(i+1, 1, errNumIDs)
+			if err != nil {
+				return ref, nil, err
+			}
+			if i += 2; n > len(c.Args)-i {
+				return ref, nil, errIDsCount
+			}
+			for end := i + n; i < end; i++ {
+				id, err := c.streamID(i, 0)
+				if err != nil {
+					return ref, nil, err
+				}
+				ids = append(ids, id)
+			}
+			i--
+		default:
+			return ref, nil, errSyntax
+		}
+	}
+	if ids == nil {
+		err = errSyntax
+	}
+	return ref, ids, err
+}
+
+// replyMissing replies that none of n IDs is there.
+func (c *Ctx) replyMissing(n int) {
+	c.Out.Array(n)
+	for range n {
+		c.Out.Int(idMissing)
+	}
+}
+
+// remover removes entries of a stream, heeding its groups.
+type remover struct {
+	s       *stream.Stream
+	ref     reference
+	deleted int
+}
+
+// remove removes an entry, or replies why not.
+func (r *remover) remove(id stream.ID) int64 {
+	switch {
+	case r.ref == ackedRef && r.s.Needed(id):
+		if r.s.Exists(id) {
+			return idNeeded
+		}
+		return idMissing
+	case r.ref == delRef:
+		r.s.Forget(id)
+	}
+	if !r.s.Delete(id) {
+		return idMissing
+	}
+	r.deleted++
+	return idDeleted
+}
+
+// done saves and tells what was removed.
+func (r *remover) done(c *Ctx) {
+	r.s.Save()
+	if r.deleted > 0 {
+		c.Tx.Changed(c.Args[1], engine.EventXDel)
+	}
+}
+
+func xdelEx(c *Ctx) {
+	ref, ids, err := c.removeArgs(2)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	e, ok := c.Edit(1, engine.Stream)
+	if !ok {
+		return
+	}
+	if e == nil {
+		c.replyMissing(len(ids))
+		return
+	}
+	s := stream.Edit(e)
+	r := remover{s: &s, ref: ref}
+	c.Out.Array(len(ids))
+	for _, id := range ids {
+		c.Out.Int(r.remove(id))
+	}
+	r.done(c)
+}
+
+func xackDel(c *Ctx) {
+	ref, ids, err := c.removeArgs(3)
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	s, _, ok := c.readGroupAt(1)
+	if !ok {
+		return
+	}
+	if s == nil {
+		c.replyMissing(len(ids))
+		return
+	}
+	r := remover{s: s, ref: ref}
+	c.Out.Array(len(ids))
+	for _, id := range ids {
+		g, _ := s.Group(c.Args[2]) // anew: removing an entry may change the groups
+		if !g.Ack(id) {
+			c.Out.Int(idMissing)
+			continue
+		}
+		g.Save()
+		c.Tx.Remembered()
+		if r.remove(id) == idNeeded {
+			c.Out.Int(idNeeded)
+		} else {
+			c.Out.Int(idDeleted)
+		}
+	}
+	r.done(c)
+}
