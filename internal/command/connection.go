@@ -9,6 +9,9 @@ import (
 // HELLO and INFO tell clients that look for features.
 const Version = "7.2.4"
 
+// valkeyVersion is the same in the counting of Valkey.
+const valkeyVersion = "8.0.1"
+
 func connectionRows() []Command {
 	const (
 		group = "connection"

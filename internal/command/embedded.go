@@ -86,6 +86,9 @@ func lend(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 // first the buckets of their keys, then the records. Most commands have their
 // first key as first argument; where one has not, nothing is lost but a hint.
 func (s *Session) Prefetch(cmds [][][]byte) {
+	if n := int64(len(cmds)); n > s.p.stats.mostInBatch.Load() {
+		s.p.stats.mostInBatch.Store(n) // of two at once one may be lost: the next has it
+	}
 	s.touched = s.touched[:0]
 	for _, words := range cmds {
 		if len(words) > 1 && len(words[1]) > 0 {

@@ -87,7 +87,11 @@ func (s *Session) admit(row *Command) string {
 	if denied := s.permitNow(row); denied != "" {
 		return denied
 	}
-	if s.makeRoom(); s.full && s.grows(row) {
+	s.makeRoom()
+	if s.track != nil {
+		s.prepareTracking()
+	}
+	if s.full && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
 	}
 	if s.proto == 2 && s.subs.any() && row.Flags&InSubscribe == 0 {
@@ -102,10 +106,15 @@ func (s *Session) admit(row *Command) string {
 
 // makeRoom evicts what maxmemory wants to go, and notes where that was not enough.
 func (s *Session) makeRoom() {
-	s.full = s.p.Engine.Limits().MaxMemory > 0 && !s.p.Engine.MakeRoom()
-	if s.track != nil {
-		s.prepareTracking()
+	e := s.p.Engine
+	if s.full = false; e.Limits().MaxMemory == 0 || !e.OverLimit() {
+		return
 	}
+	began := s.p.clock.Monotonic()
+	s.full = !e.MakeRoom()
+	took := s.p.clock.Monotonic() - began
+	s.p.stats.evicting.Add(int64(took))
+	s.p.latency.note(s.p.clock.Now(), "eviction-cycle", took, s.p.Config.Settings().LatencyMonitorThreshold)
 }
 
 // grows tells whether a command, or the transaction that it runs, may need more memory.

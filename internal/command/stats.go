@@ -14,9 +14,14 @@ type stats struct {
 	commands []commandStats // by Command.index
 	total    atomic.Int64
 
+	ticks, tickTime, longest atomic.Int64                 // of the periodic work: how often, nanoseconds in all and at the most
+	evicting                 atomic.Int64                 // nanoseconds spent on making room
+	mostInBatch              atomic.Int64                 // commands that one read brought
+	network                  atomic.Pointer[NetworkStats] // what it was at the last reset; nil: zero
+
 	mu     sync.Mutex
 	errors map[string]int64 // by code
-	meter  rateMeter
+	meters rates
 }
 
 type commandStats struct {
@@ -59,19 +64,39 @@ func (s *stats) rejected(row *Command, text string) {
 	s.failure(text)
 }
 
-// maxErrorCodes bounds the table: a script could invent a code a call.
-const maxErrorCodes = 128
+// maxErrorCodes bounds the table: a script could invent a code a call. Then those it invents count as one.
+const (
+	maxErrorCodes    = 128
+	errorsOverflow   = "ERRORSTATS_OVERFLOW"
+	longestErrorCode = 32 // bytes; an error without a code counts as ERR
+)
 
 func (s *stats) failure(text string) {
-	code, _, _ := strings.Cut(text, " ")
+	code, _, found := strings.Cut(text, " ")
+	if !found || len(code) >= longestErrorCode {
+		code = "ERR"
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.errors[code]; ok || len(s.errors) < maxErrorCodes {
-		s.errors[code]++
+	if _, known := s.errors[code]; !known && len(s.errors) >= maxErrorCodes && !isOwnCode(code) {
+		code = errorsOverflow
 	}
+	s.errors[code]++
 }
 
-func (s *stats) reset() {
+// isOwnCode tells codes that commands answer from those that scripts invent.
+func isOwnCode(code string) bool {
+	switch code {
+	case "ERR", "WRONGTYPE", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "EXECABORT", "NOSCRIPT", "BUSY", "NOTBUSY",
+		"UNKILLABLE", "BUSYGROUP", "NOGROUP", "BUSYKEY", "UNBLOCKED", "NOREPLICAS", "READONLY", "MISCONF", "LOADING",
+		"MASTERDOWN", "CROSSSLOT", "INPROG", "IOERR", "NOSUB", "NOADDR", "DENIED":
+		return true
+	}
+	return false
+}
+
+// reset sets all counters to zero. Those of the network go on; what they are now is taken off from then on.
+func (s *stats) reset(network NetworkStats) {
 	for i := range s.commands {
 		c := &s.commands[i]
 		c.calls.Store(0)
@@ -80,7 +105,10 @@ func (s *stats) reset() {
 		c.failed.Store(0)
 		c.latency.Store(nil)
 	}
-	s.total.Store(0)
+	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch} {
+		n.Store(0)
+	}
+	s.network.Store(&network)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.errors)

@@ -40,6 +40,21 @@ func (e *Engine) compactCycle(deadline time.Time) {
 	}
 }
 
+// Purge frees what deleted keys left behind and compacts every shard that needs it, whenever it was walked last.
+// No shard may be locked by the caller. Cost: O(cells) of those shards, a few at a time under a lock.
+func (e *Engine) Purge() {
+	for e.buryStep() {
+	}
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		s.sweep.after = time.Time{}
+		s.mu.Unlock()
+		for e.compactSome(s, e.clock.Now()) {
+		}
+	}
+}
+
 // compactSome moves some cells of a shard; false where there is nothing to gain
 // or the walk has come to its end.
 func (e *Engine) compactSome(s *shard, now time.Time) bool {

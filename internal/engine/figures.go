@@ -23,6 +23,18 @@ func (tx *Tx) Memories() (sum MemoryStats) {
 	return sum
 }
 
+// TableBytes is about what a database with so many keys takes besides their records.
+func TableBytes(keys int) int64 { return int64(keys) * tableShare }
+
+// Watched is the number of keys that clients watch. Cost: 64 locks.
+func (tx *Tx) Watched() (n int) {
+	tx.eachShard(func(_ int, s *shard) bool {
+		n += len(s.watchers)
+		return true
+	})
+	return n
+}
+
 // Stats sums the shards' counters. Cost: 64 locks.
 func (tx *Tx) Stats() (sum ShardStats) {
 	tx.eachShard(func(_ int, s *shard) bool {

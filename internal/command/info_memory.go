@@ -1,0 +1,130 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/larderdb/larder/internal/engine"
+)
+
+// memoryFigures are what INFO, MEMORY STATS and MEMORY DOCTOR tell of memory, in bytes.
+type memoryFigures struct {
+	used, peak int64 // what maxmemory is held against, and the most it was
+	rss, heap  int64 // of the process, and of it what Go's collector keeps
+
+	live, slabs, mapped int64 // of the arenas: in live cells, in slabs that hold them, taken from the system
+
+	startup, tables, clients, scripts int64
+	cachedScripts                     int
+	databases                         []databaseFigures
+}
+
+// databaseFigures are those of a database that has keys.
+type databaseFigures struct {
+	number, keys  int
+	main, expires int64 // of its table, and of it what expiry takes
+}
+
+// memory measures. O(shards + connections).
+func (c *Ctx) memory() (f memoryFigures) {
+	m, n := c.Tx.Memories(), c.network()
+	f.live, f.slabs, f.mapped = m.Live, m.Used, m.Mapped
+	f.used = m.Live + c.Engine.Overhead()
+	if c.Info.Memory != nil {
+		f.rss, f.heap, f.peak = c.Info.Memory()
+	}
+	f.peak = max(f.peak, f.used)
+	f.startup, f.clients = c.Engine.Startup(), n.InputBuf+n.OutputBuf
+	scripts, size := c.scripts.size()
+	f.cachedScripts, f.scripts = scripts, int64(size)
+	here := c.Tx.DB()
+	defer c.Tx.Use(here)
+	for db := range c.Engine.Databases() {
+		c.Tx.Use(db)
+		if k := c.Tx.Keyspace(); k.Keys > 0 {
+			d := databaseFigures{db, k.Keys, engine.TableBytes(k.Keys), int64(k.Expiring) * expiryBytes}
+			f.databases = append(f.databases, d)
+			f.tables += d.main
+		}
+	}
+	return f
+}
+
+// expiryBytes is what a key's time takes in its record.
+const expiryBytes = 8
+
+// overhead is everything that is no key and no value.
+func (f *memoryFigures) overhead() int64 { return f.used - f.live + f.tables }
+
+// dataset is the rest.
+func (f *memoryFigures) dataset() int64 { return f.live - f.tables }
+
+func (f *memoryFigures) keys() (n int) {
+	for _, d := range f.databases {
+		n += d.keys
+	}
+	return n
+}
+
+func infoMemory(c *Ctx, b *infoText) {
+	f, s := c.memory(), c.Config.Settings()
+	b.addSize("used_memory", f.used)
+	b.addSize("used_memory_rss", f.rss)
+	b.addSize("used_memory_peak", f.peak)
+	b.add("used_memory_peak_perc", percent(f.used, f.peak))
+	b.add("used_memory_overhead", f.overhead())
+	b.add("used_memory_startup", f.startup)
+	b.add("used_memory_dataset", f.dataset())
+	b.add("used_memory_dataset_perc", percent(f.dataset(), f.used-f.startup))
+	b.add("allocator_allocated", f.live)
+	b.add("allocator_active", f.slabs)
+	b.add("allocator_resident", f.mapped)
+	b.add("allocator_muzzy", 0)
+	b.add("used_memory_go_heap", f.heap)
+	b.addSize("total_system_memory", systemMemory())
+	c.infoScripts(b, &f)
+	b.addSize("maxmemory", int64(s.MaxMemory))
+	b.add("maxmemory_policy", s.MaxMemoryPolicy.String())
+	b.add("allocator_frag_ratio", ratio(f.slabs, f.live))
+	b.add("allocator_frag_bytes", f.slabs-f.live)
+	b.add("allocator_rss_ratio", ratio(f.mapped, f.slabs))
+	b.add("allocator_rss_bytes", f.mapped-f.slabs)
+	b.add("rss_overhead_ratio", ratio(f.rss, f.mapped))
+	b.add("rss_overhead_bytes", f.rss-f.mapped)
+	b.add("mem_fragmentation_ratio", ratio(f.rss, f.used))
+	b.add("mem_fragmentation_bytes", f.rss-f.used)
+	b.zeros("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
+	b.add("mem_clients_normal", f.clients)
+	b.zeros("mem_cluster_links", "mem_aof_buffer")
+	b.add("mem_allocator", "larder-arena")
+	b.zeros("mem_overhead_db_hashtable_rehashing", "active_defrag_running")
+	b.add("lazyfree_pending_objects", c.Engine.PendingFrees())
+	b.add("lazyfreed_objects", c.Engine.Freed())
+}
+
+// infoScripts tells of the memory of scripts and of what runs them.
+func (c *Ctx) infoScripts(b *infoText, f *memoryFigures) {
+	b.zeros("used_memory_lua", "used_memory_vm_eval")
+	b.add("used_memory_lua_human", humanSize(0))
+	b.add("used_memory_scripts_eval", f.scripts)
+	b.add("number_of_cached_scripts", f.cachedScripts)
+	b.zeros("number_of_functions", "number_of_libraries", "used_memory_vm_functions")
+	b.addSize("used_memory_vm_total", 0)
+	b.add("used_memory_functions", 0)
+	b.addSize("used_memory_scripts", f.scripts)
+}
+
+func percent(a, b int64) string {
+	if b <= 0 {
+		return "0.00%"
+	}
+	return fmt.Sprintf("%.2f%%", 100*float64(a)/float64(b))
+}
+
+func ratio(a, b int64) string { return fmt.Sprintf("%.2f", quotient(a, b)) }
+
+func quotient(a, b int64) float64 {
+	if b <= 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
