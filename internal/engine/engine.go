@@ -3,7 +3,6 @@ package engine
 import (
 	"math/bits"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +71,7 @@ type Engine struct {
 
 // shard is one part of the keyspace. Everything in it is guarded by mu.
 type shard struct {
-	mu       sync.Mutex
+	mu       gate
 	arena    *arena.Arena
 	dbs      []table.Table
 	watchers map[watchKey][]*Watch
@@ -185,8 +184,8 @@ func (e *Engine) NowMillis() int64 { return e.clock.Now().UnixMilli() }
 // lock takes the mutexes of a set of shards in ascending order, which is what
 // keeps any two lockers from waiting for each other.
 func (e *Engine) lock(mask uint64) {
-	for m := mask; m != 0; m &= m - 1 {
-		e.shards[bits.TrailingZeros64(m)].mu.Lock()
+	for c := e.enterAll(mask); c != nil; c = e.enterAll(mask) {
+		<-c.done
 	}
 }
 

@@ -29,6 +29,11 @@ type Tx struct {
 	// By is who is not told of its own changes, if it tracks without loop.
 	By *Tracker
 
+	// Impatient does not wait for shards that another transaction keeps for long: LockKey and LockMask fail.
+	Impatient bool
+
+	fence *Enclosure // instead of the mutexes of the shards held: see Enclose
+
 	// NoTouch leaves the access clocks of records alone (CLIENT NO-TOUCH).
 	NoTouch bool
 
@@ -70,32 +75,39 @@ func (tx *Tx) Now() int64 {
 	return tx.now
 }
 
-// LockKey locks the shard of one key.
-func (tx *Tx) LockKey(key []byte) {
+// LockKey locks the shard of one key. false: the transaction is Impatient, the shard is enclosed and will be for long,
+// and nothing is locked.
+func (tx *Tx) LockKey(key []byte) bool {
 	h := tx.hash(key)
 	s := shardOf(h)
 	if tx.held&(1<<s) != 0 {
-		return
+		return true
 	}
 	invariant.Assert(tx.held == 0, "LockKey while other shards are held")
-	tx.e.shards[s].mu.Lock()
+	if c := tx.e.shards[s].mu.enter(); c != nil && !tx.wait(1<<s, c) {
+		return false
+	}
 	tx.held = 1 << s
+	return true
 }
 
 // LockMask locks a set of shards, as Mask gives it. What is held already must
-// cover the set, or be nothing.
-func (tx *Tx) LockMask(mask uint64) {
+// cover the set, or be nothing. false: as LockKey.
+func (tx *Tx) LockMask(mask uint64) bool {
 	mask &^= tx.held
 	if mask == 0 {
-		return
+		return true
 	}
 	invariant.Assert(tx.held == 0, "LockMask while other shards are held")
-	tx.e.lock(mask)
+	if c := tx.e.enterAll(mask); c != nil && !tx.wait(mask, c) {
+		return false
+	}
 	tx.held |= mask
+	return true
 }
 
 // LockAll locks the whole keyspace.
-func (tx *Tx) LockAll() { tx.LockMask(allShards) }
+func (tx *Tx) LockAll() bool { return tx.LockMask(allShards) }
 
 // Mask is the set with the shard of one key.
 func (tx *Tx) Mask(key []byte) uint64 { return 1 << shardOf(tx.hash(key)) }
@@ -120,6 +132,9 @@ func (tx *Tx) Full() bool {
 
 // End tells the listeners what changed and unlocks.
 func (tx *Tx) End() {
+	if tx.fence != nil {
+		tx.open()
+	}
 	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 || len(tx.ready) != 0 {
 		tx.publishAll()
 	}

@@ -133,7 +133,11 @@ func (tx *Tx) widen() {
 		}
 		tx.e.unlock(tx.held)
 		tx.held = 0
-		tx.LockMask(want)
+		if c := tx.e.enterAll(want); c != nil { // however long: the command has been let in
+			<-c.done
+			tx.e.lock(want)
+		}
+		tx.held = want
 	}
 }
 
