@@ -200,7 +200,7 @@ func infoClients(c *Ctx, b *infoText) {
 	b.add("watching_clients", watching)
 	b.add("clients_in_timeout_table", 0)
 	b.add("total_watched_keys", c.Tx.Watched())
-	keys, gone := c.Engine.Waiting()
+	keys, gone := c.Tx.Waiting()
 	b.add("total_blocking_keys", keys)
 	b.add("total_blocking_keys_on_nokey", gone)
 }

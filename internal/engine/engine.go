@@ -61,7 +61,7 @@ type Engine struct {
 	fieldTTLs  atomic.Bool  // some field of some hash ever got an expiry
 	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
 
-	waiting, waitingGone atomic.Int64 // see Waiting
+	waiting atomic.Int64 // waiters, once for each of their keys
 
 	evict    evictor
 	tracking tracking

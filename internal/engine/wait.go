@@ -63,9 +63,6 @@ func (tx *Tx) Wait(w *Waiter, f WaitFor) {
 	}
 	tx.e.waiting.Add(int64(len(w.keys)))
 	tx.e.observers.Add(int32(len(w.keys)))
-	if f.Gone {
-		tx.e.waitingGone.Add(int64(len(w.keys)))
-	}
 }
 
 // Cancel ends the wait, unless the waiter was served already: then it returns false. The caller holds no shard.
@@ -95,9 +92,6 @@ func (e *Engine) leave(s *shard, k watchKey, w *Waiter) {
 	}
 	e.waiting.Add(-1)
 	e.observers.Add(-1)
-	if w.gone {
-		e.waitingGone.Add(-1)
-	}
 	if len(list) > 1 {
 		s.waiters[k] = slices.Delete(list, i, i+1)
 		return
@@ -108,9 +102,23 @@ func (e *Engine) leave(s *shard, k watchKey, w *Waiter) {
 	}
 }
 
-// Waiting is the number of keys that somebody waits for, and of those whose disappearance would end the wait: a key
-// counts once for each waiter.
-func (e *Engine) Waiting() (keys, gone int) { return int(e.waiting.Load()), int(e.waitingGone.Load()) }
+// Waiting is the number of keys that somebody waits for, and of those whose disappearance would end a wait.
+// Cost: O(shards + waiters).
+func (tx *Tx) Waiting() (keys, gone int) {
+	if tx.e.waiting.Load() == 0 {
+		return 0, 0
+	}
+	tx.eachShard(func(_ int, s *shard) bool {
+		keys += len(s.waiters)
+		for _, list := range s.waiters {
+			if slices.ContainsFunc(list, func(w *Waiter) bool { return w.gone }) {
+				gone++
+			}
+		}
+		return true
+	})
+	return keys, gone
+}
 
 // Widen locks what the waiters of the locked shards need, too. A command that may write calls it when it has locked
 // its keys and before it looks at any: the locks may be given up in between.
