@@ -44,6 +44,7 @@ func families() []family {
 		{"zset", zsetGrammar()},
 		{"lex", lexGrammar()},
 		{"bitmap", bitmapGrammar()},
+		{"hll", hllGrammar()},
 		{"key", keyGrammar()},
 	}
 }

@@ -54,3 +54,20 @@ func bitOffset(g *gen) {
 	}
 	integer(-1, 300)(g)
 }
+
+// hllGrammar compares estimates and, by GET and the comparison of what is stored, the bytes.
+func hllGrammar() []production {
+	k := key("hll")
+	return []production{
+		{12, "PFADD", []arg{k, some(member)}},
+		{4, "PFADD", []arg{k, bulk(wideMember)}},
+		{1, "PFADD", []arg{k}},
+		{6, "PFCOUNT", []arg{k}},
+		{5, "PFCOUNT", []arg{some(k)}},
+		{6, "PFMERGE", []arg{some(k)}},
+		{4, "GET", []arg{k}},
+		{2, "STRLEN", []arg{k}},
+		{2, "PFDEBUG", []arg{words("ENCODING", "DECODE"), k}},
+		{1, "PFDEBUG", []arg{words("TODENSE"), k}},
+	}
+}

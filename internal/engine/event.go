@@ -15,6 +15,7 @@ const (
 	EventAppend
 	EventSetRange
 	EventSetBit
+	EventPFAdd
 	EventIncrBy
 	EventIncrByFloat
 	EventDel
@@ -85,6 +86,7 @@ var eventRows = [...]struct {
 	EventAppend:           {'$', "append"},
 	EventSetRange:         {'$', "setrange"},
 	EventSetBit:           {'$', "setbit"},
+	EventPFAdd:            {'$', "pfadd"},
 	EventIncrBy:           {'$', "incrby"},
 	EventIncrByFloat:      {'$', "incrbyfloat"},
 	EventDel:              {'g', "del"},
