@@ -3,13 +3,8 @@ package command
 // families are all rows, a family a file.
 func families() [][]Command {
 	return [][]Command{
-<<<<<<< Updated upstream
-		bitmapRows(),
-		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
-=======
 		bitmapRows(), hllRows(),
-		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(),
->>>>>>> Stashed changes
+		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
 		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(),
 	}
 }
