@@ -63,7 +63,26 @@ type commit struct {
 
 func (c *commit) reset() {
 	c.dirty, c.mark, c.own, c.told = 0, 0, false, 0
-	c.changes, c.effects = c.changes[:0], c.effects[:0]
+	c.changes, c.effects = emptied(c.changes), emptied(c.effects)
+	if cap(c.text) > keptText {
+		c.text = nil
+	}
+}
+
+// keptText is how long a buffer for names is kept, in bytes; keptNotes is how many notes of changes a transaction has room for that it keeps for the next one: a script of a
+// million writes must not pin memory for as long as its session lives.
+const (
+	keptNotes = 1 << 10
+	keptText  = 64 << 10
+)
+
+// emptied is the slice for the next transaction; nothing that this one noted is kept alive by it.
+func emptied[T any](notes []T) []T {
+	if cap(notes) > keptNotes {
+		return nil
+	}
+	clear(notes)
+	return notes[:0]
 }
 
 // Changed tells that a key changed. A command that removes the last element of
@@ -87,7 +106,7 @@ func (tx *Tx) note(key []byte, ev Event) {
 		return
 	}
 	c := change{db: tx.db, key: key, event: ev}
-	if ev != EventExpired && ev != EventEvicted {
+	if ev != EventExpired && ev != EventHExpired && ev != EventEvicted {
 		c.by = tx.By
 	}
 	tx.changes = append(tx.changes, c)
