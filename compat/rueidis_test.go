@@ -25,7 +25,7 @@ func TestRueidis(t *testing.T) {
 					t.Run(name, func(t *testing.T) {
 						c, err := rueidis.NewClient(rueidis.ClientOption{
 							InitAddress: []string{to.addr}, AlwaysRESP2: resp2, ClientName: "compat", ForceSingleClient: true,
-							DisableCache: true, // wants CLIENT TRACKING, which Larder does not have yet
+							DisableCache: resp2, // which has no messages out of turn
 							DialCtxFn:    func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) { return to.dial() },
 						})
 						if err != nil {
