@@ -137,13 +137,12 @@ func (e *Engine) forgetAll() {
 // many keys are forgotten. The caller holds no shard.
 func (e *Engine) TrimTracking(effort int) {
 	for e.trackingOver() && effort > 0 {
-		i := int(e.Random() % Shards)
-		for range Shards { // from there the first that has any
-			if n := e.trimShard(i); n > 0 {
-				effort -= n
-				break
-			}
-			i = (i + 1) % Shards
+		if !e.anyShard(func(i int) bool {
+			n := e.trimShard(i)
+			effort -= n
+			return n > 0
+		}) {
+			return
 		}
 	}
 }
@@ -156,7 +155,9 @@ func (e *Engine) trackingOver() bool {
 
 func (e *Engine) trimShard(i int) (n int) {
 	s := &e.shards[i]
-	s.mu.Lock()
+	if s.mu.enter() != nil {
+		return 0 // enclosed: this is not worth waiting for
+	}
 	defer s.mu.Unlock()
 	for n < trimStep && e.trackingOver() {
 		var r table.Entry
