@@ -1,8 +1,6 @@
 package engine
 
-import (
-	"github.com/larderdb/larder/internal/mem/table"
-)
+import "github.com/larderdb/larder/internal/mem/table"
 
 // Draft is a value in the making, in the memory of the shard that its key is in but not yet in the keyspace: what comes
 // from outside piece by piece is built in one, so that a value which turns out to be malformed leaves no trace, and the
@@ -44,6 +42,9 @@ func (d *Draft) Keep(expiry int64) *table.Entry {
 	e := tx.Create(d.key, Kind(d.entry.Kind()), len(d.entry.Value()), expiry)
 	takeOver(e, &d.entry)
 	d.table.Free()
+	if Kind(e.Kind()) == Hash {
+		tx.ExpectFields(e, d.key)
+	}
 	return e
 }
 

@@ -203,10 +203,7 @@ func (tx *Tx) Transfer(src, dst []byte, to int, move bool) {
 		if isIndexed(e) {
 			tx.shard(tx.hash(src)).fields.forget(tx.e, from, e)
 		}
-		copy(d.SetLen(len(e.Value())), e.Value())
-		for _, f := range [...]byte{table.FlagLarge, table.FlagA, table.FlagB} {
-			d.SetFlag(f, e.Flag(f))
-		}
+		takeOver(d, e)
 		e.Delete()
 	case move:
 		kinds[kind].clone(e, d)
