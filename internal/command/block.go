@@ -86,6 +86,7 @@ func (c *Ctx) block(w waiting) {
 		b.ctx.Out = c.Out
 		s.awaited = b
 	}
+	c.late = true
 	c.blocked.Add(1)
 	c.Tx.Wait(&b.waiter, engine.WaitFor{Keys: w.keys, Kind: w.kind, Gone: w.gone,
 		Mask: keyMask(c.Row, c.Tx, c.Args), Serve: b.serve})
@@ -124,6 +125,7 @@ func (b *blocking) serve(tx *engine.Tx) bool {
 	}
 	defer func() { tx.By = by }()
 	tx.StartCommand()
+	began := c.clock.Monotonic()
 	if _, denied := c.Session.permit(c.Row, c.Args, acl.TopLevel); denied != "" { // it was allowed when it came
 		c.stats.rejected(c.Row, "NOPERM "+denied)
 		c.Out.Error("NOPERM " + denied)
@@ -140,11 +142,18 @@ func (b *blocking) serve(tx *engine.Tx) bool {
 		c.remember()
 	}
 	c.Tx = nil
-	if c.failed {
-		c.stats.commands[c.Row.index].failed.Add(1)
-	}
+	b.account(c.clock.Monotonic() - began)
 	b.end()
 	return true
+}
+
+// account counts the command, which took so long besides waiting.
+func (b *blocking) account(took time.Duration) {
+	var failed int64
+	if b.ctx.failed {
+		failed = 1
+	}
+	b.ctx.account(b.ctx.Row, b.ctx.Args, failed, max(took, 1))
 }
 
 // end hands the reply to the session, which goes on.
@@ -171,11 +180,11 @@ func (s *Session) giveUp(b *blocking, failure string) bool {
 		return false
 	}
 	if failure != "" {
-		s.p.stats.failure(failure)
-		b.ctx.Out.Error(failure)
+		b.ctx.FailText(failure)
 	} else {
 		b.reply(b.timedOut, b.ctx.Out)
 	}
+	b.account(0)
 	b.end()
 	return true
 }

@@ -168,7 +168,11 @@ func (s *Session) describe() string {
 	num("redir", sh.track.redirected())
 	num("resp", int64(sh.proto))
 	text("lib-name", lib)
-	return out.String() + "lib-ver=" + ver
+	text("lib-ver", ver)
+	num("tot-net-in", b.TotalIn)
+	num("tot-net-out", b.TotalOut)
+	num("tot-cmds", s.commands.Load())
+	return strings.TrimSuffix(out.String(), " ")
 }
 
 // checkName refuses a name that would break the lines of CLIENT LIST.

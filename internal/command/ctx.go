@@ -20,6 +20,7 @@ type Ctx struct {
 	failed bool // an error was replied
 	lua    bool // a script runs it
 	alone  bool // not inside EXEC or a script: may block
+	late   bool // it has blocked: the reply comes later
 }
 
 // Errors that many commands answer.

@@ -15,7 +15,9 @@ func hscan(c *Ctx) {
 	next := hash.Scan(e, o.cursor, o.count, func(field, value packed.Value) {
 		if f := c.bytes(field); o.matches(f) {
 			found.add(f)
-			found.add(c.bytes(value))
+			if !o.bare {
+				found.add(c.bytes(value))
+			}
 		}
 	})
 	c.replyStep(next, found)

@@ -14,6 +14,7 @@ type scanOptions struct {
 	count   int
 	pattern []byte // nil: all
 	kind    string // SCAN's TYPE; empty: all
+	bare    bool   // HSCAN NOVALUES, ZSCAN NOSCORES
 }
 
 // scanCursor reads the cursor at an argument.
@@ -43,8 +44,8 @@ func parseUint(b []byte) (uint64, bool) {
 	return n, true
 }
 
-// scanArgs reads the options from an argument on.
-func (c *Ctx) scanArgs(from int, isKeyspace bool) (o scanOptions, err error) {
+// scanArgs reads the options from an argument on; e is the collection to be scanned, nil for the keyspace.
+func (c *Ctx) scanArgs(from int, e *table.Entry) (o scanOptions, err error) {
 	o.count = 10
 	for i := from; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
@@ -65,14 +66,32 @@ func (c *Ctx) scanArgs(from int, isKeyspace bool) (o scanOptions, err error) {
 			if string(o.pattern) == "*" {
 				o.pattern = nil
 			}
-		case more && isKeyspace && c.Is(i, "TYPE"):
+		case more && e == nil && c.Is(i, "TYPE"):
 			i++
-			o.kind = string(lower(nil, c.Args[i]))
+			if o.kind = string(lower(nil, c.Args[i])); !isKindName(o.kind) {
+				return o, engine.Error("ERR unknown type name '" + clip(string(c.Args[i]), len(c.Args[i])) + "'")
+			}
+		case c.Is(i, "NOVALUES"):
+			if o.bare = e != nil && engine.Kind(e.Kind()) == engine.Hash; !o.bare {
+				return o, engine.Error("ERR NOVALUES option can only be used in HSCAN")
+			}
+		case c.Is(i, "NOSCORES"):
+			if o.bare = e != nil && engine.Kind(e.Kind()) == engine.ZSet; !o.bare {
+				return o, engine.Error("ERR NOSCORES option can only be used in ZSCAN")
+			}
 		default:
 			return o, errSyntax
 		}
 	}
 	return o, nil
+}
+
+func isKindName(name string) bool {
+	switch name {
+	case "string", "list", "set", "zset", "hash", "stream":
+		return true
+	}
+	return false
 }
 
 func (o *scanOptions) matches(b []byte) bool {
@@ -104,7 +123,7 @@ func (c *Ctx) collectionScan(k engine.Kind) (e *table.Entry, o scanOptions, ok b
 		c.replyStep(0, c.elements())
 		return nil, o, false
 	}
-	if o, err = c.scanArgs(3, false); err != nil {
+	if o, err = c.scanArgs(3, e); err != nil {
 		c.Fail(err)
 		return nil, o, false
 	}
@@ -118,18 +137,16 @@ func scan(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	o, err := c.scanArgs(2, true)
+	o, err := c.scanArgs(2, nil)
 	if err != nil {
 		c.Fail(err)
 		return
 	}
 	var found [][]byte
-	next := c.Tx.Scan(cursor, o.count, func(key []byte, e *table.Entry) {
-		if o.kind != "" && engine.Kind(e.Kind()).String() != o.kind || !o.matches(key) {
-			return
-		}
-		found = append(found, slices.Clone(key))
-	})
+	wanted := func(key []byte, e *table.Entry) bool {
+		return (o.kind == "" || engine.Kind(e.Kind()).String() == o.kind) && o.matches(key)
+	}
+	next := c.Tx.ScanFor(cursor, o.count, wanted, func(key []byte, _ *table.Entry) { found = append(found, slices.Clone(key)) })
 	c.replyScan(next, found)
 }
 

@@ -42,6 +42,7 @@ type Buffers struct {
 	FD                                      int
 	Query, QueryFree, ArgvMem, MultiMem     int
 	OutputFixed, OutputList, OutputMem, Sum int
+	TotalIn, TotalOut                       int64 // read and written since the connection began
 }
 
 // Session is the state of one client: its database, its transaction, its
@@ -82,6 +83,7 @@ type Session struct {
 	noTouch  atomic.Bool
 	gone     atomic.Bool // the connection has ended
 	shown    atomic.Pointer[shown]
+	commands atomic.Int64 // that have run
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
 
 	// Who it is, and what that allows: see permit.

@@ -87,6 +87,10 @@ func (t *timing) startWithin(c *Ctx, row *Command) (began time.Duration) {
 
 // end counts a command that ended. Those that it ran in between (EXEC, scripts) are counted already.
 func (t *timing) end(c *Ctx, row *Command, args [][]byte, began time.Duration) {
+	if c.late { // it waits, and is counted when it has its reply
+		c.late, t.last, t.running, t.fresh = false, row, false, false
+		return
+	}
 	if began == 0 {
 		if row != t.last { // not timed, and it ran others
 			t.turn(c, row)
@@ -104,11 +108,17 @@ func (t *timing) end(c *Ctx, row *Command, args [][]byte, began time.Duration) {
 		failed = 1
 	}
 	took := now - began
+	c.account(row, args, failed, took)
+	t.last, t.since, t.fresh, t.running = row, now, true, false
+}
+
+// account counts a command that was timed alone.
+func (c *Ctx) account(row *Command, args [][]byte, failed int64, took time.Duration) {
+	c.Session.commands.Add(1)
 	c.stats.add(row, 1, failed, took, c.watch.tracking.Load())
 	if took >= c.watch.least() {
 		c.slow(row, args, took)
 	}
-	t.last, t.since, t.fresh, t.running = row, now, true, false
 }
 
 // count counts a call that is no command of a batch.
@@ -137,6 +147,7 @@ func (t *timing) add(c *Ctx, took time.Duration) {
 	if t.calls == 0 {
 		return
 	}
+	c.Session.commands.Add(t.calls)
 	c.stats.add(t.last, t.calls, t.failed, took, c.watch.tracking.Load())
 	if took >= c.watch.least() && t.timed {
 		if t.calls == 1 {

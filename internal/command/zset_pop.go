@@ -171,7 +171,9 @@ func zscan(c *Ctx) {
 	next := zset.Scan(e, o.cursor, o.count, func(member packed.Value, score float64) {
 		if m := c.bytes(member); o.matches(m) {
 			found.add(m)
-			found.add(format(c.Session.scratch.digits[:0], score))
+			if !o.bare {
+				found.add(format(c.Session.scratch.digits[:0], score))
+			}
 		}
 	})
 	c.replyStep(next, found)

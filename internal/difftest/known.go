@@ -105,6 +105,22 @@ func versionDifferences() []VersionDifference {
 			Same:   func(_ *session, _ []string, want, got Value) bool { return sameNumbers(want, got) },
 		},
 		{
+			Since: 702, Commands: []string{"SCAN"},
+			Reason: "Valkey 8 refuses types that there are not",
+			Same: func(_ *session, _ []string, _, got Value) bool {
+				return strings.HasPrefix(got.Text, "ERR unknown type name")
+			},
+		},
+		{
+			Since: 702, Commands: []string{"SCAN", "HSCAN", "SSCAN", "ZSCAN"},
+			Reason: "NOVALUES came with Redis 7.4, NOSCORES with Valkey 8",
+			Same: func(_ *session, args []string, want, _ Value) bool {
+				return want.Text == "ERR syntax error" && slices.ContainsFunc(args, func(a string) bool {
+					return strings.EqualFold(a, "NOVALUES") || strings.EqualFold(a, "NOSCORES")
+				})
+			},
+		},
+		{
 			Since: 702, Commands: []string{"LPOS"},
 			Reason: "7.2 refuses the least integer as RANK, which cannot be negated",
 			Same: func(_ *session, args []string, _, got Value) bool {

@@ -16,6 +16,11 @@ const shardShift = 44
 // once, one that comes or goes meanwhile may be, some may be twice. It stops
 // soon after count keys. Keys past their time are removed, not visited.
 func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, r *table.Entry)) uint64 {
+	return tx.ScanFor(cursor, count, func([]byte, *table.Entry) bool { return true }, fn)
+}
+
+// ScanFor is Scan for the keys that are wanted. The others are left alone, past their time or not.
+func (tx *Tx) ScanFor(cursor uint64, count int, wanted func(key []byte, r *table.Entry) bool, fn func(key []byte, r *table.Entry)) uint64 {
 	i, at := int(cursor>>shardShift), cursor&(1<<shardShift-1)
 	if i >= Shards {
 		return 0
@@ -26,6 +31,9 @@ func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, r *table.Entry)
 			var past [][]byte
 			at = s.dbs[tx.db].Scan(at, func(r *table.Entry) {
 				seen++
+				if !wanted(r.Key(), r) {
+					return
+				}
 				if r.Flag(table.FlagExpiry) && tx.Now() > r.Expiry() || tx.fieldsDue(r) {
 					past = append(past, slices.Clone(r.Key()))
 					return

@@ -55,6 +55,7 @@ func (cl client) FlushPushes() { cl.c.drainInbox() }
 func (cl client) Buffers() Buffers {
 	c := cl.c
 	b := Buffers{FD: c.tr.fd(), Query: int(c.query.Load()), OutputList: int(c.chunks.Load()), OutputMem: int(c.held.Load())}
+	b.TotalIn, b.TotalOut = c.totalIn.Load(), c.totalOut.Load()
 	b.QueryFree = int(c.queryCap.Load()) - b.Query
 	b.Sum = b.Query + b.QueryFree + b.OutputMem + connSize
 	return b

@@ -109,6 +109,8 @@ type conn struct {
 	chunks   atomic.Int32 // len(out.chunks)
 	query    atomic.Int64 // len(rest)
 	queryCap atomic.Int64 // cap(rest)
+	totalIn  atomic.Int64 // bytes read, ever
+	totalOut atomic.Int64 // bytes written, ever
 
 	mu        sync.Mutex
 	inbox     resp.Writer
@@ -171,7 +173,14 @@ func (c *conn) receivedCopy(s *scratch, b []byte) {
 
 func (c *conn) touch(s *scratch, n int) {
 	s.bytes.read(n)
+	c.totalIn.Add(int64(n))
 	c.seen()
+}
+
+// wrote counts bytes that the peer's system took.
+func (c *conn) wrote(t *traffic, n int) {
+	t.wrote(n)
+	c.totalOut.Add(int64(n))
 }
 
 func (c *conn) seen() { c.lastSeen.Store(int64(c.srv.clock.Monotonic())) }

@@ -65,7 +65,8 @@ type Client interface {
 type Buffers struct {
 	FD                                      int // -1 without one
 	Query, QueryFree, ArgvMem, MultiMem     int
-	OutputFixed, OutputList, OutputMem, Sum int // OutputList is a count
+	OutputFixed, OutputList, OutputMem, Sum int   // OutputList is a count
+	TotalIn, TotalOut                       int64 // read and written since the connection began
 }
 
 // Class is a kind of client with its own output limits.

@@ -79,7 +79,7 @@ func (k *socket) write(b []byte) (sent int) {
 		}
 		break
 	}
-	k.loop.Load().bytes.wrote(sent)
+	k.wrote(&k.loop.Load().bytes, sent)
 	return sent
 }
 

@@ -152,7 +152,7 @@ func (st *stream) send(s *scratch) {
 	b := s.w.Bytes()
 	if st.try != nil && len(b) > 0 && !st.writing && st.out.size == 0 {
 		n, err := st.try(b)
-		s.bytes.wrote(n)
+		st.wrote(s.bytes, n)
 		if err != nil {
 			st.flags.Or(flagKilled)
 		}
@@ -191,7 +191,7 @@ func (st *stream) writeAll() {
 		st.mu.Unlock()
 		n, err := st.nc.Write(b)
 		st.mu.Lock()
-		st.srv.bytes.wrote(n)
+		st.wrote(&st.srv.bytes, n)
 		st.out.sent(n)
 		if err != nil {
 			st.flags.Or(flagKilled)
