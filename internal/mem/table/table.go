@@ -153,6 +153,7 @@ func (t *Table) Find(h uint64, key []byte, e *Entry) bool {
 		for set := match(b, tag); set != 0; set = rest(set) {
 			slot := first(set)
 			at := refAt(b, slot)
+			t.a.Prefetch(at + nextLine) // most records go on there: do not wait for the head to say so
 			rec := t.a.Bytes(at)
 			p := parse(rec, t.base)
 			if string(rec[p.key:p.value]) == string(key) {
@@ -248,9 +249,14 @@ func (t *Table) Touch2(h uint64) {
 	}
 	b := t.a.Line(w.bucket(homeOf(h, uint32(t.sizes[w.code()]))))
 	for set := match(b, tagOf(h)); set != 0; set = rest(set) {
-		t.a.Prefetch(refAt(b, first(set)))
+		at := refAt(b, first(set))
+		t.a.Prefetch(at)
+		t.a.Prefetch(at + nextLine)
 	}
 }
+
+// nextLine leads from a record's line to the one behind it.
+const nextLine = 64 / arena.Granule
 
 // Epoch returns the epoch of a bucket, 12 bits: what SetEpoch last gave it, or what StartEpoch said before its segment
 // was made.
