@@ -23,6 +23,8 @@ func clientRows() []Command {
 		row("setname", 3, 0, "2.6.9", "O(1)", "Names the connection.", clientSetName),
 		row("unblock", -3, Admin, "5.0.0", "O(N) where N is the number of connections", "Ends the wait of another connection's blocking command.", clientUnblock),
 		row("setinfo", 4, 0, "7.2.0", "O(1)", "Tells the name and version of the client library.", clientSetInfo),
+		row("pause", -3, Admin, "3.0.0", "O(1)", "Lets commands wait for a time.", clientPause),
+		row("unpause", 2, Admin, "6.2.0", "O(N) where N is the number of connections that wait", "Ends CLIENT PAUSE.", clientUnpause),
 		row("tracking", -3, 0, "6.0.0", "O(1), or O(N) where N is the number of prefixes", "Has the connection told when keys change that it has read.", clientTracking),
 		row("caching", 3, 0, "6.0.0", "O(1)", "Says whether the keys of the next command are tracked.", clientCaching),
 		row("getredir", 2, 0, "6.0.0", "O(1)", "Tells which connection gets the invalidations.", clientGetRedir),
@@ -111,7 +113,7 @@ func (s *Session) describe() string {
 	sh := s.shown.Load()
 	now := s.p.clock.Now().Unix()
 	s.mu.Lock()
-	name, lib, ver, noEvict, blocked := s.name, s.libName, s.libVer, s.noEvict, s.blocked != nil
+	name, lib, ver, noEvict, blocked := s.name, s.libName, s.libVer, s.noEvict, s.blocked != nil || s.p.pause.holds(s)
 	s.mu.Unlock()
 	flags := ""
 	for _, f := range [...]struct {
@@ -281,10 +283,12 @@ func clientHelp(c *Ctx) {
 		"LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]", "    A line about each connection.",
 		"NO-EVICT (ON|OFF)", "    Spare this connection when clients are evicted.",
 		"NO-TOUCH (ON|OFF)", "    Leave access times alone.",
+		"PAUSE <milliseconds> [WRITE|ALL]", "    Let commands wait for a time, those that write or all (default).",
 		"SETINFO (LIB-NAME|LIB-VER) <value>", "    Tell the client library.",
 		"SETNAME <name>", "    Name this connection.",
 		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]", "         [OPTIN] [OPTOUT] [NOLOOP]",
 		"    Tell this connection when keys change that it has read.",
 		"TRACKINGINFO", "    This connection's tracking.",
+		"UNPAUSE", "    End PAUSE.",
 		"UNBLOCK <id> [TIMEOUT|ERROR]", "    End the wait of that connection's blocking command.")
 }

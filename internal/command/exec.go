@@ -22,6 +22,8 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 	switch {
 	case refusal != "":
 		s.reject(row, refusal, out)
+	case s.p.pause.what.Load() != pausedNothing && s.putOff(row):
+		return
 	case s.multi != nil && row.Flags&Immediate == 0:
 		s.multi.add(row, args)
 		out.Simple("QUEUED")
@@ -145,6 +147,7 @@ func (s *Session) run(c *Ctx) {
 	began, args := s.pending.start(c, row), c.Args
 	tx.Begin(s.db)
 	s.heedNoTouch(c)
+	tx.Reading = row.Flags&ReadOnly != 0
 	switch {
 	case row.plain:
 		tx.LockKey(c.Args[1])
@@ -195,6 +198,7 @@ func (s *Session) call(c *Ctx) {
 	began := s.pending.startWithin(c, c.Row)
 	c.failed, c.alone = false, false
 	s.heedNoTouch(c)
+	c.Tx.Reading = c.Row.Flags&ReadOnly != 0
 	c.Tx.Step()
 	c.Tx.StartCommand()
 	s.announce(c)

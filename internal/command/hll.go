@@ -16,7 +16,7 @@ func hllRows() []Command {
 	return []Command{
 		{Name: "pfadd", Arity: -2, Flags: Write | DenyOOM | Fast, ACL: acl, Keys: Key(RW | Insert), Group: group, Since: "2.8.9",
 			Cost: "O(1) for each element", Summary: "Lets a HyperLogLog see elements.", Run: pfAdd},
-		{Name: "pfcount", Arity: -2, Flags: ReadOnly, ACL: acl,
+		{Name: "pfcount", Arity: -2, Flags: ReadOnly | MayReplicate, ACL: acl,
 			Keys: []KeySpec{{Flags: RW | Access, Begin: 1, Last: -1, Step: 1,
 				Notes: "RW because it may change the internal representation of the key, and propagate to replicas"}},
 			Group: group, Since: "2.8.9",

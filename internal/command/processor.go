@@ -41,6 +41,7 @@ type Processor struct {
 	slowlog  slowlog
 	latency  latencyEvents
 	monitors monitors
+	pause    pause
 
 	blocked atomic.Int64 // sessions that wait
 

@@ -137,6 +137,7 @@ func (s *Session) Close() {
 	s.subs.dropAll()
 	s.stopMonitor()
 	s.Untrack()
+	s.p.pause.stopWaiting(s)
 	s.gone.Store(true)
 	s.pending.flush(&s.ctx)
 	s.p.mu.Lock()

@@ -53,6 +53,7 @@ type Engine struct {
 	used       atomic.Int64  // bytes in live cells, all shards, within usedSlack each
 	tight      atomic.Bool   // used is exact: maxmemory is near
 	expireStop atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
+	paused     atomic.Bool   // see SetPaused
 	random     atomic.Uint64
 	observers  atomic.Int32 // how many want to hear of changes: journal, watches, waiters
 	graves     atomic.Int64 // structures of deleted records that still hold memory
@@ -283,7 +284,7 @@ func (e *Engine) tickLRU() {
 func (e *Engine) Tick(budget time.Duration) {
 	e.tickLRU()
 	deadline := e.clock.Now().Add(budget)
-	if !e.expireStop.Load() {
+	if !e.expireStop.Load() && !e.paused.Load() {
 		start := e.clock.Monotonic()
 		e.expireCycle(deadline)
 		e.expireFieldsCycle(deadline)

@@ -74,7 +74,7 @@ func (e *Engine) OverLimit() bool {
 // MakeRoom evicts until memory is within maxmemory. It reports false where it
 // cannot: the policy is noeviction, or nothing may go. No shard may be locked by the caller.
 func (e *Engine) MakeRoom() bool {
-	if !e.OverLimit() {
+	if e.paused.Load() || !e.OverLimit() {
 		return true
 	}
 	if e.Limits().Policy == config.NoEviction {

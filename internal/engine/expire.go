@@ -24,6 +24,10 @@ const (
 // Lazy expiry stays.
 func (e *Engine) SetActiveExpire(on bool) { e.expireStop.Store(!on) }
 
+// SetPaused stops or starts all that removes keys without being asked: the active cycle, eviction, and the removal of
+// expired keys by those who only read (which do not find them either way).
+func (e *Engine) SetPaused(on bool) { e.paused.Store(on) }
+
 // expireCycle removes expired keys until the deadline at the latest.
 func (e *Engine) expireCycle(deadline time.Time) {
 	tx := e.NewTx()

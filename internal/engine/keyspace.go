@@ -28,7 +28,9 @@ func (tx *Tx) Lookup(key []byte, how Lookup) *table.Entry {
 	e := tx.entry()
 	ok := s.dbs[tx.db].Find(h, key, e)
 	if ok && e.Flag(table.FlagExpiry) && tx.Now() > e.Expiry() {
-		tx.expire(s, e, key)
+		if !tx.Reading || !tx.e.paused.Load() {
+			tx.expire(s, e, key)
+		}
 		ok = false
 	}
 	if ok && e.Flag(hash.FlagTimed) && tx.fieldsDue(e) {

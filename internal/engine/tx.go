@@ -26,6 +26,9 @@ type Tx struct {
 	held uint64 // shards locked
 	now  int64  // Unix milliseconds; 0: the clock was not read yet
 
+	// Reading tells that the running command changes nothing: while the engine is paused, it leaves expired keys.
+	Reading bool
+
 	// By is who is not told of its own changes, if it tracks without loop.
 	By *Tracker
 
@@ -56,7 +59,7 @@ func (tx *Tx) Engine() *Engine { return tx.e }
 // Begin opens the transaction on a database. Nothing is locked yet.
 func (tx *Tx) Begin(db int) {
 	invariant.Assert(tx.held == 0, "Begin inside a transaction")
-	tx.db, tx.now, tx.used = db, 0, 0
+	tx.db, tx.now, tx.used, tx.Reading = db, 0, 0, false
 	tx.lastKey = nil
 	tx.commit.reset()
 }

@@ -178,6 +178,7 @@ func (tx *Tx) wake(k watchKey) {
 // ready, or the same once more. That ends, as each served waiter is gone. The shards are still locked.
 func (tx *Tx) serveWaiters() {
 	var elsewhere []watchKey
+	tx.Reading = false // they may write
 	db := tx.db
 	for tx.served < len(tx.ready) {
 		k := tx.ready[tx.served]
