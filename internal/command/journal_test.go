@@ -105,6 +105,17 @@ func randomCommand(r *rand.Rand) []string {
 		func() []string { return []string{"INCRBY", key(), num()} },
 		func() []string { return []string{"INCRBYFLOAT", key(), score()} },
 		func() []string { return []string{"MSET", key(), num(), key(), num()} },
+		func() []string {
+			return []string{"MSETEX", "2", key(), num(), key(), num(), "PX", fmt.Sprint(1 + r.IntN(3000))}
+		},
+		func() []string { return []string{"MSETEX", "2", key(), num(), key(), num(), "KEEPTTL", "XX"} },
+		func() []string {
+			return []string{"INCREX", key(), "BYINT", num(), "UBOUND", "300", "PX", "2000", "ENX"}
+		},
+		func() []string { return []string{"INCREX", key(), "BYFLOAT", score(), "LBOUND", "-10", "SATURATE"} },
+		func() []string { return []string{"INCREX", key(), "PERSIST"} },
+		func() []string { return []string{"SET", key(), num(), "IFNE", num(), "KEEPTTL"} },
+		func() []string { return []string{"DELEX", key(), "IFNE", num()} },
 		func() []string { return []string{"DEL", key(), key()} },
 		func() []string { return []string{"PEXPIRE", key(), fmt.Sprint(r.IntN(4000) - 100)} },
 		func() []string { return []string{"EXPIRE", key(), fmt.Sprint(r.IntN(5)), "NX"} },

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/larderdb/larder/internal/engine"
 )
 
@@ -10,7 +12,7 @@ func stringRows() []Command {
 		write = Write | DenyOOM | Fast
 		group = "string"
 	)
-	return []Command{
+	return slices.Concat(compareRows(), []Command{
 		{Name: "get", Arity: 2, Flags: read, ACL: CatString, Keys: Key(RO | Access), Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Reads the string at a key.", Run: get},
 		{Name: "set", Arity: -3, Flags: Write | DenyOOM, ACL: CatString,
@@ -59,15 +61,15 @@ func stringRows() []Command {
 		{Name: "lcs", Arity: -3, Flags: ReadOnly, ACL: CatString,
 			Keys: []KeySpec{{Flags: RO | Access, Begin: 1, Last: 1, Step: 1}}, Group: group, Since: "7.0.0",
 			Cost: "O(N*M) where N and M are the lengths", Summary: "Finds the longest common subsequence of two strings.", Run: lcs},
-	}
+	})
 }
 
 func get(c *Ctx) { c.replyString() }
 
-// useOfSet is what a SET does with its key: only with GET it reads it.
+// useOfSet is what a SET does with its key: only with GET, or where the value there decides, it reads it.
 func useOfSet(args [][]byte) KeyFlag {
 	for _, a := range args[min(len(args), 3):] {
-		if isWord(a, "GET") {
+		if isWord(a, "GET") || isWord(a, "IFEQ") || isWord(a, "IFNE") {
 			return RW | Access | Update
 		}
 	}
@@ -110,6 +112,18 @@ func setString(c *Ctx) {
 	}
 	if o.nx || o.xx {
 		if found := c.Tx.Edit(key) != nil; found == o.nx {
+			if !o.get {
+				c.Out.Null()
+			}
+			return
+		}
+	}
+	if o.compares() {
+		switch holds, err := c.compare(key, &o); {
+		case err != nil:
+			c.Fail(err)
+			return
+		case !holds:
 			if !o.get {
 				c.Out.Null()
 			}

@@ -10,9 +10,12 @@ import (
 // setOptions are the options of SET and GETEX.
 type setOptions struct {
 	nx, xx, get, keepTTL, persist bool
-	expiry                        int64 // Unix milliseconds; 0: none given
-	at                            int   // the argument that says the expiry; 0: none
-	unit                          unit  // of that argument
+
+	ifeq, ifne int // the argument that the value there must equal, or differ from; 0: none
+
+	expiry int64 // Unix milliseconds; 0: none given
+	at     int   // the argument that says the expiry; 0: none
+	unit   unit  // of that argument
 }
 
 // unit says how an expiry is given.
@@ -28,10 +31,16 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 	for i := from; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
 		switch {
-		case isSet && c.Is(i, "NX") && !o.xx:
+		case isSet && c.Is(i, "NX") && !o.xx && !o.compares():
 			o.nx = true
-		case isSet && c.Is(i, "XX") && !o.nx:
+		case isSet && c.Is(i, "XX") && !o.nx && !o.compares():
 			o.xx = true
+		case isSet && more && c.Is(i, "IFEQ") && !o.nx && !o.xx && !o.compares():
+			i++
+			o.ifeq = i
+		case isSet && more && c.Is(i, "IFNE") && !o.nx && !o.xx && !o.compares():
+			i++
+			o.ifne = i
 		case isSet && c.Is(i, "GET"):
 			o.get = true
 		case isSet && c.Is(i, "KEEPTTL") && kind == "":
@@ -47,6 +56,9 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 	}
 	return o, nil
 }
+
+// compares tells whether the value that is there decides.
+func (o *setOptions) compares() bool { return o.ifeq != 0 || o.ifne != 0 }
 
 // readExpiry reads the expiry that the options name, if they do.
 func (c *Ctx) readExpiry(o *setOptions) (err error) {

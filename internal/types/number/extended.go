@@ -1,6 +1,7 @@
 package number
 
 import (
+	"math"
 	"math/big"
 )
 
@@ -126,6 +127,27 @@ func (x Extended) Add(y Extended) (Extended, bool) {
 	}
 	f := new(big.Float).SetPrec(mantissaBits).Add(x.value(), y.value())
 	return Extended{f}, f.MantExp(nil) <= maxExponent
+}
+
+// Sub returns x - y. It reports false when the difference is not a finite number.
+func (x Extended) Sub(y Extended) (Extended, bool) {
+	if x.IsInf() || y.IsInf() {
+		return Extended{}, false
+	}
+	return x.Add(Extended{new(big.Float).SetPrec(mantissaBits).Neg(y.value())})
+}
+
+// Cmp is -1, 0 or 1 as x is below, equal to or above y.
+func (x Extended) Cmp(y Extended) int { return x.value().Cmp(y.value()) }
+
+// MaxExtended returns the greatest finite value; its negation is the least.
+func MaxExtended(negative bool) Extended {
+	f := new(big.Float).SetPrec(mantissaBits).SetUint64(math.MaxUint64) // all bits of the mantissa
+	f.SetMantExp(f, maxExponent-mantissaBits)
+	if negative {
+		f.Neg(f)
+	}
+	return Extended{f}
 }
 
 // IsInf reports whether x is an infinity.
