@@ -43,6 +43,8 @@ func ruleFor(name string) rule {
 		return within(15000) // milliseconds
 	case "TIME":
 		return serverTime
+	case "XINFO STREAM", "XINFO CONSUMERS", "XPENDING":
+		return streamTimes
 	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "LASTSAVE":
 		return sameKind
 	case "OBJECT FREQ", "OBJECT REFCOUNT", "OBJECT IDLETIME": // of a small integer Redis gives those of a shared object
@@ -78,7 +80,7 @@ func follows(name string) bool {
 func commandName(args []string) string {
 	name := strings.ToUpper(args[0])
 	switch name {
-	case "OBJECT", "CLIENT", "COMMAND", "MEMORY", "DEBUG", "PUBSUB", "CONFIG":
+	case "OBJECT", "CLIENT", "COMMAND", "MEMORY", "DEBUG", "PUBSUB", "CONFIG", "XGROUP", "XINFO":
 		if len(args) > 1 {
 			name += " " + strings.ToUpper(args[1])
 		}

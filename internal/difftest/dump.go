@@ -58,6 +58,7 @@ func (s *session) compareKey(key string) error {
 		"list":   {"LRANGE", key, "0", "-1"},
 		"set":    {"SMEMBERS", key},
 		"zset":   {"ZRANGE", key, "0", "-1", "WITHSCORES"},
+		"stream": {"XINFO", "STREAM", key, "FULL", "COUNT", "0"},
 	}
 	look := [][]string{{"PEXPIRETIME", key}, {"OBJECT", "ENCODING", key}}
 	if read, ok := contents[strings.TrimSpace(kind.Text)]; ok {

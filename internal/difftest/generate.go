@@ -42,6 +42,7 @@ func families() []family {
 		{"list", listGrammar()},
 		{"set", setGrammar()},
 		{"zset", zsetGrammar()},
+		{"stream", streamGrammar()},
 		{"lex", lexGrammar()},
 		{"bitmap", bitmapGrammar()},
 		{"hll", hllGrammar()},
