@@ -101,6 +101,9 @@ const (
 // Random reports whether any key may go as well as another.
 func (p Policy) Random() bool { return p == VolatileRandom || p == AllKeysRandom }
 
+// LRU reports whether keys count when they were last used.
+func (p Policy) LRU() bool { return p == VolatileLRU || p == AllKeysLRU }
+
 // LFU reports whether keys count how often, not when, they were last used.
 func (p Policy) LFU() bool { return p == VolatileLFU || p == AllKeysLFU }
 

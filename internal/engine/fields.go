@@ -44,6 +44,9 @@ func (tx *Tx) fieldsDue(e *table.Entry) bool {
 	return at != 0 && tx.Now() > at
 }
 
+// FieldsExpire tells whether a field of some hash ever got an expiry.
+func (e *Engine) FieldsExpire() bool { return e.fieldTTLs.Load() }
+
 // ExpectFields must be called after fields of a hash got an expiry.
 func (tx *Tx) ExpectFields(e *table.Entry, key []byte) {
 	at := hash.NextExpiry(e)
