@@ -166,6 +166,7 @@ func (db *DB) Close() error {
 		return nil
 	}
 	close(db.stop)
+	db.proc.StopScripts()
 	err := db.server.Close()
 	db.subs.closeAll()
 	db.wg.Wait()

@@ -27,6 +27,9 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 	case s.multi != nil && row.Flags&Immediate == 0:
 		s.multi.add(row, args)
 		out.Simple("QUEUED")
+	case s.mayLinger(c):
+		s.runAside(c)
+		return
 	default:
 		s.run(c)
 	}
@@ -103,6 +106,9 @@ func (s *Session) admit(row *Command) string {
 	if s.monitors && row.Flags&(ReadOnly|Write|MayReplicate) != 0 {
 		return "ERR Replica can't interact with the keyspace"
 	}
+	if row.Flags&AllowBusy == 0 && s.p.scripts.slow.busy.Load() != nil {
+		return s.p.scripts.slow.refusal()
+	}
 	return ""
 }
 
@@ -123,6 +129,9 @@ func (s *Session) makeRoom() {
 func (s *Session) grows(row *Command) bool {
 	if row.Name == "exec" && s.multi != nil {
 		return s.multi.flags&DenyOOM != 0
+	}
+	if row.Flags&Scripted != 0 {
+		return s.ctx.script(row, s.ctx.Args).commandFlags(row.Flags)&DenyOOM != 0
 	}
 	return row.Flags&DenyOOM != 0
 }
@@ -148,15 +157,20 @@ func (s *Session) run(c *Ctx) {
 	tx.Begin(s.db)
 	s.heedNoTouch(c)
 	tx.Reading = row.Flags&ReadOnly != 0
+	locked := true
 	switch {
 	case row.plain:
-		tx.LockKey(c.Args[1])
-	case row.Lock == LockAll:
-		tx.LockAll()
+		locked = tx.LockKey(c.Args[1])
+	case row.Lock == LockAll, row.Flags&Scripted != 0 && c.script(row, c.Args).locksAll():
+		locked = tx.LockAll()
 	case len(row.Keys) != 0:
-		tx.LockMask(keyMask(row, tx, c.Args))
+		locked = tx.LockMask(keyMask(row, tx, c.Args))
 	}
-	if row.Flags&Write != 0 {
+	if !locked {
+		s.reject(row, s.p.scripts.slow.refusal(), c.Out)
+		return
+	}
+	if row.Flags&(Write|Scripted) != 0 {
 		tx.Widen()
 	}
 	tx.StartCommand()

@@ -25,7 +25,7 @@ const (
 
 // Queued is the memory of the commands that wait for EXEC, in bytes.
 func (s *Session) Queued() int {
-	if s.multi == nil {
+	if s.isAway() || s.multi == nil {
 		return 0
 	}
 	return s.multi.held
@@ -74,22 +74,26 @@ func discard(c *Ctx) {
 // discard leaves the transaction and forgets the watches.
 func (s *Session) discard() {
 	s.multi = nil
-	if s.watch.Len() != 0 {
-		s.p.Engine.Unwatch(&s.watch)
+	s.unwatch()
+}
+
+// unwatch forgets the watches.
+func (s *Session) unwatch() {
+	if s.watch.Len() != 0 && !s.p.Engine.Unwatch(s.watch) {
+		s.watch = new(engine.Watch) // the old one is still on its way out
 	}
 }
 
 func watch(c *Ctx) {
 	for _, key := range c.Args[1:] {
-		c.Tx.Watch(&c.Session.watch, key)
+		c.Tx.Watch(c.Session.watch, key)
 	}
 	c.OK()
 }
 
 func unwatch(c *Ctx) {
-	s := c.Session
-	if s.watch.Len() != 0 && !c.Tx.Locked() { // those of EXEC, which runs this, it forgets itself
-		s.p.Engine.Unwatch(&s.watch)
+	if !c.Tx.Locked() { // those of EXEC, which runs this, it forgets itself
+		c.Session.unwatch()
 	}
 	c.OK()
 }
@@ -110,30 +114,32 @@ func exec(c *Ctx) {
 	}
 	s.multi = nil
 	tx := c.Tx
-	tx.LockMask(m.mask(tx) | tx.WatchMask(&s.watch))
+	if !tx.LockMask(m.mask(c) | tx.WatchMask(s.watch)) {
+		s.unwatch()
+		c.FailText("EXECABORT Transaction discarded because of: " + c.scripts.slow.refusal())
+		return
+	}
 	tx.Widen()
-	broken := tx.Broken(&s.watch)
+	broken := tx.Broken(s.watch)
 	if !broken {
 		s.runQueue(c, m)
 	}
 	tx.End()
 	tx.Begin(s.db)
-	if s.watch.Len() != 0 {
-		s.p.Engine.Unwatch(&s.watch)
-	}
+	s.unwatch()
 	if broken {
 		c.Out.NullArray()
 	}
 }
 
 // mask is the set of shards that the queued commands may touch.
-func (m *multi) mask(tx *engine.Tx) (mask uint64) {
+func (m *multi) mask(c *Ctx) (mask uint64) {
 	for i := range m.queue {
 		q := &m.queue[i]
-		if q.row.Lock != LockKeys {
+		if q.row.Lock != LockKeys || q.row.Flags&Scripted != 0 && c.script(q.row, q.args).locksAll() {
 			return ^uint64(0)
 		}
-		mask |= keyMask(q.row, tx, q.args)
+		mask |= keyMask(q.row, c.Tx, q.args)
 	}
 	return mask
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/script"
 	"github.com/larderdb/larder/internal/types/hash"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/set"
@@ -58,8 +59,9 @@ type Info struct {
 	Binary   string              // the program's file
 	Network  func() NetworkStats // the server's counters
 	Memory   func() (rss, heap, peak int64)
-	Shutdown func() // SHUTDOWN; nil: refused
-	Files    vfs.FS // nil: the machine's
+	Shutdown func()                       // SHUTDOWN; nil: refused
+	Log      func(level int, text string) // what scripts log, from 0 (debug) to 3 (warning)
+	Files    vfs.FS                       // nil: the machine's
 }
 
 // NetworkStats are a server's counters.
@@ -80,6 +82,10 @@ func NewProcessor(e *engine.Engine, cfg *config.Config, info Info) *Processor {
 		clock: e.Clock(), start: e.Clock().Now(),
 		sessions: make(map[*Session]struct{}),
 	}
+	p.scripts.lua = script.New(script.Options{
+		Clock: p.clock.Monotonic, Random: e.Random, ServerName: "larder",
+		Version: Version, VersionNum: versionNumber(Version), ValkeyVersion: valkeyVersion, ValkeyVersionNum: versionNumber(valkeyVersion),
+	})
 	p.users, p.files = acl.NewUsers(p.Table.catalog()), info.Files
 	if p.files == nil {
 		p.files = vfs.OS()

@@ -62,6 +62,7 @@ const (
 	Immediate   // runs at once between MULTI and EXEC: EXEC, DISCARD, WATCH, ...
 	SysCmd      // documentation flag
 
+	Scripted     // runs a script, which says what it locks
 	MayReplicate // may change more than the keyspace: waits during CLIENT PAUSE WRITE
 )
 

@@ -96,6 +96,7 @@ func shutdown(c *Ctx) {
 		c.FailText("ERR Errors trying to SHUTDOWN. Check logs.")
 		return
 	}
+	c.StopScripts()
 	c.Info.Shutdown()
 	c.Session.end("SHUTDOWN")
 }

@@ -63,7 +63,7 @@ type Session struct {
 	closing  bool
 	full     bool // memory was over its limit, and nothing could go, when the running command came
 	multi    *multi
-	watch    engine.Watch
+	watch    *engine.Watch
 	subs     subscriptions
 	monitors bool      // MONITOR: it is fed all commands
 	track    *tracking // CLIENT TRACKING; nil while it never was on
@@ -72,6 +72,8 @@ type Session struct {
 	scratch  scratch
 	awaited  *blocking // of an embedded session: what Await is to wait for
 	body     scriptTx  // of the script that runs
+	lua      *luaHost  // of the Lua script that runs; nil: none ever has
+	aside    *aside    // where commands run that may take long; nil: none ever has
 
 	// What other sessions may ask.
 	mu       sync.Mutex
@@ -111,8 +113,9 @@ type shown struct {
 func (p *Processor) NewSession(client Client) *Session {
 	s := &Session{
 		p: p, client: client, born: p.clock.Now(), proto: 2,
-		tx: p.Engine.NewTx(),
+		tx: p.Engine.NewTx(), watch: new(engine.Watch),
 	}
+	s.tx.Impatient = client != nil
 	s.beStranger()
 	s.subs.init(s)
 	s.pending.timed = client != nil
@@ -128,8 +131,14 @@ func (p *Processor) NewSession(client Client) *Session {
 	return s
 }
 
-// Close forgets the session: its watches, its subscriptions, its place in CLIENT LIST.
+// Close forgets the session: its watches, its subscriptions, its place in CLIENT LIST. A script that it runs goes on.
 func (s *Session) Close() {
+	if !s.closeLater() {
+		s.close()
+	}
+}
+
+func (s *Session) close() {
 	if b := s.waits(); b != nil && s.p.Engine.Cancel(&b.waiter) {
 		b.end()
 	}
@@ -182,6 +191,12 @@ func (s *Session) show(last *Command) {
 // EndBatch is called when the commands of one read are done: what is counted
 // per batch rather than per command is brought up to date.
 func (s *Session) EndBatch() {
+	if !s.isAway() {
+		s.flushBatch()
+	}
+}
+
+func (s *Session) flushBatch() {
 	if now := s.pending.flush(&s.ctx); now != 0 {
 		s.lastSeen.Store(int64(now))
 	}

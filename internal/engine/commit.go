@@ -120,7 +120,7 @@ func (tx *Tx) noteDatabase(db int, ev Event) {
 }
 
 // Journaling tells whether effects are wanted. A command builds its own only then.
-func (tx *Tx) Journaling() bool { return tx.e.journal.Load() != nil }
+func (tx *Tx) Journaling() bool { return tx.e.journal.Load() != nil && !tx.Mute }
 
 // Effect says that the running command's change is this command, not the one
 // that the client sent. The arguments must stay as they are until End.

@@ -37,6 +37,9 @@ type Tx struct {
 
 	fence *Enclosure // instead of the mutexes of the shards held: see Enclose
 
+	// Mute keeps effects from the journal.
+	Mute bool
+
 	// NoTouch leaves the access clocks of records alone (CLIENT NO-TOUCH).
 	NoTouch bool
 

@@ -76,9 +76,16 @@ func (e *Engine) Cancel(w *Waiter) bool {
 	}
 	for _, k := range w.keys {
 		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
-		s.mu.Lock()
-		e.leave(s, k, w)
-		s.mu.Unlock()
+		if s.mu.enter() == nil {
+			e.leave(s, k, w)
+			s.mu.Unlock()
+			continue
+		}
+		go func() { // it is enclosed: nobody waits for that
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			e.leave(s, k, w)
+		}()
 	}
 	return true
 }

@@ -74,29 +74,42 @@ func (tx *Tx) Broken(w *Watch) bool {
 	return false
 }
 
-// Unwatch forgets all keys of w. No shard may be locked by the caller.
-func (e *Engine) Unwatch(w *Watch) {
+// Unwatch forgets all keys of w. Where a shard is enclosed that happens later: then w must not be used again, and it
+// returns false. No shard may be locked by the caller.
+func (e *Engine) Unwatch(w *Watch) (now bool) {
+	now = true
 	for _, k := range w.keys {
 		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
-		s.mu.Lock()
-		list := s.watchers[k]
-		for i, o := range list {
-			if o == w {
-				list[i] = list[len(list)-1]
-				list = list[:len(list)-1]
-				break
-			}
+		if s.mu.enter() == nil {
+			e.unwatch(s, k, w)
+			s.mu.Unlock()
+			continue
 		}
-		if len(list) == 0 {
-			delete(s.watchers, k)
-		} else {
-			s.watchers[k] = list
-		}
-		s.mu.Unlock()
-		e.observers.Add(-1)
+		now = false
+		go func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			e.unwatch(s, k, w)
+		}()
 	}
 	w.keys = w.keys[:0]
 	w.dirty.Store(false)
+	return now
+}
+
+// unwatch forgets one key of w, whose shard is locked.
+func (e *Engine) unwatch(s *shard, k watchKey, w *Watch) {
+	list := s.watchers[k]
+	if i := slices.Index(list, w); i >= 0 {
+		list[i] = list[len(list)-1]
+		list = list[:len(list)-1]
+	}
+	if len(list) == 0 {
+		delete(s.watchers, k)
+	} else {
+		s.watchers[k] = list
+	}
+	e.observers.Add(-1)
 }
 
 // touchWatches marks the watches of a changed key, whose shard is locked.

@@ -78,7 +78,6 @@ func call(l *lua.LState, raises bool) int {
 	if refusal != "" {
 		return fails(l, errorTable(l, refusal), raises)
 	}
-	r.host.Breathe()
 	out := &r.reply
 	out.begin(l, r)
 	refusal = r.host.Call(words, out)

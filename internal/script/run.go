@@ -20,7 +20,7 @@ type Host interface {
 	Replicate(journal, replicas bool)
 	// Log writes a line at a level from 0 (debug) to 3 (warning).
 	Log(level int, text string)
-	// Breathe is called every few hundred instructions and at every call of a command.
+	// Breathe is called soon after Run.Signal was, between two instructions.
 	Breathe()
 }
 
@@ -28,13 +28,14 @@ type Host interface {
 type Run struct {
 	host  Host
 	proto int // of the replies that the script gets
-	steps int
-	stop  atomic.Pointer[stopped]
 	words [][]byte
 	reply Reply
 	rand  random
 	json  *jsonConfig
 	load  *loading // while a library is loaded
+
+	signal atomic.Uint32 // what there is to do before the next instruction
+	stop   atomic.Pointer[stopped]
 }
 
 // stopped is why a run was ended, and the closed channel that tells the interpreter.
@@ -50,6 +51,7 @@ func NewRun(h Host) *Run { return &Run{host: h, proto: 2} }
 func (r *Run) Reset(h Host) {
 	clear(r.words)
 	r.host, r.proto, r.load, r.json, r.rand, r.words = h, 2, nil, nil, random{}, r.words[:0]
+	r.signal.Store(0)
 	r.stop.Store(nil)
 }
 
@@ -58,18 +60,33 @@ func (r *Run) Reset(h Host) {
 func (r *Run) Stop(text string) {
 	s := &stopped{text, make(chan struct{})}
 	close(s.done)
-	r.stop.CompareAndSwap(nil, s)
+	if r.stop.CompareAndSwap(nil, s) {
+		r.signal.Or(signalStopped)
+	}
 }
 
 // Stopped tells whether Stop was called.
 func (r *Run) Stopped() bool { return r.stop.Load() != nil }
 
-// breathEvery is after how many instructions the host is asked again: some ten microseconds.
-const breathEvery = 256
+// Signal makes the run call Host.Breathe before its next instruction. Any goroutine may call it.
+func (r *Run) Signal() { r.signal.Or(signalBreathe) }
+
+// What signal says.
+const (
+	signalBreathe = 1 << iota
+	signalStopped
+)
 
 // Done is called before every instruction; a closed channel makes the interpreter raise Err.
 func (r *Run) Done() <-chan struct{} {
-	if r.steps++; r.steps%breathEvery == 0 {
+	if r.signal.Load() == 0 {
+		return nil
+	}
+	return r.attend()
+}
+
+func (r *Run) attend() <-chan struct{} {
+	if r.signal.And(^uint32(signalBreathe))&signalBreathe != 0 {
 		r.host.Breathe()
 	}
 	if s := r.stop.Load(); s != nil {
@@ -80,9 +97,8 @@ func (r *Run) Done() <-chan struct{} {
 
 // breathe is for loops of this package, which can run long between two instructions.
 func (r *Run) breathe(l *lua.LState) {
-	r.host.Breathe()
-	if s := r.stop.Load(); s != nil {
-		l.RaiseError("%s", s.why)
+	if r.Done() != nil {
+		l.RaiseError("%s", r.Err())
 	}
 }
 

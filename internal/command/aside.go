@@ -1,0 +1,117 @@
+package command
+
+import (
+	"iter"
+	"sync/atomic"
+
+	"github.com/larderdb/larder/internal/resp"
+)
+
+// aside is where a connection's command runs that may turn out to take long: in a coroutine, with words and a reply of
+// its own. If it ends soon, its reply is copied, and that was all. If it does not, it yields (stepAside); then the
+// connection is blocked, the event loop goes on with others, and the command with a goroutine of its own.
+//
+// While it is away the session is its, and nobody else uses it: the connection runs no command until the reply comes,
+// and what a loop may still ask (EndBatch, Queued, Close) looks at state first.
+type aside struct {
+	late  resp.Writer
+	yield func(struct{}) bool // nil: it runs in no coroutine, or has left the loop already
+	state atomic.Int32
+}
+
+// States of an aside.
+const (
+	asideHere   = iota
+	asideAway   // on a goroutine of its own
+	asideClosed // so, and the connection is gone
+)
+
+// maxAsideReply is what a reply may have, as for any other.
+const maxAsideReply = 1 << 30
+
+// mayLinger tells whether the running command may take long, on a connection.
+func (s *Session) mayLinger(c *Ctx) bool {
+	switch {
+	case c.Row.Flags&Scripted != 0:
+		if s.client == nil {
+			return false
+		}
+		found := c.script(c.Row, c.Args)
+		_, isLua := found.flags()
+		return isLua
+	case c.Row.Flags&Immediate != 0 && s.multi != nil && s.client != nil && c.Row.Name == "exec":
+		return s.multi.flags&Scripted != 0
+	}
+	return false
+}
+
+// runAside is run for a command that may take long.
+func (s *Session) runAside(c *Ctx) {
+	if s.aside == nil {
+		s.aside = new(aside)
+	}
+	a, out := s.aside, c.Out
+	a.late.Reset(scratchKeep)
+	a.late.SetProto(s.proto)
+	a.late.SetLimit(maxAsideReply)
+	c.Args, c.Out = copyWords(c.Args), &a.late
+	next, _ := iter.Pull(func(yield func(struct{}) bool) {
+		a.yield = yield
+		s.run(c)
+		a.yield = nil
+		if s.track != nil {
+			s.track.endCommand(c.Row)
+		}
+	})
+	if _, running := next(); !running {
+		w, _ := out.(*resp.Writer)
+		w.Raw(a.late.Bytes())
+		s.checkReply()
+		return
+	}
+	a.state.Store(asideAway)
+	s.client.Block()
+	go func() {
+		for running := true; running; {
+			_, running = next()
+		}
+		s.comeBack()
+	}()
+}
+
+// stepAside is called by the running command, between two steps of which the next may be long in coming.
+func (s *Session) stepAside() {
+	if a := s.aside; a != nil && a.yield != nil {
+		yield := a.yield
+		a.yield = nil
+		yield(struct{}{})
+	}
+}
+
+// comeBack gives the session back to its connection, with the reply.
+func (s *Session) comeBack() {
+	a := s.aside
+	s.checkReply()
+	s.flushBatch()
+	reply := append([]byte(nil), a.late.Bytes()...)
+	if !a.state.CompareAndSwap(asideAway, asideHere) {
+		s.close() // the connection has gone meanwhile
+		return
+	}
+	s.client.Resume(func(w *resp.Writer) { w.Raw(reply) })
+}
+
+// checkReply ends a connection that asked for too much in one reply.
+func (s *Session) checkReply() {
+	if s.aside.late.Overflown() {
+		s.client.Close(false, "reply too long")
+	}
+}
+
+// isAway tells whether the session is in use by a command that has left the loop.
+func (s *Session) isAway() bool { return s.aside != nil && s.aside.state.Load() != asideHere }
+
+// closeLater leaves the end of the session to the command that is away, if there is one.
+func (s *Session) closeLater() bool {
+	return s.aside != nil && s.aside.state.CompareAndSwap(asideAway, asideClosed)
+}
