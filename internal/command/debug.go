@@ -12,6 +12,8 @@ import (
 func debug(c *Ctx) {
 	if c.Is(1, "HELP") && len(c.Args) == 2 {
 		c.help("DEBUG", "OBJECT <key>", "    How a value is kept.",
+			"PROTOCOL <type>", "    Reply a sample of a kind of reply.",
+			"SET-DISABLE-DENY-SCRIPTS (0|1)", "    Let scripts call every command.",
 			"SET-ACTIVE-EXPIRE (0|1)", "    Stop or start the removal of expired keys that nobody asks for.",
 			"SLEEP <seconds>", "    Let nothing run for a while.")
 		return
@@ -27,6 +29,11 @@ func debug(c *Ctx) {
 		debugObject(c)
 	case c.Is(1, "SET-ACTIVE-EXPIRE") && len(c.Args) == 3:
 		c.Engine.SetActiveExpire(string(c.Args[2]) != "0")
+		c.OK()
+	case c.Is(1, "PROTOCOL") && len(c.Args) == 3:
+		debugProtocol(c)
+	case c.Is(1, "SET-DISABLE-DENY-SCRIPTS") && len(c.Args) == 3:
+		c.scripts.anything.Store(string(c.Args[2]) != "0")
 		c.OK()
 	case c.Is(1, "JMAP"), c.Is(1, "QUICKLIST-PACKED-THRESHOLD"):
 		c.OK()

@@ -83,7 +83,7 @@ func (r *Reply) open(kind byte, n int) {
 
 // wrap is a table with one field.
 func (r *Reply) wrap(field string, v lua.LValue) *lua.LTable {
-	t := r.l.NewTable()
+	t := r.l.CreateTable(0, 1)
 	t.RawSetString(field, v)
 	return t
 }
