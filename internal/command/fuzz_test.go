@@ -75,6 +75,7 @@ func (c *fuzzClient) Close(afterReply bool, _ string)  {}
 func (c *fuzzClient) Buffers() command.Buffers         { return command.Buffers{} }
 func (c *fuzzClient) SetProto(version int)             { c.w.SetProto(version); c.inbox.SetProto(version) }
 func (c *fuzzClient) SetPubSub(bool)                   {}
+func (c *fuzzClient) SetReplica(int)                   {}
 
 // fuzzSession is a session with its reply buffer, and how many replies EXEC gives more than one.
 type fuzzSession struct {

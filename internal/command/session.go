@@ -25,6 +25,8 @@ type Client interface {
 	Block()
 	Postpone()
 	Resume(encode func(w *resp.Writer))
+	// SetReplica tells that the client is a replica, which gets a snapshot of so many bytes: another output limit applies.
+	SetReplica(snapshot int)
 	// FlushPushes writes what was pushed so far in front of what is replied next.
 	FlushPushes()
 	// Close ends the connection, after what is buffered was sent or at once.

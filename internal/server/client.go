@@ -50,6 +50,13 @@ func (cl client) SetPubSub(on bool) {
 	cl.c.flags.And(^flagPubSub)
 }
 
+func (cl client) SetReplica(snapshot int) {
+	cl.c.mu.Lock()
+	cl.c.snapshot = int64(snapshot)
+	cl.c.mu.Unlock()
+	cl.c.flags.Or(flagReplica)
+}
+
 func (cl client) FlushPushes() { cl.c.drainInbox() }
 
 func (cl client) Buffers() Buffers {
@@ -124,7 +131,7 @@ func (c *conn) drain() {
 // check enforces what depends on time alone: the idle timeout and the soft output limit. Called every second from the
 // server's own goroutine.
 func (c *conn) check(now time.Duration, lim *limits) {
-	if lim.Timeout > 0 && !c.has(flagBlocked|flagPubSub) && now-time.Duration(c.lastSeen.Load()) > lim.Timeout {
+	if lim.Timeout > 0 && !c.has(flagBlocked|flagPubSub|flagReplica) && now-time.Duration(c.lastSeen.Load()) > lim.Timeout {
 		c.Close(false, "idle timeout")
 		return
 	}

@@ -29,6 +29,7 @@ const (
 	flagDrain                        // the server shuts down: ends when there is nothing left to run
 	flagWoken                        // the owner knows already
 	flagPubSub                       // has subscriptions
+	flagReplica                      // follows the stream of replication
 )
 
 // stopped are the flags with which no command runs.
@@ -116,6 +117,7 @@ type conn struct {
 	inbox     resp.Writer
 	reason    string        // why it was killed
 	softSince time.Duration // since when the soft output limit is passed; 0 = it is not
+	snapshot  int64         // bytes of a replica's snapshot, which the output limit does not count
 }
 
 func (c *conn) has(flags uint32) bool { return c.flags.Load()&flags != 0 }

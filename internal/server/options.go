@@ -56,6 +56,9 @@ type Client interface {
 	SetProto(version int)
 	// SetPubSub tells whether the client has subscriptions: other limits apply to its output, and it may idle.
 	SetPubSub(on bool)
+	// SetReplica, called inside Exec, tells that the client follows the stream of replication, which begins with a
+	// snapshot of so many bytes: the output limit of replicas applies, to what comes beside the snapshot.
+	SetReplica(snapshot int)
 	// FlushPushes, called inside Exec, writes the messages pushed so far to the current output. An unsubscription
 	// calls it between leaving the channel and confirming, so that no message follows the confirmation.
 	FlushPushes()

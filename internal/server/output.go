@@ -105,6 +105,10 @@ func (c *conn) overLimit(held int64) (reason string) {
 	if c.has(flagPubSub) {
 		class = ClassPubSub
 	}
+	if c.has(flagReplica) {
+		class = ClassReplica
+		held -= c.snapshot
+	}
 	lim := c.srv.limits.Load().Output[class]
 	if lim.Soft == 0 || held < lim.Soft {
 		c.softSince = 0
