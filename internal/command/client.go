@@ -31,6 +31,7 @@ func clientRows() []Command {
 		row("trackinginfo", 2, 0, "6.2.0", "O(1)", "Describes the connection's tracking.", clientTrackingInfo),
 		row("no-evict", 3, Admin, "7.0.0", "O(1)", "Spares the connection when clients are evicted.", clientNoEvict),
 		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
+		row("capa", -3, 0, "8.0.0", "O(1)", "Tells what the client can do: nothing that this server asks for.", (*Ctx).OK),
 		row("help", 2, 0, "5.0.0", "O(1)", "Explains the subcommands.", clientHelp),
 	}
 	rows[len(rows)-1].Flags = Loading | Stale

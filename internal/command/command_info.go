@@ -233,9 +233,19 @@ func commandDocs(c *Ctx) {
 
 func (c *Ctx) replyDocs(r *Command) {
 	facts := [][2]string{{"summary", r.Summary}, {"since", r.Since}, {"group", r.Group}, {"complexity", r.Cost}}
-	n := len(facts)
+	var flags []string
 	if r.Outdated != "" {
-		n += 3
+		flags = append(flags, "deprecated")
+	}
+	if r.Flags&SysCmd != 0 {
+		flags = append(flags, "syscmd")
+	}
+	n := len(facts)
+	if flags != nil {
+		n++
+	}
+	if r.Outdated != "" {
+		n += 2
 	}
 	if r.Subs != nil {
 		n++
@@ -245,10 +255,14 @@ func (c *Ctx) replyDocs(r *Command) {
 		c.Out.BulkString(f[0])
 		c.Out.BulkString(f[1])
 	}
-	if r.Outdated != "" {
+	if flags != nil {
 		c.Out.BulkString("doc_flags")
-		c.Out.Set(1)
-		c.Out.Simple("deprecated")
+		c.Out.Set(len(flags))
+		for _, f := range flags {
+			c.Out.Simple(f)
+		}
+	}
+	if r.Outdated != "" {
 		c.Out.BulkString("deprecated_since")
 		c.Out.BulkString(r.Outdated)
 		c.Out.BulkString("replaced_by")

@@ -58,7 +58,7 @@ func configSet(c *Ctx) {
 
 // origin tells how far the client may be trusted with protected directives.
 func (c *Ctx) origin() config.Origin {
-	if cl := c.Session.client; cl == nil || isLoopback(cl.RemoteAddr()) {
+	if c.isLocal() {
 		return config.Loopback
 	}
 	return config.Remote

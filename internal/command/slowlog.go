@@ -113,11 +113,7 @@ func slowlogGet(c *Ctx) {
 	count := int64(10)
 	if len(c.Args) == 3 {
 		n, err := c.IntArg(2)
-		if err != nil {
-			c.Fail(err)
-			return
-		}
-		if count = n; count < -1 {
+		if count = n; err != nil || count < -1 {
 			c.FailText("ERR count should be greater than or equal to -1")
 			return
 		}

@@ -133,7 +133,7 @@ func TestSlowlogWords(t *testing.T) {
 	r.main.want("(3)", "SLOWLOG LEN")
 	r.main.want("[]", "SLOWLOG GET 0")
 	r.main.want("ERR count should be greater than or equal to -1", "SLOWLOG GET -2")
-	r.main.want("ERR value is not an integer or out of range", "SLOWLOG GET x")
+	r.main.want("ERR count should be greater than or equal to -1", "SLOWLOG GET x")
 	r.main.want("OK", "CONFIG SET slowlog-log-slower-than 0")
 	c.batch("0 SET k " + long)
 	if got := r.main.do("SLOWLOG GET 1"); !strings.Contains(got, strings.Repeat("x", 128)+"... (2 more bytes)") {

@@ -5,7 +5,7 @@ import "time"
 // Figures of all shards, for commands that may run inside a transaction: the
 // shards that the transaction holds already are not locked again.
 
-// Freed is the number of deleted structures that were too large to be freed at once and are freed now.
+// Freed is the number of deleted structures that were too large to be freed in one step and are freed now.
 func (e *Engine) Freed() int64 { return e.freed.Load() }
 
 // ExpireTime is how long active expiry has run.
@@ -55,4 +55,5 @@ func (tx *Tx) ResetStats() {
 		s.stats = ShardStats{}
 		return true
 	})
+	tx.e.freed.Store(0)
 }

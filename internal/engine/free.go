@@ -11,7 +11,10 @@ import (
 // at once, the structure is freed a step at a time: the first step with the deletion, which
 // suffices for most, others by Tick and by evictions that need the room.
 
-const freeStep = 256 // cells freed in one go
+const (
+	freeStep   = 256 // cells freed in one go
+	manyToFree = 64  // cells from which on a structure counts as one that was freed in steps, even if two did
+)
 
 // grave is a structure whose record is gone: a call frees a step of it and reports whether that was the last.
 type grave func(budget int) (done bool)
@@ -31,7 +34,11 @@ func (tx *Tx) release(e *table.Entry) {
 		return
 	}
 	g := grave(kinds[e.Kind()].freeing(e))
-	if g(freeStep) {
+	if g(manyToFree) {
+		return
+	}
+	if g(freeStep - manyToFree) {
+		tx.e.freed.Add(1)
 		return
 	}
 	s.graves = append(s.graves, g)
