@@ -42,7 +42,8 @@ var hostileWords = strings.Split("|a|b|c|{a}1|0|1|-1|2|3|5|10|100|-3|1.5|-0|+1|0
 	"default|MAXAGE|AUTH|SETNAME|FILTERBY|PATTERN|MODULE|ACLCAT|lib-name|HELP|maxmemory|maxmemory-policy|allkeys-lfu|allkeys-lru|"+
 	"volatile-ttl|noeviction|hash-max-listpack-entries|hash-max-listpack-value|set-max-intset-entries|set-max-listpack-entries|"+
 	"zset-max-listpack-entries|list-max-listpack-size|-2|requirepass|latency-tracking|lfu-decay-time|everything|commandstats|"+
-	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"+strings.Repeat("long", 300), "|")
+	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"+strings.Repeat("long", 300)+
+	"|TRACKING|BCAST|PREFIX|REDIRECT|OPTIN|OPTOUT|NOLOOP|WRITE|ALL|notify-keyspace-events|KEAnm|tracking-table-max-keys", "|")
 
 // fuzzClient is a connection that only checks that what is pushed is RESP.
 type fuzzClient struct {
