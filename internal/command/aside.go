@@ -59,9 +59,6 @@ func (s *Session) runAside(c *Ctx) {
 		a.yield = yield
 		s.run(c)
 		a.yield = nil
-		if s.track != nil {
-			s.track.endCommand(c.Row)
-		}
 	})
 	if _, running := next(); !running {
 		w, _ := out.(*resp.Writer)

@@ -19,22 +19,22 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 	if refusal == "" {
 		refusal = s.admit(row)
 	}
+	if refusal == "" && s.p.pause.what.Load() != pausedNothing && s.putOff(c) {
+		return
+	}
+	if s.track != nil {
+		s.track.beginCommand(row)
+	}
 	switch {
 	case refusal != "":
 		s.reject(row, refusal, out)
-	case s.p.pause.what.Load() != pausedNothing && s.putOff(row):
-		return
 	case s.multi != nil && row.Flags&Immediate == 0:
-		s.multi.add(row, args)
+		s.multi.add(row, c.flags(row, args), args)
 		out.Simple("QUEUED")
 	case s.mayLinger(c):
 		s.runAside(c)
-		return
 	default:
 		s.run(c)
-	}
-	if s.track != nil {
-		s.track.endCommand(row)
 	}
 }
 

@@ -31,13 +31,13 @@ func (s *Session) Queued() int {
 	return s.multi.held
 }
 
-// add queues a command, copying its words.
-func (m *multi) add(row *Command, args [][]byte) {
+// add queues a command of these flags, copying its words.
+func (m *multi) add(row *Command, flags Flag, args [][]byte) {
 	for _, a := range args {
 		m.held += len(a)
 	}
 	m.held += len(args)*wordSize + queuedSize
-	m.flags |= row.Flags
+	m.flags |= flags
 	m.queue = append(m.queue, queued{row, copyWords(args)})
 }
 

@@ -84,7 +84,7 @@ func (p *Processor) unpause() {
 }
 
 // putOff lets the running command wait where it is paused, and tells whether it does.
-func (s *Session) putOff(row *Command) bool {
+func (s *Session) putOff(c *Ctx) bool {
 	g := &s.p.pause
 	if s.client == nil || s.monitors {
 		return false
@@ -92,7 +92,7 @@ func (s *Session) putOff(row *Command) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch what := g.what.Load(); { // again: it may just have ended
-	case what == pausedNothing, what == pausedWrites && !s.mayChange(row):
+	case what == pausedNothing, what == pausedWrites && !s.mayChange(c):
 		return false
 	}
 	if g.waiting == nil {
@@ -105,9 +105,9 @@ func (s *Session) putOff(row *Command) bool {
 }
 
 // mayChange tells whether a command, or the transaction that it runs, may change something.
-func (s *Session) mayChange(row *Command) bool {
-	flags := row.Flags
-	if row.Name == "exec" && s.multi != nil {
+func (s *Session) mayChange(c *Ctx) bool {
+	flags := c.flags(c.Row, c.Args)
+	if c.Row.Name == "exec" && s.multi != nil {
 		flags = s.multi.flags
 	}
 	return flags&(Write|MayReplicate) != 0

@@ -64,6 +64,14 @@ func (s scripted) locksAll() bool {
 	return f&flagKeyLocking == 0
 }
 
+// flags are those of a command, and where it runs a script those that the script declares.
+func (c *Ctx) flags(row *Command, args [][]byte) Flag {
+	if row.Flags&Scripted == 0 {
+		return row.Flags
+	}
+	return c.script(row, args).commandFlags(row.Flags)
+}
+
 // commandFlags are the flags of the command that runs it.
 func (s scripted) commandFlags(of Flag) Flag {
 	if f, ok := s.flags(); ok && f&flagDeclared != 0 {
@@ -165,6 +173,7 @@ func (c *Ctx) runLua(name string, flags scriptFlags, eval bool, run func(r *scri
 	}
 	saved, db := *c, s.db
 	h := s.host()
+	c.lua = true
 	h.begin(name, flags, eval, readOnly)
 	res := run(&h.run)
 	h.end()

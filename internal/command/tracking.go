@@ -21,6 +21,7 @@ type tracking struct {
 	// The owner's.
 	optIn, optOut bool
 	caching       bool // CLIENT CACHING came: the next command is the exception
+	passed        bool // and that has begun, or any other but a CLIENT command
 
 	// What committing goroutines read.
 	redirect atomic.Pointer[Session] // nil: to the client itself
@@ -108,11 +109,12 @@ func (c *Ctx) remember() {
 	})
 }
 
-// endCommand forgets CLIENT CACHING after the command, or transaction, that it was for.
-func (t *tracking) endCommand(row *Command) {
-	if t.caching && t.owner.multi == nil && (row == nil || !strings.HasPrefix(row.full, "client|")) {
+// beginCommand forgets CLIENT CACHING when the command, or transaction, that it was for is over. row may be nil.
+func (t *tracking) beginCommand(row *Command) {
+	if t.passed && t.owner.multi == nil {
 		t.caching = false
 	}
+	t.passed = row == nil || !strings.HasPrefix(row.full, "client|")
 }
 
 // Track makes the session one that keeps copies of what it reads: to is told when they are out of date. It is for an

@@ -114,6 +114,10 @@ func TestTrackingByChoice(t *testing.T) {
 	in.do("GET multi2")
 	in.do("EXEC")
 	in.do("GET no")
+	in.want("OK", "CLIENT CACHING YES")
+	in.do("NOSUCH command")
+	in.do("GET no")
+	in.want("[flags [on optin] redirect (0) prefixes []]", "CLIENT TRACKINGINFO")
 	out.do("GET yes")
 	out.want("OK", "CLIENT CACHING NO")
 	out.do("GET no")
@@ -282,4 +286,41 @@ func heed(l *link, copies map[string]string) {
 			delete(copies, key)
 		}
 	}
+}
+
+func TestTrackingOfScripts(t *testing.T) {
+	r := newRig(t)
+	a, b := r.track(1, ""), r.dial(2)
+	b.want("OK", "SET k 1")
+	a.do("EVAL", "return redis.call('set', KEYS[2], 'x')", "2", "k", "other")
+	b.want("OK", "MSET k 2 other 2")
+	a.wantPushed() // it has read neither
+	a.want("2", "EVAL", "return redis.call('get', KEYS[1])", "1", "k")
+	b.want("OK", "SET k 3")
+	a.wantPushed("[invalidate [k]]")
+	a.want("3", "EVAL_RO", "return redis.call('get', KEYS[1])", "2", "k", "other")
+	b.want("OK", "MSET k 4 other 4")
+	a.wantPushed("[invalidate [k]]")
+}
+
+func TestMonitorShowsWhatScriptsCall(t *testing.T) {
+	r := newRig(t)
+	m, a := r.dial(1), r.dial(2)
+	m.want("OK", "MONITOR")
+	a.do("EVAL", "return redis.call('set', KEYS[1], ARGV[1])", "1", "k", "v")
+	m.wantPushed("1700000000.000000 [0 127.0.0.1:11] "+`"EVAL" "return redis.call('set', KEYS[1], ARGV[1])" "1" "k" "v"`,
+		"1700000000.000000 [0 lua] "+`"set" "k" "v"`)
+	a.do("GET k")
+	m.wantPushed("1700000000.000000 [0 127.0.0.1:11] " + `"GET" "k"`)
+}
+
+func TestPauseOfScripts(t *testing.T) {
+	r := newRig(t)
+	a, b := r.dial(1), r.dial(2)
+	a.want("OK", "CLIENT PAUSE 1000 WRITE")
+	b.want("(1)", "EVAL", "#!lua flags=no-writes\nreturn 1", "0")
+	b.want("OK", "MULTI")
+	b.want("QUEUED", "EVAL", "#!lua flags=no-writes\nreturn 2", "0")
+	b.want("[(2)]", "EXEC")
+	b.putOff("EVAL return 0")
 }
