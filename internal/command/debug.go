@@ -1,45 +1,80 @@
 package command
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/larderdb/larder/internal/config"
-	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/glob"
 )
 
-// debug is the part of DEBUG that stands behind enable-debug-command.
+func debugRow() Command {
+	return Command{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
+		Cost: "depends on the subcommand", Summary: "Things for tests.", Lock: LockWalk, Run: debug}
+}
+
+// debugCommand is a subcommand of DEBUG: they are no subcommands of the table.
+type debugCommand struct {
+	name     string // upper case
+	min, max int    // words, DEBUG and its own name included
+	run      func(c *Ctx)
+}
+
+// debugCommands are what tests can do to a server, by topic.
+func debugCommands() []debugCommand {
+	const any = 1 << 30
+	ok := (*Ctx).OK
+	number := debugNumber
+	return []debugCommand{
+		{"HELP", 2, 2, debugHelp},
+
+		{"OBJECT", 3, 4, debugObject},
+		{"LISTPACK", 3, 3, debugListpack},
+		{"QUICKLIST", 3, 4, debugQuicklist},
+		{"SDSLEN", 3, 3, debugStringLen},
+		{"HTSTATS", 3, 4, debugTableStats},
+		{"HTSTATS-KEY", 3, 4, debugKeyStats},
+
+		{"DIGEST", 2, 2, debugDigest},
+		{"DIGEST-VALUE", 2, any, debugDigestValue},
+		{"POPULATE", 3, 5, debugPopulate},
+		{"RELOAD", 2, any, debugReload},
+		{"LOADAOF", 2, 2, debugLoadAOF},
+
+		{"PROTOCOL", 3, 3, debugProtocol},
+		{"ERROR", 3, 3, debugError},
+		{"SLEEP", 3, 3, debugSleep},
+		{"STRINGMATCH-TEST", 2, 2, debugMatchTest},
+		{"STRINGMATCH-LEN", 4, 4, debugMatch},
+
+		{"SET-ACTIVE-EXPIRE", 3, 3, func(c *Ctx) { c.Engine.SetActiveExpire(leadingInt(c.Args[2]) != 0); c.OK() }},
+		{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, func(c *Ctx) { c.debug.skipChecksum.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
+		{"SET-DISABLE-DENY-SCRIPTS", 3, 3, func(c *Ctx) { c.debug.allowDenied.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
+		{"QUICKLIST-PACKED-THRESHOLD", 3, 3, debugThreshold},
+		{"REPLYBUFFER", 4, 4, debugReplyBuffer},
+
+		// What these change in Redis there is not here: they only answer.
+		{"LOG", 3, 3, ok}, {"CHANGE-REPL-ID", 2, 2, ok}, {"REPLICATE", 3, any, ok}, {"AOF-FLUSH-SLEEP", 3, 3, ok},
+		{"PAUSE-CRON", 3, 3, ok}, {"PAUSE-AFTER-FORK", 3, 3, ok}, {"DELAY-RDB-CLIENT-FREE-SECONDS", 3, 3, ok},
+		{"DICT-RESIZING", 3, 3, ok}, {"DROP-CLUSTER-PACKET-FILTER", 3, 3, number}, {"CLOSE-CLUSTER-LINK-ON-PACKET-DROP", 3, 3, ok},
+		{"CONFIG-REWRITE-FORCE-ALL", 2, 2, ok}, {"STRUCTSIZE", 2, 2, func(c *Ctx) { c.Out.BulkString("bits:64 ") }},
+	}
+}
+
+const errDebug = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
+// debug stands behind enable-debug-command.
 func debug(c *Ctx) {
-	if c.Is(1, "HELP") && len(c.Args) == 2 {
-		c.help("DEBUG", "OBJECT <key>", "    How a value is kept.",
-			"PROTOCOL <type>", "    Reply a sample of a kind of reply.",
-			"SET-DISABLE-DENY-SCRIPTS (0|1)", "    Let scripts call every command.",
-			"SET-ACTIVE-EXPIRE (0|1)", "    Stop or start the removal of expired keys that nobody asks for.",
-			"SLEEP <seconds>", "    Let nothing run for a while.")
-		return
-	}
 	if !c.debugAllowed() {
-		c.FailText("ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.")
+		c.FailText(errDebug)
 		return
 	}
-	switch {
-	case c.Is(1, "SLEEP") && len(c.Args) == 3:
-		debugSleep(c)
-	case c.Is(1, "OBJECT") && len(c.Args) >= 3:
-		debugObject(c)
-	case c.Is(1, "SET-ACTIVE-EXPIRE") && len(c.Args) == 3:
-		c.Engine.SetActiveExpire(string(c.Args[2]) != "0")
-		c.OK()
-	case c.Is(1, "PROTOCOL") && len(c.Args) == 3:
-		debugProtocol(c)
-	case c.Is(1, "SET-DISABLE-DENY-SCRIPTS") && len(c.Args) == 3:
-		c.scripts.anything.Store(string(c.Args[2]) != "0")
-		c.OK()
-	case c.Is(1, "JMAP"), c.Is(1, "QUICKLIST-PACKED-THRESHOLD"):
-		c.OK()
-	default:
-		c.FailText("ERR unknown subcommand or wrong number of arguments for '" + clip(string(c.Args[1]), 128) + "'. Try DEBUG HELP.")
+	for _, d := range debugCommands() {
+		if c.Is(1, d.name) && len(c.Args) >= d.min && len(c.Args) <= d.max {
+			d.run(c)
+			return
+		}
 	}
+	c.wrongSub()
 }
 
 func (c *Ctx) debugAllowed() bool {
@@ -50,6 +85,33 @@ func (c *Ctx) debugAllowed() bool {
 
 func isLoopback(addr string) bool {
 	return len(addr) >= 4 && addr[:4] == "127." || len(addr) >= 5 && addr[:5] == "[::1]" || len(addr) > 0 && addr[0] == '/'
+}
+
+// leadingInt reads the integer that a word begins with, 0 if there is none, as C's atoi does.
+func leadingInt(b []byte) (n int) {
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	for _, d := range b {
+		if d < '0' || d > '9' || n > 1<<30 {
+			break
+		}
+		n = 10*n + int(d-'0')
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+// debugNumber takes a number and does nothing with it.
+func debugNumber(c *Ctx) {
+	if _, err := c.IntArg(2); err != nil {
+		c.Fail(err)
+		return
+	}
+	c.OK()
 }
 
 // debugSleep holds the whole keyspace, as Redis's does by having one thread.
@@ -65,14 +127,76 @@ func debugSleep(c *Ctx) {
 	c.OK()
 }
 
-func debugObject(c *Ctx) {
-	key := c.Args[2]
-	c.Tx.LockKey(key)
-	e := c.Tx.Lookup(key, engine.NoTouch|engine.NoStats)
-	if e == nil {
-		c.Fail(errNoKey)
+// debugThreshold checks its argument: elements of all sizes stand in packed leaves here.
+func debugThreshold(c *Ctx) {
+	n, err := config.ParseMemory(string(c.Args[2]))
+	if const4GB := int64(1<<32 - 1<<20); err != nil || n > const4GB {
+		c.FailText("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
 		return
 	}
-	c.Out.Simple(fmt.Sprintf("Value at:0x%x refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		e.Ref(), engine.Encoding(e), engine.Bytes(e), e.Clock(), c.Engine.Idle(e)))
+	c.OK()
+}
+
+func debugReplyBuffer(c *Ctx) {
+	switch {
+	case c.Is(2, "RESIZING"), c.Is(2, "PEAK-RESET-TIME") && (c.Is(3, "NEVER") || c.Is(3, "RESET")):
+		c.OK()
+	case c.Is(2, "PEAK-RESET-TIME"):
+		if _, err := c.IntArg(3); err != nil {
+			c.Fail(err)
+			return
+		}
+		c.OK()
+	default:
+		c.wrongSub()
+	}
+}
+
+// debugMatch tells whether a string matches a pattern.
+func debugMatch(c *Ctx) { c.Bool(glob.Match(c.Args[2], c.Args[3], false)) }
+
+// debugMatchTest matches random patterns with random strings.
+func debugMatchTest(c *Ctx) {
+	const alphabet = "ab[]^-*?\\!"
+	word := func() []byte {
+		b := make([]byte, c.Engine.Random()%32)
+		for i := range b {
+			b[i] = alphabet[c.Engine.Random()%uint64(len(alphabet))]
+		}
+		return b
+	}
+	for range 1000 {
+		glob.Match(word(), word(), false)
+	}
+	c.Out.Simple("Apparently the server did not crash: test passed")
+}
+
+func debugHelp(c *Ctx) {
+	c.help("DEBUG",
+		"CHANGE-REPL-ID, PAUSE-CRON (0|1), DICT-RESIZING (0|1), REPLICATE <word> ..., AOF-FLUSH-SLEEP <microseconds>,",
+		"LOG <text>, PAUSE-AFTER-FORK (0|1), DELAY-RDB-CLIENT-FREE-SECONDS <seconds>, DROP-CLUSTER-PACKET-FILTER <type>",
+		"    Answer OK: what they change in Redis there is not here.",
+		"DIGEST", "    A fingerprint of the whole data.",
+		"DIGEST-VALUE <key> [<key> ...]", "    A fingerprint of each of the values.",
+		"ERROR <text>", "    Answer this error.",
+		"HTSTATS <database> [FULL]", "    Figures of a database's tables.",
+		"HTSTATS-KEY <key> [FULL]", "    Figures of the table that holds a large value.",
+		"LISTPACK <key>", "    Check that a value is kept packed.",
+		"LOADAOF", "    Write the data in Redis's format and read it back; there is no append-only file.",
+		"OBJECT <key> [FAST]", "    How a value is kept.",
+		"POPULATE <count> [<prefix>] [<size>]", "    Make that many strings.",
+		"PROTOCOL <type>", "    Answer a value of a type: string, integer, double, bignum, null, array, set, map,",
+		"    attrib, push, verbatim, true, false.",
+		"QUICKLIST <key> [(0|1)]", "    Check that a list is kept in leaves.",
+		"QUICKLIST-PACKED-THRESHOLD <size>", "    Answers OK: elements of all sizes stand in leaves.",
+		"RELOAD [NOSAVE] [NOFLUSH] [MERGE]", "    Write the data to the snapshot file, empty the keyspace and read the file back; or leave out",
+		"    the first or the second, and let keys of the file replace those that are there.",
+		"REPLYBUFFER (PEAK-RESET-TIME (NEVER|RESET|<milliseconds>) | RESIZING (0|1))", "    Answers OK.",
+		"SDSLEN <key>", "    The lengths of a key and of its string.",
+		"SET-ACTIVE-EXPIRE (0|1)", "    Stop or start the removal of expired keys that nobody asks for.",
+		"SET-DISABLE-DENY-SCRIPTS (0|1)", "    Let scripts call what they may not, or no longer.",
+		"SET-SKIP-CHECKSUM-VALIDATION (0|1)", "    Let RESTORE take payloads with any checksum, or no longer.",
+		"SLEEP <seconds>", "    Let nothing run for a while.",
+		"STRINGMATCH-LEN <pattern> <string>", "    Whether the string matches the pattern.",
+		"STRINGMATCH-TEST", "    Match random strings with random patterns.")
 }

@@ -17,7 +17,7 @@ import (
 type libraries struct {
 	mu        sync.RWMutex
 	byName    map[string]*library
-	functions map[string]*libraryFunction
+	functions map[string]*libraryFunction // by name in lower case
 }
 
 type library struct {
@@ -35,8 +35,12 @@ type libraryFunction struct {
 
 func (b *libraries) function(name []byte) *libraryFunction {
 	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.functions[string(name)]
+	fn := b.functions[string(name)]
+	if fn == nil {
+		fn = b.functions[strings.ToLower(string(name))]
+	}
+	b.mu.RUnlock()
+	return fn
 }
 
 // list is all libraries, by name.
@@ -82,10 +86,10 @@ func (b *libraries) add(list []*library, replace bool) error {
 	functions := functionsOf(byName)
 	for _, l := range list {
 		for _, f := range l.functions {
-			if functions[f.name] != nil {
+			if functions[strings.ToLower(f.name)] != nil {
 				return errFunctionExists(f.name)
 			}
-			functions[f.name] = f
+			functions[strings.ToLower(f.name)] = f
 		}
 		byName[l.name] = l
 	}
@@ -97,7 +101,7 @@ func functionsOf(byName map[string]*library) map[string]*libraryFunction {
 	functions := make(map[string]*libraryFunction)
 	for _, l := range byName {
 		for _, f := range l.functions {
-			functions[f.name] = f
+			functions[strings.ToLower(f.name)] = f
 		}
 	}
 	return functions

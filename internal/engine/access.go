@@ -106,3 +106,12 @@ func (e *Engine) coldness(r *table.Entry, l *Limits) int64 {
 	}
 	return e.Idle(r)
 }
+
+// Peek returns the record of a key, also when its time has come, and leaves no trace: DEBUG OBJECT. The shard is locked.
+func (tx *Tx) Peek(key []byte) *table.Entry {
+	h := tx.hash(key)
+	if e := tx.entry(); tx.shard(h).dbs[tx.db].Find(h, key, e) {
+		return e
+	}
+	return nil
+}
