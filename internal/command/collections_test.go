@@ -130,7 +130,7 @@ func TestOwnEffects(t *testing.T) {
 		}
 		got = append(got, strings.Join(words, " "))
 	}
-	want := []string{"DEL set", "SREM set2 " + popped, "RPOP list 2", "ZPOPMAX zset 3", "HSET hash f 1.1", "SADD set2 " + popped}
+	want := []string{"UNLINK set", "SREM set2 " + popped, "RPOP list 2", "ZPOPMAX zset 3", "HSET hash f 1.1", "SADD set2 " + popped}
 	if strings.Join(got, "; ") != strings.Join(want, "; ") {
 		t.Errorf("effects\n%s\nwant\n%s", strings.Join(got, "; "), strings.Join(want, "; "))
 	}

@@ -122,7 +122,7 @@ func expire(c *Ctx) {
 	}
 	if when <= c.Tx.Now() {
 		c.Tx.Remove(e, key, engine.EventDel)
-		c.Tx.Effect(words("DEL"), key)
+		c.Tx.Effect(words("UNLINK"), key)
 	} else {
 		e.SetExpiry(when)
 		c.Tx.Changed(key, engine.EventExpire)

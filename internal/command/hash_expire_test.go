@@ -232,6 +232,6 @@ func TestEffectsOfFieldExpiry(t *testing.T) {
 		r.clock.Advance(60 * time.Millisecond)
 		expect("HLEN h", "HDEL h c")
 		r.clock.Advance(time.Second)
-		expect("HLEN h", "DEL h")
+		expect("HLEN h", "UNLINK h")
 	})
 }

@@ -53,7 +53,7 @@ func spop(c *Ctx) {
 }
 
 // popMembers takes n members out of a set, which has as many, and replies them.
-// The effect names them: DEL when all of them go.
+// The effect names them: DEL, or UNLINK, when all of them go.
 func (c *Ctx) popMembers(e *table.Entry, n int) {
 	key := c.Args[1]
 	journal, all := c.Tx.Journaling(), n == set.Len(e)
@@ -68,7 +68,11 @@ func (c *Ctx) popMembers(e *table.Entry, n int) {
 	switch {
 	case !journal:
 	case all:
-		c.Tx.Effect(words("DEL"), key)
+		word := "DEL"
+		if c.Config.Settings().LazyServerDel {
+			word = "UNLINK"
+		}
+		c.Tx.Effect(words(word), key)
 	default:
 		c.Tx.Effect(append([][]byte{words("SREM"), key}, effect...)...)
 	}

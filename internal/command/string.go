@@ -146,12 +146,12 @@ func (c *Ctx) store(key, value []byte, o setOptions) {
 		}
 	case o.expiry != 0 && o.expiry <= c.Tx.Now():
 		if c.Tx.Delete(key) {
-			c.Tx.Effect(words("DEL"), key)
+			c.Tx.Effect(words("UNLINK"), key)
 		}
 	case o.expiry != 0:
 		c.put(key, value, o.expiry)
 		c.Tx.Note(key, engine.EventExpire)
-		if c.Tx.Journaling() {
+		if c.Tx.Journaling() && (!o.isPlain() || c.Row.Name != "set") {
 			c.Tx.Effect(words("SET"), key, value, words("PXAT"), intWord(o.expiry))
 		}
 	default:
@@ -205,7 +205,7 @@ func getEX(c *Ctx) {
 	switch {
 	case o.expiry != 0 && o.expiry <= c.Tx.Now():
 		c.Tx.Remove(e, key, engine.EventDel)
-		c.Tx.Effect(words("DEL"), key)
+		c.Tx.Effect(words("UNLINK"), key)
 	case o.expiry != 0:
 		e.SetExpiry(o.expiry)
 		c.Tx.Changed(key, engine.EventExpire)

@@ -250,7 +250,7 @@ func (c *Ctx) storeCounter(e *table.Entry, o *counterOptions, text []byte) {
 		if expiry <= c.Tx.Now() {
 			if e != nil {
 				c.Tx.Remove(e, key, engine.EventDel)
-				c.Tx.Effect(words("DEL"), key)
+				c.Tx.Effect(words("UNLINK"), key)
 			}
 			return
 		}

@@ -60,6 +60,9 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 // compares tells whether the value that is there decides.
 func (o *setOptions) compares() bool { return o.ifeq != 0 || o.ifne != 0 }
 
+// isPlain tells whether the expiry is given as it is journaled.
+func (o *setOptions) isPlain() bool { return o.unit == unit{millis: true, absolute: true} }
+
 // readExpiry reads the expiry that the options name, if they do.
 func (c *Ctx) readExpiry(o *setOptions) (err error) {
 	if o.at != 0 {

@@ -108,7 +108,7 @@ func memoryLimits() []directive {
 		{"lfu-decay-time", "", 0, "1", integer{0, maxInt}}, // minutes
 		{"lazyfree-lazy-eviction", "", inert, "yes", boolean{}},
 		{"lazyfree-lazy-expire", "", inert, "yes", boolean{}},
-		{"lazyfree-lazy-server-del", "", inert, "yes", boolean{}},
+		{"lazyfree-lazy-server-del", "", 0, "yes", boolean{}},
 		{"lazyfree-lazy-user-del", "", 0, "yes", boolean{}},
 		{"lazyfree-lazy-user-flush", "", 0, "yes", boolean{}},
 		{"activedefrag", "", 0, "no", boolean{}},

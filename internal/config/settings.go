@@ -38,6 +38,7 @@ type Settings struct {
 	ActiveDefrag       bool
 	NotifyEvents       NotifyFlags
 	LazyUserDel        bool
+	LazyServerDel      bool // SPOP of all is journaled as UNLINK
 	LazyUserFlush      bool
 
 	// Where a collection goes from its small to its large encoding.
@@ -166,6 +167,7 @@ func (c *Config) settings(values []value) *Settings {
 		ActiveDefrag:       yes("activedefrag"),
 		NotifyEvents:       NotifyFlags(num("notify-keyspace-events")),
 		LazyUserDel:        yes("lazyfree-lazy-user-del"),
+		LazyServerDel:      yes("lazyfree-lazy-server-del"),
 		LazyUserFlush:      yes("lazyfree-lazy-user-flush"),
 
 		HashMaxListpackEntries: count("hash-max-listpack-entries"),

@@ -8,6 +8,16 @@ import "slices"
 type Effect struct {
 	DB   int
 	Args [][]byte
+
+	// Alone says that no command asked for it: a key, or a field of a hash, came to its end. It need not be kept
+	// together with others; see Grouped.
+	Alone bool
+}
+
+// Grouped tells whether effects that were appended together must stay so: there are several, and some command made one
+// of them.
+func Grouped(effects []Effect) bool {
+	return len(effects) > 1 && slices.ContainsFunc(effects, func(e Effect) bool { return !e.Alone })
 }
 
 // Journal hears of every change, in an order in which replaying gives the same
@@ -127,7 +137,7 @@ func (tx *Tx) Journaling() bool { return tx.e.journal.Load() != nil && !tx.Mute 
 func (tx *Tx) Effect(args ...[]byte) {
 	tx.own = true
 	if tx.Journaling() {
-		tx.effects = append(tx.effects, Effect{tx.db, slices.Clone(args)})
+		tx.effects = append(tx.effects, Effect{DB: tx.db, Args: slices.Clone(args)})
 	}
 }
 
@@ -139,7 +149,7 @@ func (tx *Tx) StartCommand() { tx.mark, tx.own = tx.dirty, false }
 func (tx *Tx) FinishCommand(db int, args [][]byte) bool {
 	changed := tx.dirty != tx.mark
 	if changed && !tx.own && tx.Journaling() {
-		tx.effects = append(tx.effects, Effect{db, args})
+		tx.effects = append(tx.effects, Effect{DB: db, Args: args})
 	}
 	return changed
 }

@@ -74,12 +74,12 @@ func TestEffectsOfACommand(t *testing.T) {
 		{"meets an expired key", func(tx *Tx) {
 			tx.now = b.in(time.Hour)
 			tx.Find([]byte("old"))
-		}, "DEL old"},
+		}, "UNLINK old"},
 		{"meets one and changes", func(tx *Tx) {
 			tx.now = b.in(time.Hour)
 			tx.Find([]byte("old"))
 			put(tx, "k", "v", 0)
-		}, "DEL old; SENT k"},
+		}, "UNLINK old; SENT k"},
 	}
 	for _, c := range cases {
 		b.put(0, "old", "v", b.in(time.Second))
@@ -98,6 +98,39 @@ func TestEffectsOfACommand(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("a command that %s has the effects %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestGrouped: removals that no command asked for need no transaction around them.
+func TestGrouped(t *testing.T) {
+	asked, alone := Effect{Args: [][]byte{[]byte("SET")}}, Effect{Args: [][]byte{[]byte("UNLINK")}, Alone: true}
+	for _, c := range []struct {
+		effects []Effect
+		want    bool
+	}{{nil, false}, {[]Effect{asked}, false}, {[]Effect{alone, alone, alone}, false}, {[]Effect{asked, asked}, true}, {[]Effect{alone, asked}, true}} {
+		if Grouped(c.effects) != c.want {
+			t.Errorf("%d effects: grouped %v", len(c.effects), !c.want)
+		}
+	}
+}
+
+// TestEndsAreAlone: what expired or was evicted, and fields of hashes, are told as effects that stand alone.
+func TestEndsAreAlone(t *testing.T) {
+	b := newBench(t)
+	j := &script{t: t}
+	b.SetJournal(j)
+	b.put(0, "k", "v", b.in(time.Second))
+	b.putHash(0, "h", 4, b.in(time.Second))
+	b.clock.Advance(time.Hour)
+	b.want(0, "k", "")
+	b.want(0, "h", "hash 2")
+	if len(j.effects) != 2 {
+		t.Fatalf("%d effects", len(j.effects))
+	}
+	for _, e := range j.effects {
+		if !e.Alone {
+			t.Errorf("%s is not alone", e.Args[0])
 		}
 	}
 }

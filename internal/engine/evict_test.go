@@ -24,7 +24,7 @@ func (j *script) Append(effects []Effect) {
 		for i, a := range e.Args {
 			args[i] = append([]byte(nil), a...)
 		}
-		j.effects = append(j.effects, Effect{e.DB, args})
+		j.effects = append(j.effects, Effect{DB: e.DB, Args: args, Alone: e.Alone})
 	}
 }
 
@@ -39,7 +39,7 @@ func (j *script) replay(b *bench) {
 			case "SETEX":
 				seconds, _ := strconv.Atoi(string(e.Args[3]))
 				put(tx, key, string(e.Args[2]), b.in(time.Duration(seconds)*time.Second))
-			case "DEL":
+			case "DEL", "UNLINK":
 				tx.Delete([]byte(key))
 			case "HDEL":
 				r := tx.Edit([]byte(key))

@@ -132,12 +132,12 @@ func (tx *Tx) expireFields(s *shard, e *table.Entry, key []byte, max int) (n int
 // fieldGone journals the removal of a field: in the last effect, if that is one of the same hash.
 func (tx *Tx) fieldGone(key, field []byte) {
 	if last := len(tx.effects) - 1; last >= 0 {
-		if f := &tx.effects[last]; f.DB == tx.db && len(f.Args) < effectFields && isFieldsOf(f.Args, key) {
+		if f := &tx.effects[last]; f.Alone && f.DB == tx.db && len(f.Args) < effectFields && isFieldsOf(f.Args, key) {
 			f.Args = append(f.Args, field)
 			return
 		}
 	}
-	tx.effects = append(tx.effects, Effect{tx.db, [][]byte{[]byte("HDEL"), key, field}})
+	tx.effects = append(tx.effects, Effect{DB: tx.db, Args: [][]byte{[]byte("HDEL"), key, field}, Alone: true})
 }
 
 func isFieldsOf(args [][]byte, key []byte) bool {

@@ -121,7 +121,7 @@ func TestLookupJournalsManyFields(t *testing.T) {
 	j.effects = nil
 	b.clock.Advance(time.Minute)
 	b.want(0, "gone", "")
-	if len(j.effects) != 1 || string(j.effects[0].Args[0]) != "DEL" {
+	if len(j.effects) != 1 || string(j.effects[0].Args[0]) != "UNLINK" {
 		t.Errorf("there are %d effects", len(j.effects))
 	}
 }

@@ -144,7 +144,7 @@ func (tx *Tx) expire(s *shard, e *table.Entry, key []byte) {
 func (tx *Tx) vanish(key []byte, ev Event) {
 	tx.note(key, ev)
 	if tx.Journaling() {
-		tx.effects = append(tx.effects, Effect{tx.db, [][]byte{[]byte("DEL"), key}})
+		tx.effects = append(tx.effects, Effect{DB: tx.db, Args: [][]byte{[]byte("UNLINK"), key}, Alone: true})
 	}
 }
 
