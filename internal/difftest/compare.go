@@ -45,7 +45,7 @@ func ruleFor(name string) rule {
 		return serverTime
 	case "XINFO STREAM", "XINFO CONSUMERS", "XPENDING":
 		return streamTimes
-	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "LASTSAVE":
+	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "LASTSAVE", "ACL GENPASS":
 		return sameKind
 	case "OBJECT FREQ", "OBJECT REFCOUNT", "OBJECT IDLETIME": // of a small integer Redis gives those of a shared object
 		return sameKind
@@ -80,7 +80,7 @@ func follows(name string) bool {
 func commandName(args []string) string {
 	name := strings.ToUpper(args[0])
 	switch name {
-	case "OBJECT", "CLIENT", "COMMAND", "MEMORY", "DEBUG", "PUBSUB", "CONFIG", "XGROUP", "XINFO":
+	case "OBJECT", "CLIENT", "COMMAND", "MEMORY", "DEBUG", "PUBSUB", "CONFIG", "XGROUP", "XINFO", "ACL":
 		if len(args) > 1 {
 			name += " " + strings.ToUpper(args[1])
 		}
