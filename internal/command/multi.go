@@ -136,7 +136,7 @@ func exec(c *Ctx) {
 func (m *multi) mask(c *Ctx) (mask uint64) {
 	for i := range m.queue {
 		q := &m.queue[i]
-		if q.row.Lock != LockKeys || q.row.Flags&Scripted != 0 && c.script(q.row, q.args).locksAll() {
+		if q.row.lock(q.args) != LockKeys || q.row.Flags&Scripted != 0 && c.script(q.row, q.args).locksAll() {
 			return ^uint64(0)
 		}
 		mask |= keyMask(q.row, c.Tx, q.args)

@@ -11,7 +11,8 @@ type Command struct {
 	KeyUse   func(args [][]byte) KeyFlag        // of specs with VariableFlags: what these words do with the keys
 	Channels ChannelUse
 	Lock     Lock
-	Group    string // of COMMAND DOCS: string, list, ...
+	Strays   func(args [][]byte) bool // these words lead to keys that Keys does not tell: all shards are locked
+	Group    string                   // of COMMAND DOCS: string, list, ...
 	Since    string
 	Cost     string   // in O()
 	Summary  string   // one sentence
@@ -140,6 +141,14 @@ const (
 	LockWalk             // it walks the keyspace and locks shard by shard; all in a transaction
 	LockAll              // the whole keyspace
 )
+
+// lock is how the command with these words is locked.
+func (r *Command) lock(args [][]byte) Lock {
+	if r.Strays != nil && r.Strays(args) {
+		return LockAll
+	}
+	return r.Lock
+}
 
 // KeySpec says where keys are in the arguments and what is done with them.
 type KeySpec struct {

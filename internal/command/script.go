@@ -71,7 +71,7 @@ func (t *scriptTx) Do(args ...string) store.Reply {
 		return fail(errScriptWrite)
 	case row.Flags&DenyOOM != 0 && t.lacksMemory():
 		return fail(engine.ErrOutOfMemory)
-	case row.Lock != LockKeys && !c.Tx.Holds(^uint64(0)):
+	case row.lock(t.words) != LockKeys && !c.Tx.Holds(^uint64(0)):
 		return fail(errScriptDenied)
 	}
 	if row.plain {

@@ -99,7 +99,7 @@ func (h *luaHost) admit(args [][]byte) (row *Command, refusal string) {
 		return row, "Write commands are not allowed from read-only scripts."
 	case s.full && row.Flags&DenyOOM != 0 && h.flags&flagAllowOOM == 0 && !h.wrote.Load():
 		return row, "-OOM command not allowed when used memory > 'maxmemory'."
-	case row.Lock != LockKeys && !tx.Holds(^uint64(0)):
+	case row.lock(args) != LockKeys && !tx.Holds(^uint64(0)):
 		return row, "-" + string(errScriptDenied)
 	case row.plain && !tx.Holds(tx.Mask(args[1])), !row.plain && !tx.Holds(keyMask(row, tx, args)):
 		return row, "-" + string(errScriptKey)

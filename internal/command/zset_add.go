@@ -87,6 +87,11 @@ func (c *Ctx) add(o zset.Options) {
 		c.Fail(err)
 		return
 	}
+	c.addMembers(a)
+}
+
+// addMembers adds to the sorted set at the key of argument 1, or makes it.
+func (c *Ctx) addMembers(a addArgs) {
 	e, ok := c.Edit(1, engine.ZSet)
 	switch {
 	case !ok:

@@ -213,10 +213,12 @@ func (c *Ctx) combined(list *zset.List, scores bool, ev engine.Event) {
 }
 
 // storeZSet makes a list, whose members are in order, the value of the key of
-// argument 1, whatever was there before; an empty list deletes the key. It
-// replies the number of members.
-func (c *Ctx) storeZSet(list *zset.List, ev engine.Event) {
-	key := c.Args[1]
+// argument 1, as storeZSetAt does.
+func (c *Ctx) storeZSet(list *zset.List, ev engine.Event) { c.storeZSetAt(c.Args[1], list, ev) }
+
+// storeZSetAt makes a list, whose members are in order, the value of a key, whatever
+// was there before; an empty list deletes the key. It replies the number of members.
+func (c *Ctx) storeZSetAt(key []byte, list *zset.List, ev engine.Event) {
 	if list.Len() == 0 {
 		c.Tx.Delete(key)
 	} else {

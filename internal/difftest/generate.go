@@ -46,6 +46,7 @@ func families() []family {
 		{"lex", lexGrammar()},
 		{"bitmap", bitmapGrammar()},
 		{"hll", hllGrammar()},
+		{"geo", geoGrammar()},
 		{"key", keyGrammar()},
 	}
 }

@@ -62,6 +62,8 @@ const (
 	EventZUnionStore
 	EventZInterStore
 	EventZDiffStore
+	EventGeoRadiusStore
+	EventGeoSearchStore
 	EventXAdd
 	EventXDel
 	EventXTrim
@@ -133,6 +135,8 @@ var eventRows = [...]struct {
 	EventZUnionStore:      {'z', "zunionstore"},
 	EventZInterStore:      {'z', "zinterstore"},
 	EventZDiffStore:       {'z', "zdiffstore"},
+	EventGeoRadiusStore:   {'z', "georadiusstore"},
+	EventGeoSearchStore:   {'z', "geosearchstore"},
 	EventXAdd:             {'t', "xadd"},
 	EventXDel:             {'t', "xdel"},
 	EventXTrim:            {'t', "xtrim"},

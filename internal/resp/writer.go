@@ -138,6 +138,15 @@ func (w *Writer) Double(f float64) {
 	w.Bulk(number.AppendFloat(text[:0], f))
 }
 
+// Decimal writes a floating-point number given in decimal.
+func (w *Writer) Decimal(text []byte) {
+	if w.resp3 {
+		w.buf = append(append(append(w.buf, ','), text...), '\r', '\n')
+		return
+	}
+	w.Bulk(text)
+}
+
 // Bool writes true or false.
 func (w *Writer) Bool(b bool) {
 	switch {
