@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/types/number"
 )
 
 const (
@@ -216,7 +217,7 @@ func objectRows() []Command {
 		{Name: "idletime", Arity: 3, Flags: ReadOnly, ACL: CatKeyspace, Keys: []KeySpec{KeyAt(RO, 2)}, Group: group, Since: "2.2.3",
 			Cost: "O(1)", Summary: "Tells the seconds since a key was used.", Tips: []string{"nondeterministic_output"}, Run: objectIdle},
 		{Name: "refcount", Arity: 3, Flags: ReadOnly, ACL: CatKeyspace, Keys: []KeySpec{KeyAt(RO, 2)}, Group: group, Since: "2.2.3",
-			Cost: "O(1)", Summary: "Answers 1: values are not shared.", Tips: []string{"nondeterministic_output"}, Run: objectRefcount},
+			Cost: "O(1)", Summary: "Answers 1, as values are not shared, but for small integers.", Tips: []string{"nondeterministic_output"}, Run: objectRefcount},
 		{Name: "help", Arity: 2, Flags: Loading | Stale, ACL: CatKeyspace, Group: group, Since: "6.2.0",
 			Cost: "O(1)", Summary: "Explains the subcommands.", Run: objectHelp},
 	}
@@ -231,12 +232,26 @@ func objectEncoding(c *Ctx) {
 	c.Out.BulkString(engine.Encoding(e))
 }
 
+// Redis has one object each for the integers below sharedIntegers, as long as it needs no access times of them, and
+// answers sharedRefs for their references. Here values are never shared; clients see what they see there.
+const (
+	sharedIntegers = 10_000
+	sharedRefs     = math.MaxInt32
+)
+
 func objectRefcount(c *Ctx) {
-	if c.Tx.Lookup(c.Args[2], engine.NoTouch|engine.NoStats) == nil {
+	e := c.Tx.Lookup(c.Args[2], engine.NoTouch|engine.NoStats)
+	if e == nil {
 		c.Out.Null()
 		return
 	}
-	c.Out.Int(1)
+	l, refs := c.Limits(), int64(1)
+	if engine.Kind(e.Kind()) == engine.String && engine.Encoding(e) == "int" && (l.MaxMemory == 0 || !l.Policy.LRU() && !l.Policy.LFU()) {
+		if n, _ := number.ParseInt(e.Value()); n >= 0 && n < sharedIntegers {
+			refs = sharedRefs
+		}
+	}
+	c.Out.Int(refs)
 }
 
 func objectIdle(c *Ctx) {
@@ -267,5 +282,5 @@ func objectHelp(c *Ctx) {
 	c.help("OBJECT", "ENCODING <key>", "    The name of the encoding of the value.",
 		"FREQ <key>", "    How often the key is used, on a logarithmic scale; needs an LFU policy.",
 		"IDLETIME <key>", "    The seconds since the key was used; needs another policy than LFU.",
-		"REFCOUNT <key>", "    Always 1: values are not shared.")
+		"REFCOUNT <key>", "    1: values are not shared. Small integers count as if they were.")
 }
