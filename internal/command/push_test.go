@@ -55,7 +55,7 @@ func (l *link) SetProto(version int) {
 }
 
 func (l *link) SetPubSub(on bool) { l.listens = on }
-func (l *link) SetReplica(int)       {}
+func (l *link) SetReplica(int)    {}
 
 func (l *link) Postpone() {
 	l.mu.Lock()
