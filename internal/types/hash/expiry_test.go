@@ -281,3 +281,25 @@ func TestRandomAndScanOfTimed(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkExpiringMemory reports what an expiry costs a field, in bytes beside those of BenchmarkMemory.
+func BenchmarkExpiringMemory(b *testing.B) {
+	const n = 300_000
+	for _, expires := range []bool{false, true} {
+		b.Run(fmt.Sprintf("expires %v", expires), func(b *testing.B) {
+			for b.Loop() {
+				e := newEntry(b)
+				for i := range n {
+					field := fmt.Appendf(nil, "field:%07d", i)
+					Set(e, DefaultLimits(), field, []byte("sixteen bytes :)"))
+					if expires {
+						SetExpiry(e, field, 1_700_000_000_000+int64(i*7919%n)*1000)
+					}
+				}
+				s := e.Arena().Stats()
+				b.ReportMetric(float64(s.Resident)/n, "B/field")
+				b.ReportMetric(float64(s.Live)/n, "live-B/field")
+			}
+		})
+	}
+}
