@@ -48,7 +48,7 @@ func debugCommands() []debugCommand {
 
 		{"SET-ACTIVE-EXPIRE", 3, 3, func(c *Ctx) { c.Engine.SetActiveExpire(leadingInt(c.Args[2]) != 0); c.OK() }},
 		{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, func(c *Ctx) { c.debug.skipChecksum.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
-		{"SET-DISABLE-DENY-SCRIPTS", 3, 3, func(c *Ctx) { c.debug.allowDenied.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
+		{"SET-DISABLE-DENY-SCRIPTS", 3, 3, func(c *Ctx) { c.scripts.anything.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
 		{"QUICKLIST-PACKED-THRESHOLD", 3, 3, debugThreshold},
 		{"REPLYBUFFER", 4, 4, debugReplyBuffer},
 
@@ -130,7 +130,7 @@ func debugSleep(c *Ctx) {
 // debugThreshold checks its argument: elements of all sizes stand in packed leaves here.
 func debugThreshold(c *Ctx) {
 	n, err := config.ParseMemory(string(c.Args[2]))
-	if const4GB := int64(1<<32 - 1<<20); err != nil || n > const4GB {
+	if err != nil || n > 1<<32-1<<20 {
 		c.FailText("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
 		return
 	}

@@ -107,7 +107,7 @@ func restore(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	d, err := dump.Restore(c.Tx, key, c.Args[3], restoreLimit)
+	d, err := c.restoreDraft(key, c.Args[3])
 	if err != nil {
 		c.failRestore(err)
 		return
@@ -118,6 +118,14 @@ func restore(c *Ctx) {
 		c.restoreValue(d, key, expiry, o)
 	}
 	c.OK()
+}
+
+// restoreDraft builds the value of a payload.
+func (c *Ctx) restoreDraft(key, payload []byte) (*engine.Draft, error) {
+	if n := len(payload) - rdb.FooterLen; n >= 0 && c.debug.skipChecksum.Load() {
+		return dump.RestoreBody(c.Tx, key, payload[:n], restoreLimit)
+	}
+	return dump.Restore(c.Tx, key, payload, restoreLimit)
 }
 
 func (c *Ctx) failRestore(err error) {

@@ -48,6 +48,9 @@ type Processor struct {
 
 	mu       sync.Mutex // guards sessions
 	sessions map[*Session]struct{}
+
+	saves saves
+	debug debugSwitches
 }
 
 // Info is what INFO says of the program around the processor. Funcs may be nil.

@@ -23,14 +23,11 @@ func serverRows() []Command {
 		{Name: "info", Arity: -1, Flags: Loading | Stale, ACL: CatDangerous, Lock: LockWalk, Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Describes the server and its figures.",
 			Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}, Run: info},
-		{Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Group: group, Since: "5.0.0",
-			Cost: "O(1)", Summary: "Shows a piece of art and the version.", Run: lolwut},
+		debugRow(), lolwutRow(),
 		{Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | AllowBusy, Group: group, Since: "1.0.0",
 			Cost: "O(1)", Summary: "Ends the server.", Run: shutdown},
 		{Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "1.0.0",
 			Summary: "Listens to all commands as they are executed.", Run: monitor},
-		{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: group, Since: "1.0.0", Cost: "depends on the subcommand",
-			Summary: "Things for tests.", Lock: LockWalk, Run: debug},
 	}
 	return append(rows, commandRows(), configRow(), memoryRow(), slowlogRow(), latencyRow())
 }
@@ -73,16 +70,6 @@ func timeNow(c *Ctx) {
 	c.Out.Array(2)
 	c.Out.BulkString(strconv.FormatInt(now.Unix(), 10))
 	c.Out.BulkString(strconv.FormatInt(int64(now.Nanosecond()/int(time.Microsecond)), 10))
-}
-
-func lolwut(c *Ctx) {
-	if len(c.Args) > 2 && c.Is(1, "VERSION") {
-		if _, err := c.IntArg(2); err != nil {
-			c.Fail(err)
-			return
-		}
-	}
-	c.Out.Verbatim("txt", "A larder: shelves of jars, each where you left it.\nRedis ver. "+Version+"\n")
 }
 
 func shutdown(c *Ctx) {

@@ -19,6 +19,11 @@ func Restore(tx *engine.Tx, key, payload []byte, limit int64) (*engine.Draft, er
 	if err != nil {
 		return nil, err
 	}
+	return RestoreBody(tx, key, body, limit)
+}
+
+// RestoreBody is Restore of a payload without its footer.
+func RestoreBody(tx *engine.Tx, key, body []byte, limit int64) (*engine.Draft, error) {
 	r := rdb.NewReader(body)
 	r.Limit = limit
 	return load(tx, key, func(v rdb.Visitor) error { return r.Payload(v) })

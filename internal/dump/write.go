@@ -37,6 +37,11 @@ func Payload(e *table.Entry, compress bool) []byte {
 	return w.Seal(max(w.Version, t.Version()))
 }
 
+// Size is the length of a record's value in a payload, in bytes: without the type and the footer. O(size of the value).
+func Size(e *table.Entry, compress bool) int {
+	return len(Payload(e, compress)) - 1 - rdb.FooterLen
+}
+
 // TypeOf is the type that a record's value is written in.
 func (w *Writer) TypeOf(e *table.Entry) rdb.Type {
 	switch engine.Kind(e.Kind()) {

@@ -63,6 +63,9 @@ func (k Kind) String() string { return kinds[k].name }
 // Encoding is the name of a value's encoding, as OBJECT ENCODING answers it.
 func Encoding(e *table.Entry) string { return kinds[e.Kind()].encoding(e) }
 
+// Len is the number of elements of a value, of a string that of its bytes. Cost: O(1).
+func Len(e *table.Entry) int { return kinds[e.Kind()].len(e) }
+
 // tableShare is a record's share of its table: twelve slots of 64 bytes, 0.6 full.
 const tableShare = 9
 

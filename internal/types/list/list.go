@@ -279,6 +279,20 @@ func Freeing(e *table.Entry) func(budget int) (done bool) {
 	return func(budget int) bool { return FreeStep(a, value, budget) }
 }
 
+// Leaves returns how many leaves a large list has, and their runs' bytes; 0 of a small one. O(leaves).
+func Leaves(e *table.Entry) (leaves, bytes int) {
+	if !e.Flag(table.FlagLarge) {
+		return 0, 0
+	}
+	t := tree.Load(e.Arena(), e.Value(), tree.Options{})
+	t.Leaves(func(leaf arena.Ref, _ int) bool {
+		leaves++
+		bytes += len(leafRun(e.Arena().Bytes(leaf)))
+		return true
+	})
+	return leaves, bytes
+}
+
 // Bytes returns the memory outside the record, in bytes. O(leaves).
 func Bytes(e *table.Entry) int {
 	if !e.Flag(table.FlagLarge) {
