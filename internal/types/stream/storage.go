@@ -170,9 +170,9 @@ func (g *Group) compact(part, at int, budget *int) (nextPart, nextAt int) {
 			continue
 		}
 		c := g.consumer(g.consumers.at(part - 1))
-		if at == 0 { // pending items refer to the cell of their consumer
-			g.consumers.compact(part-1, c.Pending() == 0)
-			c = g.consumer(g.consumers.at(part - 1))
+		if at == 0 {
+			g.consumers.compact(part-1, c.Pending() <= maxMoved)
+			c = g.moved(&c, g.consumers.at(part-1))
 		}
 		at = c.ids.compact(at, budget)
 		c.Save()
@@ -181,6 +181,23 @@ func (g *Group) compact(part, at int, budget *int) (nextPart, nextAt int) {
 		}
 	}
 	return part, at
+}
+
+// maxMoved is how much may be pending for a consumer whose cell is moved, as each of these items refers to it.
+const maxMoved = 64
+
+// moved makes what is pending for a consumer refer to the cell that it is in now.
+func (g *Group) moved(c *Consumer, ref arena.Ref) Consumer {
+	if ref != c.ref {
+		c.ids.walk(ID{}, MaxID(), false, func(p *place) bool {
+			var q place
+			if g.pel.find(&q, p.id) {
+				q.setOwner(ref)
+			}
+			return true
+		})
+	}
+	return g.consumer(ref)
 }
 
 // compact moves the cell of a position, if it may move, and the nodes above it out of sparse slabs.
