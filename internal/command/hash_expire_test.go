@@ -114,6 +114,9 @@ func TestFieldsExpireActively(t *testing.T) {
 		if s := r.Engine.Stats(); s.ExpiredFields != 300*3-100+5000 || s.Expired != 0 {
 			t.Errorf("%d fields and %d keys are counted as expired", s.ExpiredFields, s.Expired)
 		}
+		if info := c.do("INFO", "stats"); !strings.Contains(info, "expired_subkeys:5800\r\n") || !strings.Contains(info, "expired_keys:0\r\n") {
+			t.Error("INFO does not tell of the fields")
+		}
 		if err := r.Engine.Check(); err != nil {
 			t.Fatal(err)
 		}

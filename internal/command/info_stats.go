@@ -52,6 +52,7 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("sync_partial_ok", 0)
 	b.add("sync_partial_err", 0)
 	b.add("expired_keys", e.Expired)
+	b.add("expired_subkeys", e.ExpiredFields)
 	b.add("expired_stale_perc", "0.00")
 	b.add("expired_time_cap_reached_count", 0)
 	b.add("expire_cycle_cpu_milliseconds", c.Engine.ExpireTime().Milliseconds())
