@@ -196,8 +196,11 @@ func Connect(ctx context.Context, url string) (store.Store, error) {
 var errNoREST = errors.New("larder: Connect: REST stores are not there yet")
 
 // Serve answers the Redis clients of a listener until Close, and then returns nil.
-func (db *DB) Serve(l net.Listener) error {
-	err := db.server.Serve(context.Background(), l)
+func (db *DB) Serve(l net.Listener) error { return db.ServeContext(context.Background(), l) }
+
+// ServeContext is Serve until ctx ends, too: then l is closed, and the connections that it has brought live on.
+func (db *DB) ServeContext(ctx context.Context, l net.Listener) error {
+	err := db.server.Serve(ctx, l)
 	if db.closed.Load() {
 		return nil
 	}

@@ -21,17 +21,13 @@ func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, 
 			listeners = nil
 		}
 	}()
-	if s.Port != 0 {
-		for _, addr := range bindAddresses(s.Bind) {
-			host, optional := strings.CutPrefix(addr, "-")
-			l, err := listenTCP(ctx, host, s.Port)
-			switch {
-			case err == nil:
-				listeners = append(listeners, l)
-			case optional && errors.Is(err, syscall.EADDRNOTAVAIL), optional && errors.Is(err, syscall.EAFNOSUPPORT):
-			default:
-				return listeners, explainListen(err, host, s.Port)
-			}
+	for _, e := range endpoints(s) {
+		l, err := e.listen(ctx)
+		if err != nil {
+			return listeners, err
+		}
+		if l != nil {
+			listeners = append(listeners, l)
 		}
 	}
 	if s.UnixSocket != "" {
@@ -45,6 +41,37 @@ func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, 
 		return nil, errors.New("configured to listen nowhere: set port or unixsocket")
 	}
 	return listeners, nil
+}
+
+// endpoint is an address to listen at.
+type endpoint struct {
+	host     string
+	port     int
+	optional bool // it is no fault if this machine has no such address
+}
+
+// endpoints are those of TCP that the settings ask for.
+func endpoints(s *config.Settings) (list []endpoint) {
+	if s.Port == 0 {
+		return nil
+	}
+	for _, addr := range bindAddresses(s.Bind) {
+		host, optional := strings.CutPrefix(addr, "-")
+		list = append(list, endpoint{host, s.Port, optional})
+	}
+	return list
+}
+
+// listen opens an endpoint; nil where it is optional and there is no such address.
+func (e endpoint) listen(ctx context.Context) (net.Listener, error) {
+	l, err := listenTCP(ctx, e.host, e.port)
+	switch {
+	case err == nil:
+		return l, nil
+	case e.optional && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):
+		return nil, nil
+	}
+	return nil, explainListen(err, e.host, e.port)
 }
 
 // bindAddresses spells out that no address at all means all of them.
@@ -71,11 +98,14 @@ func listenTCP(ctx context.Context, host string, port int) (net.Listener, error)
 
 func explainListen(err error, host string, port int) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d on %s is in use: is another Larder or Redis running? Stop it or choose another port with --port",
-			port, host)
+		return inUseError{fmt.Errorf("port %d on %s is in use: is another Larder or Redis running? Stop it or choose another port with --port",
+			port, host)}
 	}
 	return fmt.Errorf("bind %s: %w", host, err)
 }
+
+// inUseError is a port that somebody else listens at.
+type inUseError struct{ error }
 
 // listenUnix replaces a socket that a server which has gone has left behind, but nothing else.
 func listenUnix(ctx context.Context, s *config.Settings) (net.Listener, error) {

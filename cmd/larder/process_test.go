@@ -69,6 +69,12 @@ func exchange(t *testing.T, addr, command, want string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	converse(t, conn, command, want)
+}
+
+// converse sends an inline command and checks how the answer begins.
+func converse(t *testing.T, conn net.Conn, command, want string) {
+	t.Helper()
 	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -82,9 +82,6 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 		return err
 	}
 	defer closeAll(listeners)
-	c.OnChange(func(*config.Settings) error {
-		return errors.New("this version cannot change it while it runs")
-	}, "bind", "port")
 	removePid, err := writePid(c.Settings().PidFile)
 	if err != nil {
 		return err
@@ -99,7 +96,9 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	return run(ctx, log, db, listeners)
+	s := newSockets(db, listeners)
+	c.OnChange(s.follow, "bind", "port")
+	return run(ctx, log, db, s)
 }
 
 // patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
@@ -110,34 +109,25 @@ func patternScripts() []*store.Script {
 
 // server is what serve needs of a store.
 type server interface {
-	// Serve answers the clients of l until Close.
-	Serve(l net.Listener) error
+	// ServeContext answers the clients of l until Close, or until ctx ends.
+	ServeContext(ctx context.Context, l net.Listener) error
 	Close() error
 }
 
-// run serves every listener until ctx ends or one of them fails, then closes db.
-func run(ctx context.Context, log *slog.Logger, db server, listeners []net.Listener) error {
-	ended := make(chan error, len(listeners))
-	for _, l := range listeners {
-		go func() { ended <- db.Serve(l) }()
-	}
+// run serves every socket until ctx ends or one of them fails, then closes db.
+func run(ctx context.Context, log *slog.Logger, db server, s *sockets) error {
+	s.start()
 	log.Info("ready", "pid", os.Getpid())
-	left := len(listeners)
 	var failure error
 	select {
 	case <-ctx.Done():
 		log.Info("shutting down", "reason", context.Cause(ctx).Error())
-	case failure = <-ended:
-		left--
+	case failure = <-s.failed:
 		log.Error("listener failed", "err", failure)
 	}
 	start := time.Now()
 	err := db.Close()
-	for range left {
-		if err := <-ended; err != nil {
-			log.Debug("listener ended", "err", err)
-		}
-	}
+	s.wait()
 	log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
 	return errors.Join(failure, err)
 }

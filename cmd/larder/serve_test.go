@@ -27,7 +27,7 @@ func newFakeServer(failure error) *fakeServer {
 	return &fakeServer{serving: make(chan struct{}, 10), failure: failure, closed: make(chan struct{})}
 }
 
-func (f *fakeServer) Serve(net.Listener) error {
+func (f *fakeServer) ServeContext(context.Context, net.Listener) error {
 	f.serving <- struct{}{}
 	if f.failure != nil {
 		return f.failure
@@ -61,7 +61,7 @@ func TestRunEndsWithContext(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	db := newFakeServer(nil)
 	ended := make(chan error)
-	go func() { ended <- run(ctx, log, db, twoListeners(t)) }()
+	go func() { ended <- run(ctx, log, db, newSockets(db, twoListeners(t))) }()
 	<-db.serving
 	<-db.serving
 	stop(errors.New("terminated"))
@@ -77,7 +77,8 @@ func TestRunEndsWithContext(t *testing.T) {
 
 func TestRunEndsWithListener(t *testing.T) {
 	failure := errors.New("accept failed")
-	err := run(t.Context(), slog.New(slog.DiscardHandler), newFakeServer(failure), twoListeners(t))
+	db := newFakeServer(failure)
+	err := run(t.Context(), slog.New(slog.DiscardHandler), db, newSockets(db, twoListeners(t)))
 	if !errors.Is(err, failure) {
 		t.Error(err)
 	}
