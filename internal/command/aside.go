@@ -95,7 +95,7 @@ func (s *Session) comeBack() {
 		s.close() // the connection has gone meanwhile
 		return
 	}
-	s.client.Resume(func(w *resp.Writer) { w.Raw(reply) })
+	s.resume(reply)
 }
 
 // checkReply ends a connection that asked for too much in one reply.

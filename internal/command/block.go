@@ -171,7 +171,7 @@ func (b *blocking) end() {
 		close(b.done)
 		return
 	}
-	s.client.Resume(func(w *resp.Writer) { w.Raw(b.late.Bytes()) })
+	s.resume(b.late.Bytes())
 }
 
 // giveUp ends a wait in vain, with an error or else as when the time is up. false: it had ended already.

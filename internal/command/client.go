@@ -32,6 +32,7 @@ func clientRows() []Command {
 		row("no-evict", 3, Admin, "7.0.0", "O(1)", "Spares the connection when clients are evicted.", clientNoEvict),
 		row("no-touch", 3, 0, "7.2.0", "O(1)", "Lets the connection's commands leave no trace in access times.", clientNoTouch),
 		row("capa", -3, 0, "8.0.0", "O(1)", "Tells what the client can do: nothing that this server asks for.", (*Ctx).OK),
+		row("reply", 3, 0, "3.2.0", "O(1)", "Says whether the connection wants replies.", clientReply),
 		row("help", 2, 0, "5.0.0", "O(1)", "Explains the subcommands.", clientHelp),
 	}
 	rows[len(rows)-1].Flags = Loading | Stale
@@ -93,10 +94,12 @@ func clientList(c *Ctx) {
 // clientType reads the name of a class of clients.
 func clientType(name []byte) (string, bool) {
 	switch t := string(lower(nil, name)); t {
-	case "normal", "pubsub", "replica", "master":
+	case "normal", "pubsub", "replica", "primary":
 		return t, true
 	case "slave":
 		return "replica", true
+	case "master":
+		return "primary", true
 	}
 	return "", false
 }
@@ -285,6 +288,7 @@ func clientHelp(c *Ctx) {
 		"NO-EVICT (ON|OFF)", "    Spare this connection when clients are evicted.",
 		"NO-TOUCH (ON|OFF)", "    Leave access times alone.",
 		"PAUSE <milliseconds> [WRITE|ALL]", "    Let commands wait for a time, those that write or all (default).",
+		"REPLY (ON|OFF|SKIP)", "    Whether this connection wants replies.",
 		"SETINFO (LIB-NAME|LIB-VER) <value>", "    Tell the client library.",
 		"SETNAME <name>", "    Name this connection.",
 		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]", "         [OPTIN] [OPTOUT] [NOLOOP]",

@@ -7,17 +7,18 @@ import (
 
 // killFilter is what CLIENT KILL was told to look for; zero fields match all.
 type killFilter struct {
-	addr, laddr, kind string
-	account           *acl.Account
-	id, maxAge        int64
-	skipMe            bool
+	addr, laddr *string
+	kind        string
+	account     *acl.Account
+	id, maxAge  int64
+	skipMe      bool
 }
 
 func clientKill(c *Ctx) {
 	old := len(c.Args) == 3 // CLIENT KILL addr
 	f := killFilter{skipMe: true}
 	if old {
-		f = killFilter{addr: string(c.Args[2])}
+		f = killFilter{addr: text(c.Args[2])}
 	} else if err := c.killFilter(&f); err != nil {
 		c.Fail(err)
 		return
@@ -70,9 +71,9 @@ func (c *Ctx) killFilter(f *killFilter) error {
 			}
 			f.kind = kind
 		case c.Is(i, "ADDR"):
-			f.addr = string(value)
+			f.addr = text(value)
 		case c.Is(i, "LADDR"):
-			f.laddr = string(value)
+			f.laddr = text(value)
 		case c.Is(i, "USER"):
 			if f.account = c.users.Get(string(value)); f.account == nil {
 				return engine.Error("ERR No such user '" + string(value) + "'")
@@ -88,10 +89,15 @@ func (c *Ctx) killFilter(f *killFilter) error {
 	return nil
 }
 
+func text(b []byte) *string {
+	s := string(b)
+	return &s
+}
+
 func (f *killFilter) matches(s *Session, now int64) bool {
 	switch {
-	case f.addr != "" && s.client.RemoteAddr() != f.addr,
-		f.laddr != "" && s.client.LocalAddr() != f.laddr,
+	case f.addr != nil && s.client.RemoteAddr() != *f.addr,
+		f.laddr != nil && s.client.LocalAddr() != *f.laddr,
 		f.kind != "" && s.kind() != f.kind,
 		f.account != nil && s.account.Load() != f.account,
 		f.id != 0 && s.ID != f.id,

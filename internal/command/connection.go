@@ -224,6 +224,7 @@ func reset(c *Ctx) {
 	s.setProto(2)
 	s.setName(nil)
 	s.noTouch.Store(false)
+	s.replies, s.hushed = speaks, false
 	s.beStranger()
 	c.Out.Simple("RESET")
 }

@@ -12,6 +12,14 @@ func (s *Session) Exec(args [][]byte, out Sink) {
 	if len(args) == 0 {
 		return
 	}
+	if s.hushed || s.replies != speaks {
+		s.execHushed(args, out)
+		return
+	}
+	s.exec(args, out)
+}
+
+func (s *Session) exec(args [][]byte, out Sink) {
 	c := &s.ctx
 	c.Args, c.Out, c.failed, c.alone = args, out, false, true
 	row, refusal := s.p.resolve(args)

@@ -202,9 +202,7 @@ func (c *Ctx) leave(kind string, from map[string]struct{}, count func() int, dro
 			delete(from, string(name))
 			drop(string(name))
 		}
-		if c.Session.client != nil {
-			c.Session.client.FlushPushes() // no message may follow the confirmation
-		}
+		c.Session.flushPushes() // no message may follow the confirmation
 		c.confirm(kind, name, count())
 	}
 	if len(names) == 0 {

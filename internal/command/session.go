@@ -90,6 +90,10 @@ type Session struct {
 	commands atomic.Int64 // that have run
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
 
+	// CLIENT REPLY; of the owner only.
+	replies replyMode
+	hushed  bool // the reply to the running command is dropped
+
 	// Who it is, and what that allows: see permit.
 	account atomic.Pointer[acl.Account] // others may ask, and change what the account allows
 	killed  atomic.Bool                 // somebody has closed its connection

@@ -91,9 +91,7 @@ const trackTrim = 1000
 // prepareTracking keeps the tables in bounds before a command, and lets the client hear first what it has to forget.
 func (s *Session) prepareTracking() {
 	s.p.Engine.TrimTracking(trackTrim)
-	if s.client != nil {
-		s.client.FlushPushes()
-	}
+	s.flushPushes()
 }
 
 // remember notes the keys that a command has read, while their shards are locked.
