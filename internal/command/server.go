@@ -67,6 +67,9 @@ func swapDB(c *Ctx) {
 
 func timeNow(c *Ctx) {
 	now := c.clock.Now()
+	if !c.alone {
+		now = time.UnixMilli(c.Tx.Now()) // time stands still for a script and for EXEC
+	}
 	c.Out.Array(2)
 	c.Out.BulkString(strconv.FormatInt(now.Unix(), 10))
 	c.Out.BulkString(strconv.FormatInt(int64(now.Nanosecond()/int(time.Microsecond)), 10))
