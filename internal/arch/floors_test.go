@@ -42,7 +42,7 @@ var floors = []floor{
 	{30, "internal/command", nil, sys},
 	{28, "internal/script", []string{"internal/types/number"}, some},
 	{30, "internal/persist", nil, none},
-	{40, "internal/repl", nil, none},
+	{28, "internal/repl", nil, none},
 	{50, "internal/server", nil, sys}, // epoll
 
 	{12, "store/storetest", []string{"store"}, none},

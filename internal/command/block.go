@@ -285,28 +285,6 @@ func clientUnblock(c *Ctx) {
 	c.Bool(done)
 }
 
-// wait is WAIT: no replica is there that could answer.
-func wait(c *Ctx) {
-	n, err := c.IntArg(1)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	timeout, err := c.millisArg(2)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	none := func(out Sink) { out.Int(0) }
-	c.orWait(waiting{timeout: timeout, nothing: none, timedOut: none, try: func(c *Ctx) bool {
-		if n > 0 {
-			return false
-		}
-		none(c.Out)
-		return true
-	}})
-}
-
 // waitAOF is WAITAOF without an append-only file and without replicas.
 func waitAOF(c *Ctx) {
 	n, timeout, err := c.waitAOFArgs()

@@ -106,7 +106,10 @@ func clientType(name []byte) (string, bool) {
 
 // kind is the session's class of clients.
 func (s *Session) kind() string {
-	if s.shown.Load().listens() {
+	switch {
+	case s.follows.Load():
+		return "replica"
+	case s.shown.Load().listens():
 		return "pubsub"
 	}
 	return "normal"
@@ -123,7 +126,7 @@ func (s *Session) describe() string {
 	for _, f := range [...]struct {
 		on     bool
 		letter string
-	}{{sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {blocked, "b"}, {sh.track.on(), "t"},
+	}{{s.follows.Load(), "S"}, {sh.monitors, "O"}, {sh.listens(), "P"}, {sh.multi >= 0, "x"}, {blocked, "b"}, {sh.track.on(), "t"},
 		{sh.track.on() && sh.track.broken.Load(), "R"}, {sh.track.mode(engine.TrackBroadcast), "B"}, {noEvict, "e"}, {s.noTouch.Load(), "T"}} {
 		if f.on {
 			flags += f.letter

@@ -205,22 +205,6 @@ func infoClients(c *Ctx, b *infoText) {
 	b.add("total_blocking_keys_on_nokey", gone)
 }
 
-func infoReplication(c *Ctx, b *infoText) {
-	b.add("role", "master")
-	b.add("connected_slaves", 0)
-	b.add("replicas_waiting_psync", 0)
-	b.add("master_failover_state", "no-failover")
-	b.add("master_replid", c.Info.RunID)
-	b.add("master_replid2", strings.Repeat("0", 40))
-	b.add("master_repl_offset", 0)
-	b.add("second_repl_offset", -1)
-	b.add("repl_backlog_active", 0)
-	size, _ := c.Config.Value("repl-backlog-size")
-	b.add("repl_backlog_size", size)
-	b.add("repl_backlog_first_byte_offset", 0)
-	b.add("repl_backlog_histlen", 0)
-}
-
 func infoCPU(_ *Ctx, b *infoText) {
 	sys, user := cpuSeconds()
 	b.add("used_cpu_sys", fmt.Sprintf("%.6f", sys))

@@ -9,6 +9,7 @@ import (
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/repl"
 	"github.com/larderdb/larder/internal/script"
 	"github.com/larderdb/larder/internal/types/hash"
 	"github.com/larderdb/larder/internal/types/list"
@@ -45,6 +46,10 @@ type Processor struct {
 	pause    pause
 
 	blocked atomic.Int64 // sessions that wait
+
+	feed    *repl.Feed
+	feeding sync.Mutex // held while the feed begins or ceases to be the engine's journal
+	acks    ackWaits
 
 	mu       sync.Mutex // guards sessions
 	sessions map[*Session]struct{}
@@ -83,7 +88,7 @@ func NewProcessor(e *engine.Engine, cfg *config.Config, info Info) *Processor {
 	p := &Processor{
 		Engine: e, Config: cfg, Table: NewTable(), Info: info,
 		clock: e.Clock(), start: e.Clock().Now(),
-		sessions: make(map[*Session]struct{}),
+		sessions: make(map[*Session]struct{}), feed: repl.NewFeed(),
 	}
 	p.scripts.lua = script.New(script.Options{
 		Clock: p.clock.Monotonic, Random: e.Random, ServerName: "larder",

@@ -213,10 +213,12 @@ func (c *Ctx) leave(kind string, from map[string]struct{}, count func() int, dro
 
 func publish(c *Ctx) {
 	c.Out.Int(int64(c.Engine.Hub.Publish(c.Args[1], c.Args[2])))
+	c.Tx.Effect(c.Args...) // no change, but replicas' subscribers get it, too
 }
 
 func spublish(c *Ctx) {
 	c.Out.Int(int64(c.Engine.Hub.SPublish(c.Args[1], c.Args[2])))
+	c.Tx.Effect(c.Args...)
 }
 
 func pubsubChannels(c *Ctx) { c.replyChannels(c.Engine.Hub.Channels) }

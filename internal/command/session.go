@@ -8,6 +8,7 @@ import (
 
 	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/repl"
 	"github.com/larderdb/larder/internal/resp"
 )
 
@@ -72,10 +73,11 @@ type Session struct {
 	pending  timing
 	touched  []uint64 // hashes of a batch's keys
 	scratch  scratch
-	awaited  *blocking // of an embedded session: what Await is to wait for
-	body     scriptTx  // of the script that runs
-	lua      *luaHost  // of the Lua script that runs; nil: none ever has
-	aside    *aside    // where commands run that may take long; nil: none ever has
+	replica  *repl.Replica // of a connection that replicates, or is about to
+	awaited  *blocking     // of an embedded session: what Await is to wait for
+	body     scriptTx      // of the script that runs
+	lua      *luaHost      // of the Lua script that runs; nil: none ever has
+	aside    *aside        // where commands run that may take long; nil: none ever has
 
 	// What other sessions may ask.
 	mu       sync.Mutex
@@ -86,6 +88,7 @@ type Session struct {
 	noEvict  bool
 	noTouch  atomic.Bool
 	gone     atomic.Bool // the connection has ended
+	follows  atomic.Bool // the connection is a replica's
 	shown    atomic.Pointer[shown]
 	commands atomic.Int64 // that have run
 	lastSeen atomic.Int64 // monotonic time of the last command, nanoseconds
@@ -148,6 +151,7 @@ func (s *Session) close() {
 	if b := s.waits(); b != nil && s.p.Engine.Cancel(&b.waiter) {
 		b.end()
 	}
+	s.leaveFeed()
 	s.discard()
 	s.subs.dropAll()
 	s.stopMonitor()

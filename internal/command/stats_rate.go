@@ -78,6 +78,7 @@ func (p *Processor) Tick(budget time.Duration) {
 	expiring := p.Engine.ExpireTime()
 	p.Engine.Tick(budget)
 	p.latency.note(p.clock.Now(), "expire-cycle", p.Engine.ExpireTime()-expiring, p.Config.Settings().LatencyMonitorThreshold)
+	p.pingReplicas(began)
 	took := int64(p.clock.Monotonic() - began)
 	p.stats.ticks.Add(1)
 	p.stats.tickTime.Add(took)

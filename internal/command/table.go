@@ -5,7 +5,7 @@ func families() [][]Command {
 	return [][]Command{
 		bitmapRows(), hllRows(), geoRows(),
 		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
-		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(), dumpRows(), standaloneRows(), persistRows(),
+		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(), replicateRows(), dumpRows(), standaloneRows(), persistRows(),
 	}
 }
 
