@@ -278,7 +278,8 @@ func (e *Engine) tickLRU() {
 	e.seconds.Store(uint32(e.clock.Now().Unix()))
 }
 
-// Tick does the periodic work of at most the given time: expired keys are removed, freed
+// Tick does the periodic work of at most the given time: expired keys are removed, keys evicted where no
+// command comes that would do it, what trackers remember kept in bounds, freed
 // structures given back piece by piece, sparse slabs emptied. It is called some
 // ten times a second by the owner of the engine.
 func (e *Engine) Tick(budget time.Duration) {
@@ -290,6 +291,7 @@ func (e *Engine) Tick(budget time.Duration) {
 		e.expireFieldsCycle(deadline)
 		e.expireTime.Add(int64(e.clock.Monotonic() - start))
 	}
+	e.makeRoom(func() bool { return e.clock.Now().Before(deadline) }) // maxmemory may be lower than it was
 	e.bury(deadline)
 	e.TrimTracking(trimTick)
 	e.compactCycle(deadline)

@@ -74,6 +74,11 @@ func (e *Engine) OverLimit() bool {
 // MakeRoom evicts until memory is within maxmemory. It reports false where it
 // cannot: the policy is noeviction, or nothing may go. No shard may be locked by the caller.
 func (e *Engine) MakeRoom() bool {
+	return e.makeRoom(func() bool { return true })
+}
+
+// makeRoom is MakeRoom, for as long as more says.
+func (e *Engine) makeRoom(more func() bool) bool {
 	if e.paused.Load() || !e.OverLimit() {
 		return true
 	}
@@ -85,7 +90,7 @@ func (e *Engine) MakeRoom() bool {
 	if e.evict.tx == nil {
 		e.evict.tx = e.NewTx()
 	}
-	for e.OverLimit() {
+	for e.OverLimit() && more() {
 		if !e.buryStep() && !e.evictOne() {
 			return false
 		}
