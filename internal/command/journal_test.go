@@ -51,7 +51,7 @@ func TestJournalReplay(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			settings := []string{"hash-max-listpack-entries", "8", "set-max-intset-entries", "8",
-				"set-max-listpack-entries", "8", "zset-max-listpack-entries", "8"}
+				"set-max-listpack-entries", "8", "zset-max-listpack-entries", "8", "stream-node-max-entries", "8"}
 			if round%2 == 1 {
 				settings = append(settings, "maxmemory-policy", "allkeys-random")
 			}
@@ -160,6 +160,12 @@ func randomCommand(r *rand.Rand) []string {
 		func() []string { return []string{"ZPOPMIN", key()} },
 		func() []string { return []string{"ZREMRANGEBYRANK", key(), "0", "1"} },
 		func() []string { return []string{"ZUNIONSTORE", key(), "2", key(), key()} },
+		func() []string { return randomStreamCommand(r) },
+		func() []string { return randomStreamCommand(r) },
+		func() []string { return randomStreamCommand(r) },
+		func() []string { return randomStreamCommand(r) },
+		func() []string { return randomStreamCommand(r) },
+		func() []string { return randomStreamCommand(r) },
 	}
 	if r.IntN(4000) == 0 {
 		return []string{"FLUSHDB"}

@@ -131,6 +131,9 @@ func (c *client) content(key string) string {
 		"set": {"SMEMBERS", key}, "zset": {"ZRANGE", key, "0", "-1", "WITHSCORES"},
 	}
 	kind := c.do("TYPE", key)
+	if kind == "stream" {
+		return c.streamContent(key)
+	}
 	text := c.do(read[kind]...)
 	if kind != "set" && kind != "hash" {
 		return text
