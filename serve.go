@@ -1,8 +1,10 @@
 package larder
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"log/slog"
 	"os"
 	"time"
 
@@ -51,6 +53,12 @@ func serverLimits(s *config.Settings) server.Limits {
 	return l
 }
 
+// logScript writes what scripts log, at the levels of redis.log.
+func (db *DB) logScript(level int, text string) {
+	levels := [...]slog.Level{slog.LevelDebug, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn}
+	db.log.Log(context.Background(), levels[level&3], "script", "text", text)
+}
+
 // info is what INFO says of this process.
 func (db *DB) info(shutdown func()) command.Info {
 	binary, _ := os.Executable()
@@ -59,7 +67,7 @@ func (db *DB) info(shutdown func()) command.Info {
 	info := command.Info{
 		Version: Version, RunID: hex.EncodeToString(id), Port: db.config.Settings().Port, Binary: binary,
 		Network: func() command.NetworkStats { return command.NetworkStats(db.server.Stats()) },
-		Memory:  db.memory,
+		Memory:  db.memory, Log: db.logScript,
 	}
 	if shutdown != nil {
 		info.Shutdown = func() { go shutdown() } // it will wait for the connection that asked for it

@@ -96,6 +96,7 @@ func configResetStat(c *Ctx) {
 	}
 	c.stats.reset(n)
 	c.Tx.ResetStats()
+	c.scripts.evicted.Store(0)
 	c.OK()
 }
 

@@ -166,8 +166,12 @@ const (
 // loadHost is the host of a library that is loaded: it calls nothing, and ends what takes too long.
 type loadHost struct {
 	luaHost
+	p    *Processor
 	late int
 }
+
+// Log implements script.Host.
+func (h *loadHost) Log(level int, text string) { h.p.logScript(level, text) }
 
 // Breathe implements script.Host.
 func (h *loadHost) Breathe() {
@@ -178,7 +182,7 @@ func (h *loadHost) Breathe() {
 }
 
 // compileLibrary makes a library of its text. check looks at the name before anything runs.
-func (c *Ctx) compileLibrary(code string, check func(name string) error) (*library, error) {
+func (p *Processor) compileLibrary(code string, check func(name string) error) (*library, error) {
 	engine, name, rest, err := libraryHead(code)
 	if err != nil {
 		return nil, err
@@ -192,10 +196,10 @@ func (c *Ctx) compileLibrary(code string, check func(name string) error) (*libra
 	if err := check(name); err != nil {
 		return nil, err
 	}
-	h := &loadHost{luaHost: luaHost{s: c.Session}}
+	h := &loadHost{p: p}
 	h.run.Reset(h)
-	h.timer = c.clock.AfterFunc(loadTimeout, h.run.Signal)
-	lua, err := c.scripts.lua.LoadLibrary(&h.run, rest, scriptFlagNames[:])
+	h.timer = p.clock.AfterFunc(loadTimeout, h.run.Signal)
+	lua, err := p.scripts.lua.LoadLibrary(&h.run, rest, scriptFlagNames[:])
 	h.timer.Stop()
 	switch {
 	case err != nil:
@@ -213,6 +217,15 @@ func (c *Ctx) compileLibrary(code string, check func(name string) error) (*libra
 		lib.functions = append(lib.functions, fn)
 	}
 	return lib, nil
+}
+
+// loadLibrary adds a library of a snapshot, in the place of one of its name or else only if there is none.
+func (p *Processor) loadLibrary(text []byte, replace bool) error {
+	lib, err := p.compileLibrary(string(text), func(string) error { return nil })
+	if err != nil {
+		return err
+	}
+	return p.scripts.libs.add([]*library{lib}, replace)
 }
 
 func functionLoad(c *Ctx) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/script"
 )
 
 // memoryFigures are what INFO, MEMORY STATS and MEMORY DOCTOR tell of memory, in bytes.
@@ -103,14 +104,18 @@ func infoMemory(c *Ctx, b *infoText) {
 
 // infoScripts tells of the memory of scripts and of what runs them.
 func (c *Ctx) infoScripts(b *infoText, f *memoryFigures) {
-	b.zeros("used_memory_lua", "used_memory_vm_eval")
-	b.add("used_memory_lua_human", humanSize(0))
+	libs, functions, inFunctions := c.scripts.libs.size()
+	idle, loaded := int64(c.scripts.lua.Idle())*script.StateSize, int64(libs)*script.StateSize
+	b.addSize("used_memory_lua", idle)
+	b.add("used_memory_vm_eval", idle)
 	b.add("used_memory_scripts_eval", f.scripts)
 	b.add("number_of_cached_scripts", f.cachedScripts)
-	b.zeros("number_of_functions", "number_of_libraries", "used_memory_vm_functions")
-	b.addSize("used_memory_vm_total", 0)
-	b.add("used_memory_functions", 0)
-	b.addSize("used_memory_scripts", f.scripts)
+	b.add("number_of_functions", functions)
+	b.add("number_of_libraries", libs)
+	b.add("used_memory_vm_functions", loaded)
+	b.addSize("used_memory_vm_total", idle+loaded)
+	b.add("used_memory_functions", inFunctions)
+	b.addSize("used_memory_scripts", f.scripts+int64(inFunctions))
 }
 
 func percent(a, b int64) string {

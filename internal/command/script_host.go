@@ -123,9 +123,11 @@ func (h *luaHost) Check(args [][]byte) (allowed, exists bool) {
 func (h *luaHost) Replicate(journal, replicas bool) { h.s.tx.Mute = !journal && !replicas }
 
 // Log implements script.Host.
-func (h *luaHost) Log(level int, text string) {
-	if log := h.s.p.Info.Log; log != nil {
-		log(level, text)
+func (h *luaHost) Log(level int, text string) { h.s.p.logScript(level, text) }
+
+func (p *Processor) logScript(level int, text string) {
+	if p.Info.Log != nil {
+		p.Info.Log(level, text)
 	}
 }
 
