@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/config"
 )
 
@@ -171,8 +172,8 @@ func (s *sockets) drop(unwanted func(k *socket) bool) (dropped []*socket) {
 	return dropped
 }
 
-// releaseTime is how long the system may take to free the port of a socket that was closed.
-const releaseTime = time.Second
+// releaseTries is how many milliseconds the system may take to free the port of a socket that was closed.
+const releaseTries = 1000
 
 // replace closes the unwanted sockets first. If the missing ones cannot be opened then, it opens the closed ones again.
 func (s *sockets) replace(missing []endpoint, unwanted func(k *socket) bool) (added []*socket, err error) {
@@ -201,10 +202,14 @@ func (s *sockets) replace(missing []endpoint, unwanted func(k *socket) bool) (ad
 
 // openFreed is openAll for addresses that a closed socket may still keep for a moment.
 func openFreed(list []endpoint) (added []*socket, err error) {
-	for deadline := time.Now().Add(releaseTime); ; time.Sleep(time.Millisecond) {
+	again := clock.System().NewTicker(time.Millisecond)
+	defer again.Stop()
+	for range releaseTries {
 		added, err = openAll(list)
-		if !errors.As(err, new(inUseError)) || time.Now().After(deadline) {
-			return added, err
+		if !errors.As(err, new(inUseError)) {
+			break
 		}
+		<-again.C()
 	}
+	return added, err
 }

@@ -195,7 +195,7 @@ func commandList(c *Ctx) {
 	}
 	var names []string
 	c.Table.Visit(func(full string, r *Command) {
-		if (len(c.Args) != 2 || full == r.Name) && keep(r) {
+		if keep(r) {
 			names = append(names, full)
 		}
 	})
@@ -304,7 +304,10 @@ func (c *Ctx) keysOf() (at []int, flags []KeyFlag, ok bool) {
 			at, flags = append(at, i+2), append(flags, f)
 		}
 	})
-	if !ok || len(at) == 0 && r.Flags&NoMandatoryKeys == 0 {
+	if (!ok || len(at) == 0) && r.Flags&NoMandatoryKeys != 0 {
+		return nil, nil, true
+	}
+	if !ok || len(at) == 0 {
 		c.FailText("ERR Invalid arguments specified for command")
 		return nil, nil, false
 	}

@@ -2,7 +2,11 @@
 
 package command
 
-import "golang.org/x/sys/unix"
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
 
 // cpuSeconds is the processor time that the process has used.
 func cpuSeconds() (sys, user float64) {
@@ -12,4 +16,13 @@ func cpuSeconds() (sys, user float64) {
 	}
 	seconds := func(t unix.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
 	return seconds(u.Stime), seconds(u.Utime)
+}
+
+// systemName is what uname tells: system, release, machine.
+func systemName() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return runtime.GOOS + " " + runtime.GOARCH
+	}
+	return unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " + unix.ByteSliceToString(u.Machine[:])
 }

@@ -114,7 +114,7 @@ func infoServer(c *Ctx, b *infoText) {
 	b.add("redis_build_id", "0")
 	b.add("redis_mode", "standalone")
 	b.add("server_mode", "standalone")
-	b.add("os", runtime.GOOS+" "+runtime.GOARCH)
+	b.add("os", systemName())
 	b.add("arch_bits", strconv.IntSize)
 	b.add("monotonic_clock", "POSIX clock_gettime")
 	b.add("multiplexing_api", multiplexing)

@@ -76,13 +76,37 @@ func timeNow(c *Ctx) {
 }
 
 func shutdown(c *Ctx) {
+	save, nosave, now, force, abort := false, false, false, false, false
 	for i := 1; i < len(c.Args); i++ {
-		if !c.Is(i, "NOSAVE") && !c.Is(i, "SAVE") && !c.Is(i, "NOW") && !c.Is(i, "FORCE") && !c.Is(i, "ABORT") {
+		switch {
+		case c.Is(i, "SAVE"):
+			save = true
+		case c.Is(i, "NOSAVE"):
+			nosave = true
+		case c.Is(i, "NOW"):
+			now = true
+		case c.Is(i, "FORCE"):
+			force = true
+		case c.Is(i, "ABORT"):
+			abort = true
+		default:
 			c.Fail(errSyntax)
 			return
 		}
 	}
-	if c.Info.Shutdown == nil {
+	switch {
+	case abort && (save || nosave || now || force), save && nosave:
+		c.Fail(errSyntax)
+		return
+	case abort: // what began is over at once: there are no replicas to wait for
+		c.FailText("ERR No shutdown in progress.")
+		return
+	}
+	failed := c.Info.Shutdown == nil
+	if save && !failed {
+		failed = !c.Tx.LockAll() || c.save(c.Tx) != nil && !force
+	}
+	if failed {
 		c.FailText("ERR Errors trying to SHUTDOWN. Check logs.")
 		return
 	}

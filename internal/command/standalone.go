@@ -23,7 +23,7 @@ func standaloneRows() []Command {
 			Cost: "O(1)", Summary: "Takes READONLY back.", Run: (*Ctx).OK},
 		{Name: "asking", Arity: 1, Flags: Fast, ACL: CatConnection, Group: "cluster", Since: "3.0.0",
 			Cost: "O(1)", Summary: "Follows a redirection of a cluster.", Run: noCluster},
-		clusterRow(), moduleRow(),
+		clusterRow(), moduleRow(), migrateRow(),
 	}
 }
 
