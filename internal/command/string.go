@@ -69,7 +69,7 @@ func get(c *Ctx) { c.replyString() }
 // useOfSet is what a SET does with its key: only with GET, or where the value there decides, it reads it.
 func useOfSet(args [][]byte) KeyFlag {
 	for _, a := range args[min(len(args), 3):] {
-		if isWord(a, "GET") || isWord(a, "IFEQ") || isWord(a, "IFNE") {
+		if _, reads := conditionWord(a); reads || isWord(a, "GET") {
 			return RW | Access | Update
 		}
 	}
@@ -118,8 +118,8 @@ func setString(c *Ctx) {
 			return
 		}
 	}
-	if o.compares() {
-		switch holds, err := c.compare(key, &o); {
+	if o.compare != nil {
+		switch holds, err := o.compare.met(c.Tx, key); {
 		case err != nil:
 			c.Fail(err)
 			return

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"slices"
 
@@ -10,9 +11,7 @@ import (
 )
 
 // Commands on strings that newer servers have: those that first look at what is
-// there, as Redis 8.4 and Valkey 9 have them, and INCREX.
-//
-// Redis 8.4 can also compare by a digest (IFDEQ, IFDNE, DIGEST); these are not here.
+// there, as Redis 8.4 and Valkey 9 have them, or at its digest, and INCREX.
 
 func compareRows() []Command {
 	const group = "string"
@@ -20,7 +19,10 @@ func compareRows() []Command {
 		{Name: "delifeq", Arity: 3, Flags: Write, ACL: CatString, Keys: Key(RM | Access | Delete), Group: group, Since: "9.0.0",
 			Cost: "O(1)", Summary: "Deletes a key if it holds a certain string.", Run: delIfEq},
 		{Name: "delex", Arity: -2, Flags: Write | Fast, ACL: CatString, Keys: Key(RW | Delete), Group: group, Since: "8.4.0",
-			Cost: "O(1)", Summary: "Deletes a key, on a condition if one is given.", Run: delEx},
+			Cost:    "O(1), or O(N) to compare digests where N is the length of the string",
+			Summary: "Deletes a key, on a condition if one is given.", Run: delEx},
+		{Name: "digest", Arity: 2, Flags: ReadOnly | Fast, ACL: CatString, Keys: Key(RO | Access), Group: group, Since: "8.4.0",
+			Cost: "O(N) where N is the length of the string", Summary: "Tells the digest of a string, in hexadecimal.", Run: digest},
 		{Name: "msetex", Arity: -4, Flags: Write | DenyOOM, ACL: CatString,
 			Keys: []KeySpec{{Flags: OW | Update, Begin: 1, NumKeys: true, First: 1, Step: 2}}, Group: group, Since: "8.4.0",
 			Cost: "O(N) where N is the number of keys", Summary: "Stores several strings with a time to live, on a condition if one is given.",
@@ -30,18 +32,45 @@ func compareRows() []Command {
 	}
 }
 
-// compare tells whether the value at a key is as the options want it. A missing key equals nothing.
-func (c *Ctx) compare(key []byte, o *setOptions) (holds bool, err error) {
-	e, err := c.Tx.EditKind(key, engine.String)
+// condition is what a command wants of the string that is there.
+type condition struct {
+	value  []byte
+	differ bool // it must not be this value
+	digest bool // value is a digest
+}
+
+// conditionWord reads the word of a condition; false if it is none.
+func conditionWord(word []byte) (d condition, ok bool) {
+	d.differ, d.digest = isWord(word, "IFNE") || isWord(word, "IFDNE"), isWord(word, "IFDEQ") || isWord(word, "IFDNE")
+	return d, d.differ || d.digest || isWord(word, "IFEQ")
+}
+
+// met tells whether the string at a key is as wanted. A missing key equals nothing.
+func (d *condition) met(tx *engine.Tx, key []byte) (bool, error) {
+	e, err := tx.EditKind(key, engine.String)
 	switch {
 	case err != nil:
 		return false, err
 	case e == nil:
-		return o.ifne != 0, nil
-	case o.ifeq != 0:
-		return bytes.Equal(e.Value(), c.Args[o.ifeq]), nil
+		return d.differ, nil
+	case d.digest:
+		return bytes.EqualFold(digestOf(e.Value()), d.value) != d.differ, nil
 	}
-	return !bytes.Equal(e.Value(), c.Args[o.ifne]), nil
+	return bytes.Equal(e.Value(), d.value) != d.differ, nil
+}
+
+// digestOf is a string's digest: sixteen hexadecimal digits.
+func digestOf(value []byte) []byte { return fmt.Appendf(nil, "%016x", xxh3(value)) }
+
+func digest(c *Ctx) {
+	e, ok := c.Read(1, engine.String)
+	switch {
+	case !ok:
+	case e == nil:
+		c.Out.Null()
+	default:
+		c.Out.Bulk(digestOf(e.Value()))
+	}
 }
 
 func delIfEq(c *Ctx) {
@@ -68,7 +97,8 @@ func delEx(c *Ctx) {
 		c.Fail(c.arityError())
 		return
 	}
-	var o setOptions
+	want, known := conditionWord(c.Args[2])
+	want.value = c.Args[3]
 	e := c.Tx.Edit(key)
 	switch {
 	case e == nil:
@@ -77,15 +107,11 @@ func delEx(c *Ctx) {
 	case engine.Kind(e.Kind()) != engine.String:
 		c.FailText("ERR Key should be of string type if conditions are specified")
 		return
-	case c.Is(2, "IFEQ"):
-		o.ifeq = 3
-	case c.Is(2, "IFNE"):
-		o.ifne = 3
-	default:
-		c.FailText("ERR Invalid condition. Use IFEQ or IFNE")
+	case !known:
+		c.FailText("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
 		return
 	}
-	holds, err := c.compare(key, &o)
+	holds, err := want.met(c.Tx, key)
 	if err != nil {
 		c.Fail(err)
 		return
@@ -139,7 +165,7 @@ func (c *Ctx) msetExArgs() (pairs [][]byte, o setOptions, err error) {
 		return nil, o, engine.Error("ERR wrong number of key-value pairs")
 	}
 	end := 2 + 2*int(n)
-	if o, err = parseSet(c, end, true); err == nil && (o.get || o.compares()) {
+	if o, err = parseSet(c, end, true); err == nil && (o.get || o.compare != nil) {
 		err = errSyntax
 	}
 	if err == nil {

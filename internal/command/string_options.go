@@ -11,7 +11,7 @@ import (
 type setOptions struct {
 	nx, xx, get, keepTTL, persist bool
 
-	ifeq, ifne int // the argument that the value there must equal, or differ from; 0: none
+	compare *condition // what must be there; nil: anything
 
 	expiry int64 // Unix milliseconds; 0: none given
 	at     int   // the argument that says the expiry; 0: none
@@ -31,16 +31,12 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 	for i := from; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
 		switch {
-		case isSet && c.Is(i, "NX") && !o.xx && !o.compares():
+		case isSet && c.Is(i, "NX") && !o.xx && o.compare == nil:
 			o.nx = true
-		case isSet && c.Is(i, "XX") && !o.nx && !o.compares():
+		case isSet && c.Is(i, "XX") && !o.nx && o.compare == nil:
 			o.xx = true
-		case isSet && more && c.Is(i, "IFEQ") && !o.nx && !o.xx && !o.compares():
+		case isSet && more && !o.nx && !o.xx && o.compare == nil && c.condition(i, &o):
 			i++
-			o.ifeq = i
-		case isSet && more && c.Is(i, "IFNE") && !o.nx && !o.xx && !o.compares():
-			i++
-			o.ifne = i
 		case isSet && c.Is(i, "GET"):
 			o.get = true
 		case isSet && c.Is(i, "KEEPTTL") && kind == "":
@@ -57,8 +53,15 @@ func parseSet(c *Ctx, from int, isSet bool) (o setOptions, err error) {
 	return o, nil
 }
 
-// compares tells whether the value that is there decides.
-func (o *setOptions) compares() bool { return o.ifeq != 0 || o.ifne != 0 }
+// condition recognises a condition on what is there and takes it with its argument.
+func (c *Ctx) condition(i int, o *setOptions) bool {
+	want, ok := conditionWord(c.Args[i])
+	if ok {
+		want.value = c.Args[i+1]
+		o.compare = &want
+	}
+	return ok
+}
 
 // isPlain tells whether the expiry is given as it is journaled.
 func (o *setOptions) isPlain() bool { return o.unit == unit{millis: true, absolute: true} }
