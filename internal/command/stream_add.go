@@ -14,6 +14,7 @@ const (
 	errLimitExact  engine.Error = "ERR syntax error, LIMIT cannot be used without the special ~ option"
 	errZeroID      engine.Error = "ERR The ID specified in XADD must be greater than 0-0"
 	errSmallID     engine.Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+	errTooLarge    engine.Error = "ERR Elements are too large to be stored"
 	maxTrimDefault              = 1000000
 )
 
@@ -124,6 +125,9 @@ func xadd(c *Ctx) {
 	case !a.auto && !a.autoSeq && a.id.IsZero():
 		c.Fail(errZeroID)
 		return
+	case tooLarge(pairs):
+		c.Fail(errTooLarge)
+		return
 	}
 	e, ok := c.Edit(1, engine.Stream)
 	if !ok {
@@ -152,6 +156,15 @@ func xadd(c *Ctx) {
 		c.addEffect(&a, &s, pairs)
 	}
 	c.id(id)
+}
+
+// tooLarge tells whether an entry is longer than any may be.
+func tooLarge(pairs [][]byte) bool {
+	total := 0
+	for _, b := range pairs {
+		total += len(b)
+	}
+	return total > stream.MaxEntry
 }
 
 // newID is the ID for the entry that is added.

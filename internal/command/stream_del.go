@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/types/stream"
 )
@@ -79,14 +81,15 @@ func (c *Ctx) replyMissing(n int) {
 	}
 }
 
-// remover removes entries of a stream, heeding its groups.
+// remover removes entries of a stream, heeding its groups. It journals XACK and XDEL, which replicas of any age know.
 type remover struct {
+	c       *Ctx
 	s       *stream.Stream
 	ref     reference
 	deleted int
 }
 
-// remove removes an entry, or replies why not.
+// remove removes an entry, and says what became of it.
 func (r *remover) remove(id stream.ID) int64 {
 	switch {
 	case r.ref == ackedRef && r.s.Needed(id):
@@ -95,20 +98,31 @@ func (r *remover) remove(id stream.ID) int64 {
 		}
 		return idMissing
 	case r.ref == delRef:
-		r.s.Forget(id)
+		r.s.Forget(id, func(group []byte) { r.acked(group, id) })
 	}
 	if !r.s.Delete(id) {
 		return idMissing
 	}
 	r.deleted++
+	if r.c.Tx.Journaling() {
+		r.c.Tx.Effect(words("XDEL"), r.c.Args[1], idWord(id))
+	}
 	return idDeleted
 }
 
+// acked tells that an entry is pending no longer in a group.
+func (r *remover) acked(group []byte, id stream.ID) {
+	r.c.Tx.Remembered()
+	if r.c.Tx.Journaling() {
+		r.c.Tx.Effect(words("XACK"), r.c.Args[1], slices.Clone(group), idWord(id))
+	}
+}
+
 // done saves and tells what was removed.
-func (r *remover) done(c *Ctx) {
+func (r *remover) done() {
 	r.s.Save()
 	if r.deleted > 0 {
-		c.Tx.Changed(c.Args[1], engine.EventXDel)
+		r.c.Tx.Changed(r.c.Args[1], engine.EventXDel)
 	}
 }
 
@@ -127,12 +141,12 @@ func xdelEx(c *Ctx) {
 		return
 	}
 	s := stream.Edit(e)
-	r := remover{s: &s, ref: ref}
+	r := remover{c: c, s: &s, ref: ref}
 	c.Out.Array(len(ids))
 	for _, id := range ids {
 		c.Out.Int(r.remove(id))
 	}
-	r.done(c)
+	r.done()
 }
 
 func xackDel(c *Ctx) {
@@ -149,7 +163,7 @@ func xackDel(c *Ctx) {
 		c.replyMissing(len(ids))
 		return
 	}
-	r := remover{s: s, ref: ref}
+	r := remover{c: c, s: s, ref: ref}
 	c.Out.Array(len(ids))
 	for _, id := range ids {
 		g, _ := s.Group(c.Args[2]) // anew: removing an entry may change the groups
@@ -158,12 +172,12 @@ func xackDel(c *Ctx) {
 			continue
 		}
 		g.Save()
-		c.Tx.Remembered()
+		r.acked(c.Args[2], id)
 		if r.remove(id) == idNeeded {
 			c.Out.Int(idNeeded)
 		} else {
 			c.Out.Int(idDeleted)
 		}
 	}
-	r.done(c)
+	r.done()
 }

@@ -138,22 +138,25 @@ func (t *Tree) Leaves(fn func(leaf arena.Ref, count int) bool) {
 	}
 }
 
-// Nodes returns the number of inner nodes. Cost: O(leaves / fanout).
-func (t *Tree) Nodes() int {
+// Nodes returns the number of leaves and of inner nodes. Cost: O(leaves / fanout).
+func (t *Tree) Nodes() (leaves, inner int) {
 	if t.root == 0 {
-		return 0
+		return 0, 0
 	}
 	return t.nodesBelow(t.root, t.height)
 }
 
-func (t *Tree) nodesBelow(ref arena.Ref, height int) int {
-	total := 1
-	if n := t.node(ref); height > 1 {
-		for i := range n.len() {
-			total += t.nodesBelow(n.ref(i), height-1)
-		}
+func (t *Tree) nodesBelow(ref arena.Ref, height int) (leaves, inner int) {
+	n := t.node(ref)
+	if height == 1 {
+		return n.len(), 1
 	}
-	return total
+	inner = 1
+	for i := range n.len() {
+		l, in := t.nodesBelow(n.ref(i), height-1)
+		leaves, inner = leaves+l, inner+in
+	}
+	return leaves, inner
 }
 
 // Bytes returns the size of all inner nodes' cells, in bytes; leaves are their

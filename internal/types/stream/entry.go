@@ -69,8 +69,14 @@ func (s *Stream) Get(id ID, fn func(e *Entry)) bool {
 	return true
 }
 
-// Append adds an entry: pairs are field, value, field, value. id must be greater than LastID, and becomes it. The bytes
-// are copied. O(log n) and the entry's length; the entry's leaf is written as a whole some times in its life.
+// MaxEntry is how many bytes the fields and values of an entry may have together, as in Redis.
+const MaxEntry = 1 << 30
+
+// maxSpare is what a new leaf has to spare at most, in bytes.
+const maxSpare = 4 << 10
+
+// Append adds an entry: pairs are field, value, field, value. id must be greater than LastID, and becomes it. The bytes,
+// MaxEntry at most, are copied. O(log n) and the entry's length; the entry's leaf is written as a whole some times in its life.
 func (s *Stream) Append(lim Limits, id ID, pairs [][]byte) {
 	var c tree.Cursor
 	fresh := !s.log.t.Last(&c)
@@ -117,7 +123,7 @@ func (s *series) appendLeaf(c *tree.Cursor, id ID, pairs [][]byte) {
 	b := appendLeaf(make([]byte, 0, 256), entries, id, n, master)
 	b = appendHead(b, id, id, own)
 	b = appendBody(b, own, pairs)
-	s.t.InsertAfter(c, s.newLeaf(len(b)+len(b)/2, b), 1, b[leafBase:leafGone])
+	s.t.InsertAfter(c, s.newLeaf(len(b)+min(len(b)/2, maxSpare), b), 1, b[leafBase:leafGone])
 }
 
 // append adds an entry to the last leaf.

@@ -216,11 +216,12 @@ func (s *Stream) Needed(id ID) bool {
 	return needed
 }
 
-// Forget makes an entry pending in no group. O(groups * log n).
-func (s *Stream) Forget(id ID) {
-	s.EachGroup(func(_ []byte, g *Group) {
+// Forget makes an entry pending in no group, and tells fn the names of those where it was. O(groups * log n).
+func (s *Stream) Forget(id ID, fn func(group []byte)) {
+	s.EachGroup(func(name []byte, g *Group) {
 		if g.Ack(id) {
 			g.Save()
+			fn(name)
 		}
 	})
 }
