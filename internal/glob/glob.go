@@ -12,9 +12,12 @@
 //
 // The algorithm keeps only the last star. When the text after it fails, the star takes one byte more and the pattern
 // resumes right after it; an earlier star never has to grow, since the last one could reach every later position
-// anyway. So the cost is O(len(pattern) * len(s)) at worst and no pattern, however hostile, is exponential. Unlike Redis
-// it does not recurse, so there is no limit of 1000 stars.
+// anyway. So the cost is O(len(pattern) * len(s)) at worst and no pattern, however hostile, is exponential. Redis
+// recurses at each star and gives up at the 1001st; what would have to pass that many is no match here, either.
 package glob
+
+// maxStars is how many stars, not counting neighbours, are heeded.
+const maxStars = 1000
 
 // Match reports whether all of s matches pattern. With fold, ASCII letters match in either case. It keeps neither slice
 // and allocates nothing.
@@ -23,12 +26,16 @@ func Match(pattern, s []byte, fold bool) bool {
 		return len(pattern) == 0
 	}
 	p, i := 0, 0
+	stars := 0
 	star, resume := -1, 0 // the pattern after the last star; the byte of s where its text begins
 	for i < len(s) {
 		if p < len(pattern) && pattern[p] == '*' {
 			p = skipStars(pattern, p)
 			if p == len(pattern) {
 				return true
+			}
+			if stars++; stars > maxStars {
+				return false
 			}
 			star, resume = p, i
 			continue

@@ -70,13 +70,26 @@ func TestIsLiteral(t *testing.T) {
 
 // A backtracking matcher would need more steps here than there are atoms.
 func TestMatchHostilePatternIsCheap(t *testing.T) {
-	pattern := []byte(strings.Repeat("*a", 2000) + "*b")
+	pattern := []byte(strings.Repeat("*a", 999) + "*b")
 	s := bytes.Repeat([]byte("a"), 5000)
 	if Match(pattern, s, false) {
 		t.Fatal("matched without a b")
 	}
 	if !Match(pattern, append(s, 'b'), false) {
 		t.Fatal("did not match")
+	}
+}
+
+// Redis gives up at the 1001st star, and clients can see that.
+func TestMatchHeedsThousandStars(t *testing.T) {
+	s := bytes.Repeat([]byte("a"), 1001)
+	for n, want := range map[int]bool{1000: true, 1001: false} {
+		if got := Match([]byte(strings.Repeat("*a", n)), s, false); got != want {
+			t.Errorf("%d stars: %v", n, got)
+		}
+		if !Match([]byte(strings.Repeat("*a", min(n, 1000))+"*"), s, false) { // the last star takes what is left
+			t.Errorf("%d stars and one at the end do not match", n)
+		}
 	}
 }
 
