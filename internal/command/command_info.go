@@ -113,7 +113,7 @@ func (c *Ctx) replyNames(names []string, prefix string, bits uint32) {
 func (r *Command) legacyRange() (first, last, step int, movable bool) {
 	for _, s := range r.Keys {
 		goesOn := first == 0 || step == 1 && s.Step == 1 && last >= 0 && s.Begin == last+1
-		if s.Keyword != "" || s.NumKeys || !goesOn {
+		if s.Keyword != "" || s.NumKeys || s.Unknown || !goesOn {
 			movable = true
 			continue
 		}
@@ -141,6 +141,12 @@ func (c *Ctx) replySpec(s *KeySpec) {
 	c.Out.BulkString("flags")
 	c.replyNames(keyFlagNames[:], "", uint32(s.Flags))
 	c.Out.BulkString("begin_search")
+	if s.Unknown {
+		c.replyKeyed("unknown")
+		c.Out.BulkString("find_keys")
+		c.replyKeyed("unknown")
+		return
+	}
 	if s.Keyword == "" {
 		c.replyKeyed("index", "index", s.Begin)
 	} else {

@@ -21,10 +21,18 @@ func (r *Command) eachKey(args [][]byte, fn func(i int, f KeyFlag)) (ok bool) {
 			return false
 		}
 	}
+	if r.KeyMore != nil {
+		if at, f := r.KeyMore(args); at != 0 {
+			fn(at, f)
+		}
+	}
 	return true
 }
 
 func (s *KeySpec) each(args [][]byte, fn func(i int, f KeyFlag)) bool {
+	if s.Unknown {
+		return true
+	}
 	begin, found := s.begin(args)
 	if !found {
 		return true // a keyword that is not there: no keys by this spec

@@ -11,8 +11,9 @@ type Command struct {
 	KeyUse   func(args [][]byte) KeyFlag        // of specs with VariableFlags: what these words do with the keys
 	Channels ChannelUse
 	Lock     Lock
-	Strays   func(args [][]byte) bool // these words lead to keys that Keys does not tell: all shards are locked
-	Group    string                   // of COMMAND DOCS: string, list, ...
+	KeyMore  func(args [][]byte) (at int, f KeyFlag) // one key more, which no spec can tell; 0: there is none
+	Strays   func(args [][]byte) bool                // these words lead to keys that Keys does not tell: all shards are locked
+	Group    string                                  // of COMMAND DOCS: string, list, ...
 	Since    string
 	Cost     string   // in O()
 	Summary  string   // one sentence
@@ -163,6 +164,9 @@ type KeySpec struct {
 	// A range: Last counts from the first key, or from the end when negative; every Step-th argument is a key. With
 	// Last -1, Limit n > 1 takes only the first n-th part of what is left.
 	Last, Step, Limit int
+
+	// Unknown: which keys these are shows only when the command runs.
+	Unknown bool
 
 	// NumKeys: the argument at Begin+NumIdx says how many keys there are, from Begin+First on, Step apart.
 	NumKeys       bool

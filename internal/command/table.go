@@ -3,7 +3,7 @@ package command
 // families are all rows, a family a file.
 func families() [][]Command {
 	return [][]Command{
-		bitmapRows(), hllRows(), geoRows(),
+		bitmapRows(), hllRows(), geoRows(), sortRows(),
 		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
 		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(), replicateRows(), dumpRows(), standaloneRows(), persistRows(),
 	}

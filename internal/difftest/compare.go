@@ -37,6 +37,8 @@ func ruleFor(name string) rule {
 		return randomMembers
 	case "RANDOMKEY":
 		return randomKey
+	case "SORT", "SORT_RO":
+		return asManyOfASet
 	case "TTL", "EXPIRETIME":
 		return within(15) // seconds; relative ones are set to hours
 	case "PTTL", "PEXPIRETIME":
@@ -70,7 +72,7 @@ func ruleFor(name string) rule {
 func follows(name string) bool {
 	switch name {
 	case "SMEMBERS", "HKEYS", "HVALS", "HGETALL", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SPOP", "SRANDMEMBER", "HRANDFIELD",
-		"ZRANDMEMBER", "RANDOMKEY", "EXEC", "OBJECT ENCODING":
+		"ZRANDMEMBER", "RANDOMKEY", "EXEC", "OBJECT ENCODING", "SORT", "SORT_RO":
 		return true
 	}
 	return false

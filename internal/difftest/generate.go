@@ -47,6 +47,7 @@ func families() []family {
 		{"bitmap", bitmapGrammar()},
 		{"hll", hllGrammar()},
 		{"geo", geoGrammar()},
+		{"sort", sortGrammar()},
 		{"key", keyGrammar()},
 	}
 }

@@ -157,3 +157,19 @@ func randomKey(s *session, _ []string, want, got Value) error {
 	}
 	return nil
 }
+
+// asManyOfASet serves SORT: a set that is not to be sorted comes in the order of its hash table.
+func asManyOfASet(s *session, args []string, want, got Value) error {
+	kind, err := s.oracle.do("TYPE", args[1])
+	if err != nil {
+		return err
+	}
+	native := false
+	for i := 2; i+1 < len(args); i++ {
+		native = native || strings.EqualFold(args[i], "BY") && !strings.Contains(args[i+1], "*")
+	}
+	if kind.Text != "set" || !native || want.Kind != got.Kind || len(want.Elems) != len(got.Elems) {
+		return errBytes
+	}
+	return nil
+}

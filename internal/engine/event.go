@@ -44,6 +44,7 @@ const (
 	EventLSet
 	EventLRem
 	EventLTrim
+	EventSortStore
 	EventSAdd
 	EventSRem
 	EventSPop
@@ -117,6 +118,7 @@ var eventRows = [...]struct {
 	EventLSet:             {'l', "lset"},
 	EventLRem:             {'l', "lrem"},
 	EventLTrim:            {'l', "ltrim"},
+	EventSortStore:        {'l', "sortstore"},
 	EventSAdd:             {'s', "sadd"},
 	EventSRem:             {'s', "srem"},
 	EventSPop:             {'s', "spop"},
