@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/larderdb/larder/internal/config"
 )
 
 // testCatalog is a small table: two categories that overlap, a container, plain commands.
@@ -146,6 +148,8 @@ func TestCheck(t *testing.T) {
 		{"+get %W~a*", Request{Command: number("get"), Keys: []Key{{1, []byte("abc"), 0}}}, Verdict{}},
 		{"+get %R~a %W~a*", Request{Command: number("get"), Keys: []Key{{1, []byte("a"), Read | Write}}}, Verdict{DeniedKey, 1}},
 		{"+get ~a (+get ~b)", Request{Command: number("get"), Keys: []Key{{1, []byte("a"), 0}, {2, []byte("b"), 0}}}, Verdict{DeniedKey, 2}},
+		{"+get ~a*", Request{Command: number("get"), Hidden: true}, Verdict{DeniedKey, 0}},
+		{"+get allkeys", Request{Command: number("get"), Hidden: true}, Verdict{}},
 		{"+publish &a*", Request{Command: number("publish"), Channels: [][]byte{[]byte("ab")}, ChannelPos: 1}, Verdict{}},
 		{"+publish &a*", Request{Command: number("publish"), Channels: [][]byte{[]byte("a"), []byte("b")}, ChannelPos: 1}, Verdict{DeniedChannel, 2}},
 		{"+publish &a*", Request{Command: number("publish"), Channels: [][]byte{[]byte("ab")}, ChannelPos: 1, Patterns: true}, Verdict{DeniedChannel, 1}},
@@ -402,7 +406,7 @@ func parent(c *Catalog, i int) uint64 {
 }
 
 func FuzzRules(f *testing.F) {
-	for _, s := range []string{"on nopass ~* +@all", "(+get ~a) (", "+select|0 %RW~x", "+get\x00", "(\"", "!#<>", "+config|", "> <"} {
+	for _, s := range []string{"on nopass ~* +@all", "(+get ~a) (", "+select|0 %RW~x", "+get\x00", "(\"", "!#<>", "+config|", "> <", "~\"a ~'b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -417,6 +421,19 @@ func FuzzRules(f *testing.F) {
 			return
 		}
 		lines := u.Lines()
+		again := NewUsers(testCatalog())
+		for _, line := range u.ConfigLines() {
+			words, err := config.SplitArgs(line)
+			if err == nil {
+				err = again.Define(words[1], words[2:])
+			}
+			if err != nil {
+				t.Fatalf("%q in a configuration file: %v", line, err)
+			}
+		}
+		if !slices.Equal(again.Lines(), lines) {
+			t.Fatalf("%q\nin a configuration file are\n%q", lines, again.Lines())
+		}
 		if _, err := u.Load("f", strings.Join(lines, "\n")); err != nil || !slices.Equal(u.Lines(), lines) {
 			t.Fatalf("%q\nis saved as\n%q\nand loaded as\n%q, %v", text, lines, u.Lines(), err)
 		}

@@ -32,7 +32,9 @@ type Request struct {
 	Free     bool   // anybody may run it: AUTH and the like
 	FirstArg []byte // its first argument; nil without one
 
-	Keys []Key // may be left out when User.AllKeys
+	// Hidden tells of keys besides Keys that the words do not show: only who may use all keys may use those.
+	Hidden bool
+	Keys   []Key // may be left out when User.AllKeys
 
 	Channels   [][]byte // may be left out when User.AllChannels
 	ChannelPos int      // of the first of them among the command's words
@@ -86,6 +88,9 @@ func (s *selector) check(r *Request) Verdict {
 		return Verdict{Reason: DeniedCommand}
 	}
 	if !s.allKeys {
+		if r.Hidden {
+			return Verdict{DeniedKey, 0}
+		}
 		for i := range r.Keys {
 			if k := &r.Keys[i]; !s.allowsKey(k) {
 				return Verdict{DeniedKey, k.Pos}

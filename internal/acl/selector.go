@@ -283,12 +283,24 @@ func (s *selector) words() []string {
 func (s *selector) enclosed() string {
 	words := s.words()
 	for i, w := range words {
-		if strings.ContainsAny(w, "\"'") || strings.HasSuffix(w, ")") {
-			words[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w) + `"`
+		if strings.HasSuffix(w, ")") {
+			words[i] = quote(w)
+		} else {
+			words[i] = quoteIfNeeded(w)
 		}
 	}
 	return "(" + strings.Join(words, " ") + ")"
 }
+
+// quoteIfNeeded writes a word so that config.SplitArgs reads it back.
+func quoteIfNeeded(w string) string {
+	if w == "" || strings.ContainsAny(w, "\"'") {
+		return quote(w)
+	}
+	return w
+}
+
+func quote(w string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w) + `"` }
 
 // hasSpaces tells of white space and NUL, which would break the lines that users are written in.
 func hasSpaces(s string) bool { return strings.ContainsAny(s, " \t\n\v\f\r\x00") }

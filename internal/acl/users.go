@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -98,6 +99,19 @@ func (u *Users) Lines() []string {
 	lines := make([]string, 0, len(u.byName))
 	for _, name := range slices.Sorted(maps.Keys(u.byName)) {
 		lines = append(lines, "user "+name+" "+u.byName[name].User().String())
+	}
+	return lines
+}
+
+// ConfigLines are Lines for a configuration file, where quotes have a meaning.
+func (u *Users) ConfigLines() []string {
+	lines := u.Lines()
+	for i, line := range lines {
+		words := strings.Split(line, " ")
+		for j, w := range words {
+			words[j] = quoteIfNeeded(w)
+		}
+		lines[i] = strings.Join(words, " ")
 	}
 	return lines
 }

@@ -41,7 +41,8 @@ func (r *Command) request(q *acl.Request, user *acl.User, args [][]byte) *acl.Re
 				q.Keys = append(q.Keys, acl.Key{Pos: i, Name: args[i], Access: f.access()})
 			}
 		})
-		if !ok { // the words make no command: there is nothing to say of keys
+		q.Hidden = r.Strays != nil && r.Name != "sort" && r.Name != "sort_ro" && r.Strays(args) // those ask mayReadAll
+		if !ok {                                                                                // the words make no command: there is nothing to say of keys
 			q.Keys = q.Keys[:0]
 		}
 	}

@@ -37,6 +37,8 @@ func TestWhatUsersMayDo(t *testing.T) {
 		{"+@all %R~a* %W~b*", "SET b 1", "OK"},
 		{"+@all %R~a* %W~b*", "SET b 1 GET", noKey},
 		{"+@all %R~a* %W~b*", "OBJECT ENCODING b", "(nil)"},
+		{"+@all ~a*", "GEORADIUS a 0 0 1 m STORE ab", "(0)"},
+		{"+@all ~a*", "GEORADIUS a 0 0 1 m STORE ab STORE b", noKey},
 		{"+select|0", "SELECT 0", "OK"},
 		{"+select|0", "SELECT 1", "NOPERM User bob has no permissions to run the 'select' command"},
 		{"+@all -config|set ~* &*", "CONFIG SET port 1", "NOPERM User bob has no permissions to run the 'config|set' command"},

@@ -81,7 +81,7 @@ func configRewrite(c *Ctx) {
 
 // userLines are the users for a configuration file; none while there is only the one whom requirepass describes.
 func (c *Ctx) userLines() []string {
-	lines := c.users.Lines()
+	lines := c.users.ConfigLines()
 	protected := c.Config.Settings().RequirePass != ""
 	if len(lines) == 1 && strings.HasSuffix(lines[0], " ~* &* +@all") && (protected || strings.Contains(lines[0], " nopass ")) {
 		return nil

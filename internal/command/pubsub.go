@@ -154,6 +154,9 @@ func (c *Ctx) listen(kind string, to *map[string]struct{}, count func() int, add
 		add(string(name))
 	}
 	c.Session.subs.changed()
+	if s := c.Session; !s.MayRun(c.Row, c.Args) { // who took the permission away meanwhile has not seen these subscriptions
+		s.end("channel permission revoked")
+	}
 }
 
 func subscribe(c *Ctx) {
