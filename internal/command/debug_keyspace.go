@@ -48,10 +48,10 @@ func debugPopulate(c *Ctx) {
 
 func (c *Ctx) populateArg(i int) (int64, error) {
 	n, err := c.IntArg(i)
-	if err == nil && n < 0 {
-		err = errNegative
+	if err != nil || n < 0 {
+		return 0, errNegative
 	}
-	return n, err
+	return n, nil
 }
 
 // populate makes a key unless it is there: a string of the given size, or just long enough.

@@ -10,7 +10,7 @@ import (
 
 // embedded dials a store in this process, in memory.
 func embedded(t *testing.T) difftest.Dialer {
-	db, err := larder.Open(larder.Options{Settings: map[string]string{"enable-debug-command": "yes"}})
+	db, err := larder.Open(larder.Options{Settings: map[string]string{"enable-debug-command": "yes", "dir": t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func embedded(t *testing.T) difftest.Dialer {
 
 // served listens on a port, as the server does: on Linux the event loops answer.
 func served(t *testing.T) difftest.Dialer {
-	db, err := larder.Open(larder.Options{Settings: map[string]string{"enable-debug-command": "yes"}})
+	db, err := larder.Open(larder.Options{Settings: map[string]string{"enable-debug-command": "yes", "dir": t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,4 +66,8 @@ func TestGenerated(t *testing.T) {
 
 func TestGeneratedEmbedded(t *testing.T) {
 	difftest.Generated(t, difftest.Oracle(t), embedded(t), difftest.Options{Sequences: 10, Length: 150})
+}
+
+func TestPayloads(t *testing.T) {
+	difftest.Payloads(t, difftest.Oracle(t), served(t), 70)
 }

@@ -177,6 +177,9 @@ func (l *loader) addMinus() {
 func (l *loader) finish() {
 	if l.kind == rdb.List {
 		l.push()
+		if l.t == rdb.TypeListZiplist || l.t != rdb.TypeList && l.hint > 1 {
+			list.Enlarge(l.e) // Redis makes a list small when it is loaded only if it came in one part
+		}
 	}
 	if l.minus != nil {
 		l.addMinus()

@@ -138,7 +138,7 @@ func (w *Writer) add(v packed.Value) {
 }
 
 func (w *Writer) list(e *table.Entry) {
-	var nodes rdb.ListNodes
+	nodes := rdb.ListNodes{Whole: list.Encoding(e) == "listpack"} // parts say that it was large: see loader.finish
 	each := func() {
 		list.Each(e, func(v packed.Value) bool { nodes.Add(w.bytes(0, v)); return true })
 		nodes.End()

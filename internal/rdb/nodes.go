@@ -19,7 +19,8 @@ const (
 type ListNodes struct {
 	// Node takes the next listpack; it is void afterwards. nil: they are only counted.
 	Node  func(listpack []byte)
-	Count int // listpacks so far
+	Count int  // listpacks so far
+	Whole bool // one listpack, however long
 
 	lp   Listpack
 	n    int // entries of the current one
@@ -29,7 +30,7 @@ type ListNodes struct {
 // Add appends an element.
 func (l *ListNodes) Add(v []byte) {
 	size := EntrySize(v)
-	if l.n > 0 && l.size+size > listNodeBytes {
+	if l.n > 0 && l.size+size > listNodeBytes && !l.Whole {
 		l.End()
 	}
 	l.n++

@@ -120,7 +120,8 @@ const (
 //
 // A visitor sees a value that turns out to be malformed up to where it is: it must be able to drop what it has.
 type Visitor interface {
-	// Kind tells what comes. n is the number of elements, where that is known beforehand: a hint, not to be trusted.
+	// Kind tells what comes. n is the number of elements, where that is known beforehand, or of the parts that a list
+	// comes in: a hint, not to be trusted.
 	Kind(k Kind, t Type, n int) error
 	// String is the whole of a string.
 	String(s []byte) error

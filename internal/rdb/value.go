@@ -282,7 +282,7 @@ func (x *valueReader) quicklist() error {
 	if err != nil {
 		return err
 	}
-	if err := x.begin(0); err != nil {
+	if err := x.begin(n); err != nil {
 		return err
 	}
 	for ; n > 0; n-- {

@@ -91,6 +91,12 @@ func (s *seq) grow(values ...[]byte) {
 	if packed.Count(run)+len(values) <= maxCount && !listpackExceeds(run, maxSize-added) {
 		return
 	}
+	s.enlarge()
+}
+
+// enlarge makes a small list large.
+func (s *seq) enlarge() {
+	run := s.e.Value()
 	s.t = tree.New(s.e.Arena(), leaves)
 	if count := packed.Count(run); count > 0 {
 		s.t.InsertAfter(&s.c, newLeaf(s.t.Arena(), count, packed.Entries(run)), count, nil)

@@ -279,6 +279,14 @@ func Freeing(e *table.Entry) func(budget int) (done bool) {
 	return func(budget int) bool { return FreeStep(a, value, budget) }
 }
 
+// Enlarge makes a list large, as Redis has one that was loaded in several parts, however short. O(n).
+func Enlarge(e *table.Entry) {
+	if s := (seq{e: e}); !e.Flag(table.FlagLarge) {
+		s.begin()
+		s.enlarge()
+	}
+}
+
 // Leaves returns how many leaves a large list has, and their runs' bytes; 0 of a small one. O(leaves).
 func Leaves(e *table.Entry) (leaves, bytes int) {
 	if !e.Flag(table.FlagLarge) {
