@@ -100,7 +100,7 @@ func (p *Processor) writeSnapshot(tx *engine.Tx) error {
 	if err != nil {
 		return err
 	}
-	err = dump.Save(f, tx, dump.Snapshot{Server: Version, Compress: s.RDBCompression})
+	err = dump.Save(f, tx, dump.Snapshot{Server: Version, Functions: p.libraryTexts(), Compress: s.RDBCompression})
 	if err == nil {
 		err = f.Sync()
 	}
@@ -128,8 +128,10 @@ func (p *Processor) load(tx *engine.Tx, flush, replace bool) error {
 	defer closeRead(f)
 	if flush {
 		tx.Flush(-1)
+		p.scripts.libs.flush()
 	}
-	_, err = dump.LoadSnapshot(bufio.NewReader(f), tx, dump.LoadOptions{Replace: replace})
+	_, err = dump.LoadSnapshot(bufio.NewReader(f), tx, dump.LoadOptions{Replace: replace,
+		Function: func(text []byte) error { return p.loadLibrary(text, replace) }})
 	return err
 }
 
