@@ -161,5 +161,5 @@ func infoDebug(c *Ctx, b *infoText) {
 	b.add("eventloop_duration_aof_sum", 0)
 	b.add("eventloop_duration_cron_sum", time.Duration(c.stats.tickTime.Load()).Microseconds())
 	b.add("eventloop_duration_max", time.Duration(c.stats.longest.Load()).Microseconds())
-	b.add("eventloop_cmd_per_cycle_max", c.stats.mostInBatch.Load())
+	b.add("eventloop_cmd_per_cycle_max", max(c.stats.mostInBatch.Load(), 1))
 }

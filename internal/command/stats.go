@@ -112,4 +112,5 @@ func (s *stats) reset(network NetworkStats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.errors)
+	s.meters = rates{}
 }

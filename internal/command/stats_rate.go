@@ -11,7 +11,7 @@ type rateMeter struct {
 }
 
 // rateWindow is the shortest time a sample is taken over.
-const rateWindow = 100 * time.Millisecond
+const rateWindow = 50 * time.Millisecond
 
 func (m *rateMeter) sample(now time.Duration, total int64) {
 	if d := now - m.at; d >= rateWindow {
