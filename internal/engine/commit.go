@@ -195,7 +195,8 @@ func (tx *Tx) publishPending() {
 
 func (tx *Tx) publishAll() {
 	tx.publishPending()
-	if len(tx.ready) != 0 {
+	for len(tx.ready) != 0 {
 		tx.serveWaiters()
+		tx.publishPending() // what waiters that were not served have met past its time
 	}
 }

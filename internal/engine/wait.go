@@ -3,6 +3,8 @@ package engine
 import (
 	"slices"
 	"sync"
+
+	"github.com/larderdb/larder/internal/mem/table"
 )
 
 // Waiting for keys
@@ -229,9 +231,10 @@ func (tx *Tx) serveKey(k watchKey) bool {
 func (tx *Tx) kindOf(db int, key []byte) (k Kind, there bool) {
 	tx.db = db
 	tx.Step()
-	e := tx.Lookup(key, NoStats|NoTouch)
-	if e == nil {
-		return 0, false
+	h := tx.hash(key)
+	var e table.Entry
+	if !tx.shard(h).dbs[db].Find(h, key, &e) || e.Flag(table.FlagExpiry) && tx.Now() > e.Expiry() {
+		return 0, false // what is past its time stays for whoever asks for it: nobody has, yet
 	}
 	return Kind(e.Kind()), true
 }
