@@ -169,7 +169,7 @@ func tooLarge(pairs [][]byte) bool {
 
 // newID is the ID for the entry that is added.
 func (a *xaddArgs) newID(s *stream.Stream, c *Ctx) (id stream.ID, err error) {
-	ok := true
+	var ok bool
 	switch {
 	case s.LastID == stream.MaxID():
 		return id, errExhausted

@@ -234,7 +234,7 @@ func (c *Ctx) source(from *source, a *readArgs, i int) error {
 		return engine.Error("NOGROUP No such key '" + cText(from.key) + "' or consumer group '" + cText(a.group) +
 			"' in XREADGROUP with GROUP option")
 	}
-	ok := true
+	var ok bool
 	switch string(a.ids[i]) {
 	case "$":
 		if a.grouped {

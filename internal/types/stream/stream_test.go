@@ -119,7 +119,7 @@ func TestCompact(t *testing.T) {
 	a := arena.New()
 	keys := new(table.Table)
 	*keys = table.New(a, table.Options{Keyspace: true, Seed: 7})
-	const n = 400
+	const n = 160
 	e := new(table.Entry)
 	name := func(i int) []byte { return fmt.Appendf(nil, "key%d", i) }
 	for i := range n {
