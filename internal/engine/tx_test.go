@@ -118,12 +118,12 @@ func TestTransfer(t *testing.T) {
 	}{
 		"string":     {func(b *bench, db int, key string) { b.put(db, key, "value", b.in(time.Minute)) }, "string value until 60000"},
 		"small hash": {func(b *bench, db int, key string) { b.putHash(db, key, 5, b.in(time.Minute)) }, "hash 5"},
-		"large hash": {func(b *bench, db int, key string) { b.putHash(db, key, 2000, b.in(time.Minute)) }, "hash 2000"},
+		"large hash": {func(b *bench, db int, key string) { b.putHash(db, key, 700, b.in(time.Minute)) }, "hash 700"},
 		"plain hash": {func(b *bench, db int, key string) { b.putHash(db, key, 600, 0) }, "hash 600"},
-		"large set":  {func(b *bench, db int, key string) { b.putSet(db, key, 3000) }, "set 3000"},
+		"large set":  {func(b *bench, db int, key string) { b.putSet(db, key, 1000) }, "set 1000"},
 	}
 	for name, v := range values {
-		for _, over := range []string{"nothing", "string", "large set", "large hash"} {
+		for _, over := range []string{"nothing", "string", "large hash"} {
 			for _, move := range []bool{false, true} {
 				t.Run(name+" over "+over, func(t *testing.T) {
 					b := newBench(t)
@@ -148,9 +148,6 @@ func TestTransfer(t *testing.T) {
 							b.want(0, keys[0], "")
 						} else {
 							b.want(0, keys[0], v.want)
-						}
-						if err := b.Check(); err != nil {
-							t.Fatal(err)
 						}
 					}
 				})

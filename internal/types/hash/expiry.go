@@ -16,8 +16,8 @@ import (
 // hash knows in O(1), from the record alone, whether anything in it is due.
 //
 // The small form has a third entry for each field, its expiry or 0: seven bytes
-// where there is one, one where there is none. The stamp is found anew after a
-// change by a read through the run, which the change has read already.
+// where there is one, one where there is none. Where the field that the stamp is
+// of loses its expiry, a read through the run finds the next.
 //
 // In the large form a field's record carries its expiry, and a tree orders the
 // records that have one (see schedule), so that those that are due are found, and
@@ -97,6 +97,13 @@ func restamp(e *table.Entry) {
 	}
 }
 
+// lost brings the stamp of a small hash up to date after a field lost its expiry, or none if gone is 0.
+func lost(e *table.Entry, gone int64) {
+	if gone != 0 && gone == NextExpiry(e) {
+		restamp(e)
+	}
+}
+
 // earliest is the earliest expiry in the run of a timed hash.
 func earliest(b []byte) (at int64) {
 	for off := packed.First(b); off != 0; {
@@ -139,12 +146,21 @@ func SetExpiry(e *table.Entry, field []byte, at int64) bool {
 		s.setExpiry(field, at)
 		return true
 	}
-	b := runOf(e)
-	off := packed.Next(b, packed.Next(b, find(b, timedWidth, field)))
-	var buf [16]byte
-	edit(e, packed.Replace(b, off, 1, packed.AppendInt(buf[:0], packed.Forward, at), 1))
-	restamp(e)
+	setSmallExpiry(e, field, at)
 	return true
+}
+
+func setSmallExpiry(e *table.Entry, field []byte, at int64) {
+	b := runOf(e)
+	off := find(b, timedWidth, field)
+	c, _ := readCell(b, timedWidth, off)
+	var buf [16]byte
+	edit(e, packed.Replace(b, packed.Next(b, packed.Next(b, off)), 1, packed.AppendInt(buf[:0], packed.Forward, at), 1))
+	if next := NextExpiry(e); at != 0 && (next == 0 || at < next) {
+		stamp(e, at)
+	} else {
+		lost(e, c.expiry)
+	}
 }
 
 // makeTimed makes room for expiries.

@@ -168,8 +168,9 @@ func Delete(e *table.Entry, field []byte) bool {
 	if off == 0 {
 		return false
 	}
+	c, _ := readCell(b, w, off)
 	edit(e, packed.Delete(b, off, w))
-	restamp(e)
+	lost(e, c.expiry)
 	return true
 }
 
@@ -199,17 +200,15 @@ const scratchLen = 160
 
 func putSmall(e *table.Entry, field, value []byte, keep bool) (added bool) {
 	var buf [scratchLen]byte
-	ed, added := editFor(runOf(e), buf[:0], width(e), keep, field, value)
+	ed, added, gone := editFor(runOf(e), buf[:0], width(e), keep, field, value)
 	edit(e, ed)
-	if !keep {
-		restamp(e)
-	}
+	lost(e, gone)
 	return added
 }
 
 // editFor works out the edit of run b, of so many entries a field, that gives
-// field its value, and takes its expiry off it unless that is to be kept.
-func editFor(b, scratch []byte, width int, keep bool, field, value []byte) (ed packed.Edit, added bool) {
+// field its value, and takes its expiry, gone, off it unless that is to be kept.
+func editFor(b, scratch []byte, width int, keep bool, field, value []byte) (ed packed.Edit, added bool, gone int64) {
 	off, n := find(b, width, field), 1
 	if added = off == 0; added {
 		scratch, n = packed.Append(scratch, packed.Forward, field), 2
@@ -219,9 +218,13 @@ func editFor(b, scratch []byte, width int, keep bool, field, value []byte) (ed p
 		scratch, n = packed.AppendInt(scratch, packed.Forward, 0), n+1
 	}
 	if added {
-		return packed.Push(b, scratch, n), true
+		return packed.Push(b, scratch, n), true, 0
 	}
-	return packed.Replace(b, packed.Next(b, off), n, scratch, n), false
+	if n == timedWidth-1 {
+		c, _ := readCell(b, width, off)
+		gone = c.expiry
+	}
+	return packed.Replace(b, packed.Next(b, off), n, scratch, n), false, gone
 }
 
 // setManySmall works on a copy, so that the record is resized once.
@@ -230,7 +233,7 @@ func setManySmall(e *table.Entry, pairs [][]byte) (added int) {
 	var bufPair [scratchLen]byte
 	b, w := append(bufRun[:0], runOf(e)...), width(e)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		ed, isNew := editFor(b, bufPair[:0], w, false, pairs[i], pairs[i+1])
+		ed, isNew, _ := editFor(b, bufPair[:0], w, false, pairs[i], pairs[i+1])
 		b = ed.Apply(b)
 		if isNew {
 			added++
