@@ -140,9 +140,14 @@ func (c *Ctx) failRestore(err error) {
 // restoreExpired puts nothing in the place of the old value, as if the new one had been there and expired.
 func (c *Ctx) restoreExpired(d *engine.Draft, key []byte) {
 	d.Drop()
-	if c.Tx.Delete(key) {
-		c.Tx.Effect(words("DEL"), key)
+	if !c.Tx.Delete(key) {
+		return
 	}
+	word := "DEL"
+	if c.Config.Settings().LazyServerDel {
+		word = "UNLINK"
+	}
+	c.Tx.Effect(words(word), key)
 }
 
 func (c *Ctx) restoreValue(d *engine.Draft, key []byte, expiry int64, o restoreOptions) {

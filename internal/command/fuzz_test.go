@@ -106,7 +106,7 @@ func newFuzzRun(t *testing.T, proto string) *fuzzRun {
 		t.Fatal(err)
 	}
 	e := engine.New(engine.Options{Clock: fake, Seed: 42})
-	r := &fuzzRun{t: t, clock: fake, p: command.NewProcessor(e, cfg, command.Info{})}
+	r := &fuzzRun{t: t, clock: fake, p: command.NewProcessor(e, cfg, command.Info{Files: memoryFor(t, cfg)})}
 	r.p.Table.Visit(func(full string, c *command.Command) {
 		if c.Subs == nil {
 			r.rows = append(r.rows, full)

@@ -11,7 +11,7 @@ func lolwutRow() Command {
 const (
 	larderJars    = 6 // on a shelf, unless told otherwise
 	larderShelves = 3
-	larderMost    = 40
+	larderMost    = 32
 )
 
 // lolwut draws a larder: LOLWUT [VERSION n] [jars on a shelf] [shelves]. Which jars, and how full, is random.

@@ -51,7 +51,7 @@ func backgroundSave(c *Ctx) {
 		c.Fail(errSyntax)
 	case c.save(c.Tx) != nil:
 		c.FailText("ERR")
-	case c.Session.multi != nil:
+	case !c.alone:
 		c.Out.Simple("Background saving scheduled")
 	default:
 		c.Out.Simple("Background saving started")
@@ -69,7 +69,7 @@ func (p *Processor) lastSave() int64 {
 }
 
 func rewriteAOF(c *Ctx) {
-	if c.Session.multi != nil {
+	if !c.alone {
 		c.Out.Simple("Background append only file rewriting scheduled")
 		return
 	}

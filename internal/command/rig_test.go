@@ -32,7 +32,7 @@ func newRig(t testing.TB, settings ...string) *rig {
 		}
 	}
 	e := engine.New(engine.Options{Clock: fake, Seed: 42})
-	r := &rig{t: t, clock: fake, Processor: command.NewProcessor(e, cfg, command.Info{})}
+	r := &rig{t: t, clock: fake, Processor: command.NewProcessor(e, cfg, command.Info{Files: memoryFor(t, cfg)})}
 	r.main = r.connect()
 	t.Cleanup(func() {
 		if err := e.Check(); err != nil {
