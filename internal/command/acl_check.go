@@ -101,11 +101,15 @@ func (s *Session) permit(row *Command, args [][]byte, in acl.Context) (acl.Reaso
 	return v.Reason, denial(v, a, row, nil)
 }
 
-// permitNow is permit for a command that has just come.
+// permitNow is permit for a command that has just come; it is inlined.
 func (s *Session) permitNow(row *Command) string {
 	if s.account.Load().User().Unrestricted() {
 		return ""
 	}
+	return s.permitTop(row)
+}
+
+func (s *Session) permitTop(row *Command) string {
 	in := acl.TopLevel
 	if s.multi != nil {
 		in = acl.InMulti

@@ -24,6 +24,7 @@ import (
 const (
 	opTick    = 255 // time passes and the periodic work is done
 	opOther   = 254 // the next command is another client's
+	opFar     = 253 // in front of a row: 253 further down the table
 	opLiteral = 255 // in place of a word: a length and so many bytes
 )
 
@@ -43,7 +44,8 @@ var hostileWords = strings.Split("|a|b|c|{a}1|0|1|-1|2|3|5|10|100|-3|1.5|-0|+1|0
 	"volatile-ttl|noeviction|hash-max-listpack-entries|hash-max-listpack-value|set-max-intset-entries|set-max-listpack-entries|"+
 	"zset-max-listpack-entries|list-max-listpack-size|-2|requirepass|latency-tracking|lfu-decay-time|everything|commandstats|"+
 	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"+strings.Repeat("long", 300)+
-	"|TRACKING|BCAST|PREFIX|REDIRECT|OPTIN|OPTOUT|NOLOOP|WRITE|ALL|notify-keyspace-events|KEAnm|tracking-table-max-keys", "|")
+	"|TRACKING|BCAST|PREFIX|REDIRECT|OPTIN|OPTOUT|NOLOOP|WRITE|ALL|notify-keyspace-events|KEAnm|tracking-table-max-keys"+
+	"|nopass|~*|~a|&*|&a|+@all|-@all|(+get|~b)|+get|-get|>a|resetkeys|%R~a|+set", "|")
 
 // fuzzClient is a connection that only checks that what is pushed is RESP.
 type fuzzClient struct {
@@ -169,9 +171,14 @@ func (r *fuzzRun) run(program []byte) {
 			s = r.other
 			continue
 		}
+		row := int(op)
+		if op == opFar {
+			b, _ := next()
+			row += int(b)
+		}
 		n, _ := next()
 		var args [][]byte
-		for _, word := range strings.Split(r.rows[int(op)%len(r.rows)], "|") {
+		for _, word := range strings.Split(r.rows[row%len(r.rows)], "|") {
 			args = append(args, []byte(word))
 		}
 		for range n % 12 {
@@ -300,15 +307,15 @@ func seedPrograms(f *testing.F) (programs [][]byte) {
 
 // programEncoder writes commands as the bytes of a program.
 type programEncoder struct {
-	rows  map[string]byte
+	rows  map[string]int
 	words map[string]byte
 }
 
 func newProgramEncoder() programEncoder {
-	enc := programEncoder{make(map[string]byte), make(map[string]byte)}
+	enc := programEncoder{make(map[string]int), make(map[string]byte)}
 	command.NewTable().Visit(func(full string, c *command.Command) {
 		if c.Subs == nil {
-			enc.rows[full] = byte(len(enc.rows))
+			enc.rows[full] = len(enc.rows)
 		}
 	})
 	for i, w := range hostileWords {
@@ -333,7 +340,11 @@ func (e programEncoder) encode(script string) (program []byte) {
 			continue
 		}
 		args = args[:min(len(args), 11)]
-		program = append(program, op, byte(len(args)))
+		if op >= opFar {
+			program = append(program, opFar)
+			op -= opFar
+		}
+		program = append(program, byte(op), byte(len(args)))
 		for _, a := range args {
 			if i, ok := e.words[strings.ToLower(string(a))]; ok {
 				program = append(program, i)
