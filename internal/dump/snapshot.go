@@ -14,13 +14,17 @@ type Snapshot struct {
 	Server    string   // name of the version
 	Functions [][]byte // code of libraries
 	Compress  bool
+	Version   int // of the format; 0: that of Redis 7.2. Fields that expire take that of 7.4
 }
 
-// Save writes the whole keyspace, which is locked, as a file that Redis 7.2 and Valkey load, unless fields of hashes
-// expire: then it takes Redis 7.4. O(keyspace).
+// Save writes the whole keyspace, which is locked, as a file that Redis 7.2 and Valkey load, or by its Version another
+// one. O(keyspace).
 func Save(to io.Writer, tx *engine.Tx, s Snapshot) error {
 	e := tx.Engine()
-	w := NewWriter(rdb.NewWriter(to), rdb.Version72)
+	if s.Version == 0 {
+		s.Version = rdb.Version72
+	}
+	w := NewWriter(rdb.NewWriter(to), s.Version)
 	w.Compress = s.Compress
 	version := w.Version
 	if e.FieldsExpire() {
