@@ -129,14 +129,21 @@ func pubsubRows() []Command {
 
 // confirm tells the client what it now listens to.
 func (c *Ctx) confirm(kind string, name []byte, count int) {
-	c.Out.Push(3)
-	c.Out.BulkString(kind)
-	if name == nil {
-		c.Out.Null()
-	} else {
-		c.Out.Bulk(name)
+	tell := func(out Sink) {
+		out.Push(3)
+		out.BulkString(kind)
+		if name == nil {
+			out.Null()
+		} else {
+			out.Bulk(name)
+		}
+		out.Int(int64(count))
 	}
-	c.Out.Int(int64(count))
+	if c.Session.hushed { // it wants no replies, but this is a message
+		c.Session.client.Push(func(w *resp.Writer) { tell(w) })
+		return
+	}
+	tell(c.Out)
 }
 
 // listen adds the named entries to a set, which is made where it is needed.

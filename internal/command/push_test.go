@@ -165,3 +165,19 @@ func TestMonitorShowsCommandsAsTheyRun(t *testing.T) {
 	a.want("QUEUED", "MONITOR")
 	a.want("[ERR MONITOR isn't allowed for DENY BLOCKING client]", "EXEC")
 }
+
+func TestConfirmationsAreMessages(t *testing.T) {
+	r := newRig(t)
+	a := r.dial(1)
+	a.do("HELLO 3")
+	for _, line := range []string{"CLIENT REPLY OFF", "SUBSCRIBE c", "PSUBSCRIBE d*", "UNSUBSCRIBE c"} {
+		words := strings.Fields(line)
+		args := make([][]byte, len(words))
+		for i, w := range words {
+			args[i] = []byte(w)
+		}
+		a.s.Exec(args, a.w)
+	}
+	r.main.want("(1)", "PUBLISH d1 hello")
+	a.wantPushed("[subscribe c (1)]", "[psubscribe d* (2)]", "[unsubscribe c (1)]", "[pmessage d* d1 hello]")
+}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/larderdb/larder/internal/engine"
 )
 
 // track is a RESP3 connection with CLIENT TRACKING ON.
@@ -323,4 +325,45 @@ func TestPauseOfScripts(t *testing.T) {
 	b.want("QUEUED", "EVAL", "#!lua flags=no-writes\nreturn 2", "0")
 	b.want("[(2)]", "EXEC")
 	b.putOff("EVAL return 0")
+}
+
+// noted gathers what an embedded cache is told.
+type noted []string
+
+func (n *noted) Invalidate(keys [][]byte) {
+	if keys == nil {
+		*n = append(*n, "everything")
+	}
+	for _, k := range keys {
+		*n = append(*n, string(k))
+	}
+}
+
+func TestTrackingOfAnEmbeddedCache(t *testing.T) {
+	r := newRig(t)
+	cache := r.connect()
+	var told noted
+	cache.s.Track(&told, engine.TrackNoLoop)
+	if _, _, err := cache.s.GetString("a", nil); err != nil {
+		t.Fatal(err)
+	}
+	cache.do("HGETALL h")
+	if err := cache.s.SetString("a", []byte("own"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cache.s.GetString("a", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.main.want("OK", "SET a 1")
+	r.main.want("(1)", "HSET h f v")
+	r.main.want("OK", "SET b 1")
+	r.main.want("OK", "FLUSHALL")
+	if want := []string{"a", "h", "everything"}; !slices.Equal(told, want) {
+		t.Fatalf("told %q, want %q", told, want)
+	}
+	cache.s.Untrack()
+	r.main.want("OK", "FLUSHALL")
+	if len(told) != 3 {
+		t.Fatalf("told %q after Untrack", told)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -68,7 +67,7 @@ type tracking struct {
 
 // broadcast is a prefix and who wants to hear of its keys.
 type broadcast struct {
-	prefix   string
+	prefix   []byte
 	trackers []*Tracker
 }
 
@@ -137,15 +136,15 @@ func (g *tracking) listBroadcasts() []broadcast {
 }
 
 func findBroadcast(list []broadcast, prefix string) (at int, has bool) {
-	at = sort.Search(len(list), func(i int) bool { return list[i].prefix >= prefix })
-	return at, at < len(list) && list[at].prefix == prefix
+	at = sort.Search(len(list), func(i int) bool { return string(list[i].prefix) >= prefix })
+	return at, at < len(list) && string(list[at].prefix) == prefix
 }
 
 func (g *tracking) addBroadcast(prefix string, t *Tracker) {
 	list := slices.Clone(g.listBroadcasts())
 	at, has := findBroadcast(list, prefix)
 	if !has {
-		list = slices.Insert(list, at, broadcast{prefix: prefix})
+		list = slices.Insert(list, at, broadcast{prefix: []byte(prefix)})
 	}
 	list[at].trackers = append(slices.Clip(list[at].trackers), t)
 	g.broadcasts.Store(&list)
@@ -202,36 +201,47 @@ func (tx *Tx) invalidate() {
 func (t *Tracker) wants(by *Tracker) bool { return t != by || t.Mode()&TrackNoLoop == 0 }
 
 // broadcast tells the trackers by prefix: each prefix one message with all its keys, sorted, a key once.
-// Cost: O(prefixes * changes).
+// Cost: O(n log n) for n changes, and O(log n + keys) for each prefix.
 func (e *Engine) broadcast(changes []change) {
 	list := e.tracking.listBroadcasts()
 	if len(list) == 0 {
 		return
 	}
-	last := make(map[string]*Tracker, len(changes)) // who has changed the key last
-	keys := make([][]byte, 0, len(changes))
-	for i := range changes {
-		if c := &changes[i]; c.key != nil && !c.event.isHint() {
-			if _, seen := last[string(c.key)]; !seen {
-				keys = append(keys, c.key)
-			}
-			last[string(c.key)] = c.by
+	sorted := slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return c.event.isHint() })
+	slices.SortStableFunc(sorted, func(a, b change) int { return bytes.Compare(a.key, b.key) })
+	keys, by := make([][]byte, 0, len(sorted)), make([]*Tracker, 0, len(sorted))
+	for i := range sorted {
+		if i+1 == len(sorted) || !bytes.Equal(sorted[i].key, sorted[i+1].key) { // who has changed it last counts
+			keys, by = append(keys, sorted[i].key), append(by, sorted[i].by)
 		}
 	}
-	slices.SortFunc(keys, bytes.Compare)
 	for i := range list {
-		b := &list[i]
-		some := slices.DeleteFunc(slices.Clone(keys), func(k []byte) bool { return !strings.HasPrefix(string(k), b.prefix) })
-		for _, t := range b.trackers {
-			mine := some
-			if t.Mode()&TrackNoLoop != 0 {
-				mine = slices.DeleteFunc(slices.Clone(some), func(k []byte) bool { return last[string(k)] == t })
-			}
-			if len(mine) > 0 {
-				t.to.Invalidate(mine)
-			}
+		prefix := list[i].prefix
+		from := sort.Search(len(keys), func(n int) bool { return bytes.Compare(keys[n], prefix) >= 0 })
+		to := from + sort.Search(len(keys)-from, func(n int) bool { return !bytes.HasPrefix(keys[from+n], prefix) })
+		if from == to {
+			continue
+		}
+		for _, t := range list[i].trackers {
+			t.tell(keys[from:to], by[from:to])
 		}
 	}
+}
+
+// tell sends keys and who has changed each, but for what the tracker does not want to hear.
+func (t *Tracker) tell(keys [][]byte, by []*Tracker) {
+	if t.Mode()&TrackNoLoop != 0 && slices.Contains(by, t) {
+		var others [][]byte
+		for i, k := range keys {
+			if by[i] != t {
+				others = append(others, k)
+			}
+		}
+		if keys = others; len(keys) == 0 {
+			return
+		}
+	}
+	t.to.Invalidate(keys)
 }
 
 // invalidateAll tells every tracker that all copies are out of date. All shards are locked.
