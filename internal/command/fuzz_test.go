@@ -326,6 +326,10 @@ func newProgramEncoder() programEncoder {
 
 func (e programEncoder) encode(script string) (program []byte) {
 	for _, line := range strings.Split(script, "\n") {
+		if rest, gated := strings.CutPrefix(line, "~"); gated { // a later version's, with the reply that is due
+			_, line, _ = strings.Cut(rest, " ")
+			line, _, _ = strings.Cut(line, "=>")
+		}
 		words, ok := resp.AppendWords(nil, []byte(line))
 		if !ok || len(words) == 0 {
 			continue
