@@ -97,8 +97,10 @@ func (s *Session) admit(row *Command) string {
 	if s.multi != nil && row.Flags&NoMulti != 0 {
 		return "ERR Command not allowed inside a transaction"
 	}
-	if denied := s.permitNow(row); denied != "" {
-		return denied
+	if !s.unbound() {
+		if denied := s.permitNow(row); denied != "" {
+			return denied
+		}
 	}
 	s.makeRoom()
 	if s.track != nil {
