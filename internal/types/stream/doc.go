@@ -20,7 +20,7 @@
 //
 // A group has two kinds of pending lists, both ordered by ID and packed in the same way (see series): its own, whose
 // items say to which consumer an entry went, when and how often; and one per consumer with nothing but the IDs. Together
-// that is some 15 bytes for a pending entry. Groups and consumers are cells of their own, reached by name through an
+// that is some 16 bytes for a pending entry. Groups and consumers are cells of their own, reached by name through an
 // ordered tree (see directory), so that they are listed in the order of their names.
 //
 // # In memory

@@ -173,13 +173,8 @@ func (s *series) walkBack(p *place, from, to ID, fn func(p *place) bool) {
 	}
 }
 
-// full says how many items a leaf of what is pending holds at most, which is what an edit has to move.
-func (s *series) full() int {
-	if s.shape == idsOnly {
-		return 128
-	}
-	return 64
-}
+// full is how many items a leaf of what is pending holds at most, which is what a search reads and an edit moves.
+const full = 64
 
 // insert adds an item of a series that is not the entries'; false, and nothing is changed, if the ID is there.
 // O(log n) and a leaf.
@@ -194,7 +189,7 @@ func (s *series) insert(id ID, body []byte) bool {
 		return false
 	}
 	count := p.c.Count()
-	if count >= s.full() && at.off == len(p.leaf) && s.t.AtLast(&p.c) {
+	if count >= full && at.off == len(p.leaf) && s.t.AtLast(&p.c) {
 		s.fit(&p.c)
 		s.begin(&p.c, id, body)
 		return true
@@ -213,7 +208,7 @@ func (s *series) insert(id ID, body []byte) bool {
 		del = at.body - at.off
 	}
 	s.put(&p.c, at.off, del, ins, count+1)
-	if count+1 > s.full() {
+	if count+1 > full {
 		s.halve(&p.c)
 	}
 	return true
@@ -354,10 +349,10 @@ func (s *series) halve(c *tree.Cursor) {
 // settle merges the cursor's leaf, if it is less than a quarter full, with a neighbour, if both together fill three
 // quarters of a leaf at most. The cursor is void then.
 func (s *series) settle(c *tree.Cursor) {
-	if c.Count() >= s.full()/4 {
+	if c.Count() >= full/4 {
 		return
 	}
-	room := s.full()*3/4 - c.Count()
+	room := full*3/4 - c.Count()
 	other := *c
 	if s.t.NextLeaf(&other) && other.Count() <= room {
 		s.join(c, &other)
