@@ -152,14 +152,28 @@ func (e *Engine) expireFieldsCycle(deadline time.Time) {
 	tx := e.NewTx()
 	start := int(e.Random() % Shards)
 	for i := range Shards {
-		for db := range e.databases {
-			for e.expireFieldsSome(tx, (start+i)%Shards, db, deadline) && e.clock.Now().Before(deadline) {
+		shard := (start + i) % Shards
+		for _, db := range e.withFields(shard) {
+			for e.expireFieldsSome(tx, shard, db, deadline) && e.clock.Now().Before(deadline) {
 			}
 		}
 		if !e.clock.Now().Before(deadline) {
 			return
 		}
 	}
+}
+
+// withFields lists the databases of a shard in which fields may expire.
+func (e *Engine) withFields(shard int) (dbs []int) {
+	s := &e.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for db := range s.fields.dbs {
+		if s.fields.dbs[db].Len() > 0 {
+			dbs = append(dbs, db)
+		}
+	}
+	return dbs
 }
 
 // expireFieldsSome looks at a batch of an index and at the hashes that are due by it. It is true where more of the same
