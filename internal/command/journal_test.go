@@ -160,6 +160,8 @@ func randomCommand(r *rand.Rand) []string {
 		func() []string { return []string{"ZPOPMIN", key()} },
 		func() []string { return []string{"ZREMRANGEBYRANK", key(), "0", "1"} },
 		func() []string { return []string{"ZUNIONSTORE", key(), "2", key(), key()} },
+		func() []string { return randomDerivation(r) },
+		func() []string { return randomDerivation(r) },
 		func() []string { return randomStreamCommand(r) },
 		func() []string { return randomStreamCommand(r) },
 		func() []string { return randomStreamCommand(r) },
@@ -172,6 +174,39 @@ func randomCommand(r *rand.Rand) []string {
 	}
 	if r.IntN(1000) == 0 {
 		return []string{"SWAPDB", "0", "1"}
+	}
+	return choices[r.IntN(len(choices))]()
+}
+
+// randomDerivation is a command of those that read strings and collections as something else: bits, estimates, places,
+// keys to sort by. They have keys of their own, too, so that they meet what they can use.
+func randomDerivation(r *rand.Rand) []string {
+	key := func() string {
+		if r.IntN(3) == 0 {
+			return fmt.Sprintf("k%d", r.IntN(40))
+		}
+		return fmt.Sprintf("d%d", r.IntN(6))
+	}
+	num := func() string { return fmt.Sprint(r.IntN(200)) }
+	choices := []func() []string{
+		func() []string { return []string{"SETBIT", key(), num(), fmt.Sprint(r.IntN(2))} },
+		func() []string { return []string{"BITOP", "XOR", key(), key(), key()} },
+		func() []string { return []string{"BITOP", "DIFF1", key(), key(), key()} },
+		func() []string {
+			return []string{"BITFIELD", key(), "INCRBY", "i5", num(), num(), "OVERFLOW", "FAIL", "INCRBY", "u2", num(), "1"}
+		},
+		func() []string { return []string{"PFADD", "h" + key(), num(), num()} },
+		func() []string { return []string{"PFCOUNT", "h" + key()} },
+		func() []string { return []string{"PFMERGE", "h" + key(), "h" + key()} },
+		func() []string { return []string{"GEOADD", "g" + key(), num()[:1], num()[:1], num()} },
+		func() []string { return []string{"GEORADIUS", "g" + key(), "1", "1", "500", "km", "STORE", key()} },
+		func() []string {
+			return []string{"GEOSEARCHSTORE", key(), "g" + key(), "FROMLONLAT", "1", "1", "BYBOX", "900", "900", "km", "STOREDIST"}
+		},
+		func() []string { return []string{"SORT", key(), "ALPHA", "STORE", key()} },
+		func() []string { return []string{"SORT", key(), "BY", "k*", "GET", "k*", "GET", "#", "STORE", key()} },
+		func() []string { return []string{"RPUSH", key(), num(), num()} },
+		func() []string { return []string{"DEL", key()} },
 	}
 	return choices[r.IntN(len(choices))]()
 }

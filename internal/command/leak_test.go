@@ -89,6 +89,9 @@ func (c *client) shrink(key string) {
 		case "hash":
 			field := strings.Fields(strings.Trim(c.do("HRANDFIELD", key, "1"), "[]"))[0]
 			c.do("HDEL", key, field)
+		case "stream": // stays when it is empty
+			c.do("XTRIM", key, "MAXLEN", "0")
+			c.do("DEL", key)
 		}
 	}
 }
@@ -135,6 +138,12 @@ func largeCommand(r *rand.Rand) []string {
 		func() []string { return []string{"ZRANGESTORE", key(), key(), "9", "3"} },
 		func() []string { return []string{"SMOVE", key(), key(), "7"} },
 		func() []string { return []string{"LMOVE", key(), key(), "LEFT", "RIGHT"} },
+		func() []string { return []string{"SETBIT", key(), "90000", "1"} },
+		func() []string { return []string{"BITOP", "XOR", key(), key(), key()} },
+		func() []string { return append(many("PFADD", key()), long) },
+		func() []string { return []string{"PFMERGE", key(), key(), key()} },
+		func() []string { return []string{"SORT", key(), "ALPHA", "STORE", key()} },
+		func() []string { return []string{"GEORADIUS", key(), "1", "1", "inf", "km", "STORE", key()} },
 	}
 	return choices[r.IntN(len(choices))]()
 }
