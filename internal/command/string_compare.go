@@ -8,6 +8,7 @@ import (
 
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/types/number"
+	"github.com/larderdb/larder/internal/xxh3"
 )
 
 // Commands on strings that newer servers have: those that first look at what is
@@ -60,7 +61,7 @@ func (d *condition) met(tx *engine.Tx, key []byte) (bool, error) {
 }
 
 // digestOf is a string's digest: sixteen hexadecimal digits.
-func digestOf(value []byte) []byte { return fmt.Appendf(nil, "%016x", xxh3(value)) }
+func digestOf(value []byte) []byte { return fmt.Appendf(nil, "%016x", xxh3.Sum64(value)) }
 
 func digest(c *Ctx) {
 	e, ok := c.Read(1, engine.String)

@@ -1,9 +1,9 @@
-package command
+package xxh3
 
 import "testing"
 
-// TestXXH3 holds hashes of every kind of length against those of another implementation.
-func TestXXH3(t *testing.T) {
+// TestSum64 holds hashes of every kind of length against those of another implementation.
+func TestSum64(t *testing.T) {
 	b := make([]byte, 5000)
 	x := uint32(1)
 	for i := range b {
@@ -56,11 +56,11 @@ func TestXXH3(t *testing.T) {
 		4999: 0xea18e5dd8fd15f51,
 		5000: 0x06983d4ce0939f36,
 	} {
-		if got := xxh3(b[:n]); got != want {
+		if got := Sum64(b[:n]); got != want {
 			t.Errorf("%d bytes: %#016x, want %#016x", n, got, want)
 		}
 	}
-	if got := xxh3([]byte("Hello world")); got != 0xb6acb9d84a38ff74 { // of Redis's documentation
+	if got := Sum64([]byte("Hello world")); got != 0xb6acb9d84a38ff74 { // of Redis's documentation
 		t.Errorf("Hello world: %#016x", got)
 	}
 }
