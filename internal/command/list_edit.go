@@ -264,7 +264,7 @@ func (c *Ctx) tryMove(from, to bool) bool {
 		}
 	}
 	list.Push(dst, lim, to, element)
-	c.Tx.Changed(target, pushEvent(to))
+	c.Tx.Note(target, pushEvent(to)) // with the pop it counts as one change
 	c.Tx.Finish(c.Tx.Edit(source), source, popEvent(from))
 	c.Out.Bulk(element)
 	return true

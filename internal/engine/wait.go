@@ -189,12 +189,14 @@ func (tx *Tx) serveWaiters() {
 	var elsewhere []watchKey
 	tx.Reading = false // they may write
 	db := tx.db
+	tx.now = 0 // a transaction may have taken long: what has expired meanwhile wakes nobody
 	for tx.served < len(tx.ready) {
 		k := tx.ready[tx.served]
 		tx.served++
 		if !tx.serveKey(k) {
 			elsewhere = append(elsewhere, k)
 		}
+		tx.publishPending() // a look may have found that the key has expired
 	}
 	clear(tx.ready)
 	tx.ready, tx.served, tx.db = tx.ready[:0], 0, db
