@@ -128,3 +128,17 @@ func TestPidFile(t *testing.T) {
 		t.Error("wrote into a folder that does not exist")
 	}
 }
+
+// TestMissingIsRefused: what CONFIG SET asks for and is not there.
+func TestMissingIsRefused(t *testing.T) {
+	for _, debug := range []string{"no", "yes"} {
+		c := settings(t, "--enable-debug-command", debug)
+		refuseWhatIsMissing(c, slog.New(slog.DiscardHandler))
+		for name, value := range map[string]string{"appendonly": "yes", "tls-port": "7000"} {
+			err := c.Set(config.Remote, config.Pair{Name: name, Value: value})
+			if want := name == "appendonly" && debug == "yes"; (err == nil) != want {
+				t.Errorf("%s %s with debug %s: %v", name, value, debug, err)
+			}
+		}
+	}
+}

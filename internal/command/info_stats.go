@@ -57,7 +57,7 @@ func infoStats(c *Ctx, b *infoText) {
 	b.add("expired_time_cap_reached_count", 0)
 	b.add("expire_cycle_cpu_milliseconds", c.Engine.ExpireTime().Milliseconds())
 	b.add("evicted_keys", e.Evicted)
-	b.add("evicted_clients", 0)
+	b.add("evicted_clients", c.stats.evictedClients.Load())
 	b.add("evicted_scripts", c.scripts.evicted.Load())
 	b.add("total_eviction_exceeded_time", time.Duration(c.stats.evicting.Load()).Milliseconds())
 	b.add("current_eviction_exceeded_time", 0)

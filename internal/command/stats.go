@@ -14,9 +14,10 @@ type stats struct {
 	commands []commandStats // by Command.index
 	total    atomic.Int64
 
-	ticks, tickTime, longest atomic.Int64                 // of the periodic work: how often, nanoseconds in all and at the most
-	evicting                 atomic.Int64                 // nanoseconds spent on making room
-	mostInBatch              atomic.Int64                 // commands that one read brought
+	ticks, tickTime, longest atomic.Int64 // of the periodic work: how often, nanoseconds in all and at the most
+	evicting                 atomic.Int64 // nanoseconds spent on making room
+	mostInBatch              atomic.Int64 // commands that one read brought
+	evictedClients           atomic.Int64
 	network                  atomic.Pointer[NetworkStats] // what it was at the last reset; nil: zero
 
 	mu     sync.Mutex
@@ -105,7 +106,7 @@ func (s *stats) reset(network NetworkStats) {
 		c.failed.Store(0)
 		c.latency.Store(nil)
 	}
-	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch} {
+	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch, &s.evictedClients} {
 		n.Store(0)
 	}
 	s.network.Store(&network)

@@ -77,6 +77,7 @@ func (p *Processor) Tick(budget time.Duration) {
 	p.stats.sample(began, p.network())
 	expiring := p.Engine.ExpireTime()
 	p.Engine.Tick(budget)
+	p.evictClients()
 	p.latency.note(p.clock.Now(), "expire-cycle", p.Engine.ExpireTime()-expiring, p.Config.Settings().LatencyMonitorThreshold)
 	p.pingReplicas(began)
 	took := int64(p.clock.Monotonic() - began)

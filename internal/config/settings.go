@@ -67,6 +67,7 @@ type Settings struct {
 	// Files.
 	Dir            string // absolute
 	Save           []SavePoint
+	AppendOnly     bool
 	DBFilename     string
 	RDBCompression bool // strings of dumps and snapshots are packed
 	RDBChecksum    bool
@@ -192,6 +193,7 @@ func (c *Config) settings(values []value) *Settings {
 
 		Dir:            at("dir").text,
 		DBFilename:     at("dbfilename").text,
+		AppendOnly:     yes("appendonly"),
 		RDBCompression: yes("rdbcompression"),
 		RDBChecksum:    yes("rdbchecksum"),
 		LogFile:        at("logfile").text,
