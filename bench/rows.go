@@ -71,6 +71,13 @@ func memoryRows() []memoryRow {
 				}, 1
 			},
 		},
+		{
+			name: "stream of 1 M entries of two small fields", unit: "entry", elements: 1_000_000, reach: 1, stretch: 0.7,
+			command: func(i, _ int) ([]string, int) {
+				at := fmt.Sprintf("%d-0", 1_700_000_000_000+i*37) // some 27 entries a second
+				return []string{"XADD", "stream", at, "name", fmt.Sprintf("user%d", i%100_000), "score", fmt.Sprint(i % 1000)}, 1
+			},
+		},
 	}
 }
 
