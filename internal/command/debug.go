@@ -9,7 +9,7 @@ import (
 
 func debugRow() Command {
 	return Command{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
-		Cost: "depends on the subcommand", Summary: "Things for tests.", Lock: LockWalk, Run: debug}
+		Cost: "depends on the subcommand", Summary: "Things for tests.", Lock: LockWalk, Strays: debugLocks, Run: debug}
 }
 
 // debugCommand is a subcommand of DEBUG: they are no subcommands of the table.
@@ -17,6 +17,7 @@ type debugCommand struct {
 	name     string // upper case
 	min, max int    // words, DEBUG and its own name included
 	run      func(c *Ctx)
+	locks    bool // it works with the whole keyspace locked
 }
 
 // debugCommands are what tests can do to a server, by topic.
@@ -25,38 +26,38 @@ func debugCommands() []debugCommand {
 	ok := (*Ctx).OK
 	number := debugNumber
 	return []debugCommand{
-		{"HELP", 2, 2, debugHelp},
+		{"HELP", 2, 2, debugHelp, false},
 
-		{"OBJECT", 3, 4, debugObject},
-		{"LISTPACK", 3, 3, debugListpack},
-		{"QUICKLIST", 3, 4, debugQuicklist},
-		{"SDSLEN", 3, 3, debugStringLen},
-		{"HTSTATS", 3, 4, debugTableStats},
-		{"HTSTATS-KEY", 3, 4, debugKeyStats},
+		{"OBJECT", 3, 4, debugObject, true},
+		{"LISTPACK", 3, 3, debugListpack, true},
+		{"QUICKLIST", 3, 4, debugQuicklist, true},
+		{"SDSLEN", 3, 3, debugStringLen, true},
+		{"HTSTATS", 3, 4, debugTableStats, false},
+		{"HTSTATS-KEY", 3, 4, debugKeyStats, true},
 
-		{"DIGEST", 2, 2, debugDigest},
-		{"DIGEST-VALUE", 2, any, debugDigestValue},
-		{"POPULATE", 3, 5, debugPopulate},
-		{"RELOAD", 2, any, debugReload},
-		{"LOADAOF", 2, 2, debugLoadAOF},
+		{"DIGEST", 2, 2, debugDigest, true},
+		{"DIGEST-VALUE", 2, any, debugDigestValue, true},
+		{"POPULATE", 3, 5, debugPopulate, true},
+		{"RELOAD", 2, any, debugReload, true},
+		{"LOADAOF", 2, 2, debugLoadAOF, true},
 
-		{"PROTOCOL", 3, 3, debugProtocol},
-		{"ERROR", 3, 3, debugError},
-		{"SLEEP", 3, 3, debugSleep},
-		{"STRINGMATCH-TEST", 2, 2, debugMatchTest},
-		{"STRINGMATCH-LEN", 4, 4, debugMatch},
+		{"PROTOCOL", 3, 3, debugProtocol, false},
+		{"ERROR", 3, 3, debugError, false},
+		{"SLEEP", 3, 3, debugSleep, true},
+		{"STRINGMATCH-TEST", 2, 2, debugMatchTest, false},
+		{"STRINGMATCH-LEN", 4, 4, debugMatch, false},
 
-		{"SET-ACTIVE-EXPIRE", 3, 3, func(c *Ctx) { c.Engine.SetActiveExpire(leadingInt(c.Args[2]) != 0); c.OK() }},
-		{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, func(c *Ctx) { c.debug.skipChecksum.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
-		{"SET-DISABLE-DENY-SCRIPTS", 3, 3, func(c *Ctx) { c.scripts.anything.Store(leadingInt(c.Args[2]) != 0); c.OK() }},
-		{"QUICKLIST-PACKED-THRESHOLD", 3, 3, debugThreshold},
-		{"REPLYBUFFER", 4, 4, debugReplyBuffer},
+		{"SET-ACTIVE-EXPIRE", 3, 3, func(c *Ctx) { c.Engine.SetActiveExpire(leadingInt(c.Args[2]) != 0); c.OK() }, false},
+		{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, func(c *Ctx) { c.debug.skipChecksum.Store(leadingInt(c.Args[2]) != 0); c.OK() }, false},
+		{"SET-DISABLE-DENY-SCRIPTS", 3, 3, func(c *Ctx) { c.scripts.anything.Store(leadingInt(c.Args[2]) != 0); c.OK() }, false},
+		{"QUICKLIST-PACKED-THRESHOLD", 3, 3, debugThreshold, false},
+		{"REPLYBUFFER", 4, 4, debugReplyBuffer, false},
 
 		// What these change in Redis there is not here: they only answer.
-		{"LOG", 3, 3, ok}, {"CHANGE-REPL-ID", 2, 2, ok}, {"REPLICATE", 3, any, ok}, {"AOF-FLUSH-SLEEP", 3, 3, ok},
-		{"PAUSE-CRON", 3, 3, ok}, {"PAUSE-AFTER-FORK", 3, 3, ok}, {"DELAY-RDB-CLIENT-FREE-SECONDS", 3, 3, ok},
-		{"DICT-RESIZING", 3, 3, ok}, {"DROP-CLUSTER-PACKET-FILTER", 3, 3, number}, {"CLOSE-CLUSTER-LINK-ON-PACKET-DROP", 3, 3, ok},
-		{"CONFIG-REWRITE-FORCE-ALL", 2, 2, ok}, {"STRUCTSIZE", 2, 2, func(c *Ctx) { c.Out.BulkString("bits:64 ") }},
+		{"LOG", 3, 3, ok, false}, {"CHANGE-REPL-ID", 2, 2, ok, false}, {"REPLICATE", 3, any, ok, false}, {"AOF-FLUSH-SLEEP", 3, 3, ok, false},
+		{"PAUSE-CRON", 3, 3, ok, false}, {"PAUSE-AFTER-FORK", 3, 3, ok, false}, {"DELAY-RDB-CLIENT-FREE-SECONDS", 3, 3, ok, false},
+		{"DICT-RESIZING", 3, 3, ok, false}, {"DROP-CLUSTER-PACKET-FILTER", 3, 3, number, false}, {"CLOSE-CLUSTER-LINK-ON-PACKET-DROP", 3, 3, ok, false},
+		{"CONFIG-REWRITE-FORCE-ALL", 2, 2, ok, false}, {"STRUCTSIZE", 2, 2, func(c *Ctx) { c.Out.BulkString("bits:64 ") }, false},
 	}
 }
 
@@ -68,13 +69,27 @@ func debug(c *Ctx) {
 		c.FailText(errDebug)
 		return
 	}
-	for _, d := range debugCommands() {
-		if c.Is(1, d.name) && len(c.Args) >= d.min && len(c.Args) <= d.max {
-			d.run(c)
-			return
-		}
+	if d := findDebug(c.Args); d != nil {
+		d.run(c)
+		return
 	}
 	c.wrongSub()
+}
+
+// findDebug is the subcommand that fits the words, or nil.
+func findDebug(args [][]byte) *debugCommand {
+	for _, d := range debugCommands() {
+		if len(args) >= d.min && len(args) <= d.max && isWord(args[1], d.name) {
+			return &d
+		}
+	}
+	return nil
+}
+
+// debugLocks tells whether a subcommand wants the whole keyspace locked.
+func debugLocks(args [][]byte) bool {
+	d := findDebug(args)
+	return d != nil && d.locks
 }
 
 func (c *Ctx) debugAllowed() bool {
@@ -121,7 +136,6 @@ func debugSleep(c *Ctx) {
 		seconds = 0 // as strtod does
 	}
 	seconds = min(seconds, 3600)
-	c.Tx.LockAll()
 	timer := c.clock.NewTimer(time.Duration(seconds * float64(time.Second)))
 	<-timer.C()
 	c.OK()

@@ -35,7 +35,6 @@ func debugPopulate(c *Ctx) {
 		c.Fail(errTooLong)
 		return
 	}
-	c.Tx.LockAll()
 	for i := range count {
 		if i%populateStep == 0 && (c.Tx.Full() || c.Engine.OverLimit()) {
 			c.Fail(engine.ErrOutOfMemory)
@@ -43,6 +42,7 @@ func debugPopulate(c *Ctx) {
 		}
 		c.populate(strconv.AppendInt(append(append([]byte(nil), prefix...), ':'), i, 10), i, int(size))
 	}
+	c.Tx.StartCommand() // as in Redis, replicas do not hear of it
 	c.OK()
 }
 
@@ -85,14 +85,15 @@ func debugReload(c *Ctx) {
 			return
 		}
 	}
-	c.Tx.LockAll()
 	if save {
 		if err := c.save(c.Tx); err != nil {
 			c.FailText("ERR")
 			return
 		}
 	}
-	if err := c.load(c.Tx, flush, merge); err != nil {
+	err := c.load(c.Tx, flush, merge)
+	c.Tx.StartCommand() // the data is what it was, or a fault that is not to be passed on
+	if err != nil {
 		c.FailText("ERR Error trying to load the RDB dump, check server logs.")
 		return
 	}
@@ -101,8 +102,9 @@ func debugReload(c *Ctx) {
 
 // debugLoadAOF is RELOAD: there is no append-only file to read, and the data that it would hold is the data there is.
 func debugLoadAOF(c *Ctx) {
-	c.Tx.LockAll()
-	if c.save(c.Tx) != nil || c.load(c.Tx, true, false) != nil {
+	failed := c.save(c.Tx) != nil || c.load(c.Tx, true, false) != nil
+	c.Tx.StartCommand()
+	if failed {
 		c.FailText("ERR Error trying to load the AOF files, check server logs.")
 		return
 	}

@@ -14,9 +14,7 @@ import (
 
 // debugKey is the record of the key at an argument, also when its time has come, or nil, and then the error is replied.
 func (c *Ctx) debugKey(i int) *table.Entry {
-	key := c.Args[i]
-	c.Tx.LockMask(c.Tx.Mask(key))
-	e := c.Tx.Peek(key)
+	e := c.Tx.Peek(c.Args[i])
 	if e == nil {
 		c.Fail(errNoKey)
 	}
@@ -128,7 +126,6 @@ func debugKeyStats(c *Ctx) {
 }
 
 func debugDigest(c *Ctx) {
-	c.Tx.LockAll()
 	here := c.Tx.DB()
 	defer c.Tx.Use(here)
 	var d dump.Digest
@@ -143,11 +140,6 @@ func debugDigest(c *Ctx) {
 }
 
 func debugDigestValue(c *Ctx) {
-	var mask uint64
-	for _, key := range c.Args[2:] {
-		mask |= c.Tx.Mask(key)
-	}
-	c.Tx.LockMask(mask)
 	c.Out.Array(len(c.Args) - 2)
 	for _, key := range c.Args[2:] {
 		var d dump.Digest

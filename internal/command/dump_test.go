@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,10 +165,25 @@ func TestSave(t *testing.T) {
 	if info := c.do("INFO persistence"); !strings.Contains(info, "rdb_changes_since_last_save:0\r\n") || !strings.Contains(info, "rdb_last_bgsave_status:ok\r\n") {
 		t.Error(info)
 	}
-	c.want("Background saving started", "BGSAVE")
-	c.do("MULTI")
-	c.do("BGSAVE")
-	c.want("[Background saving scheduled]", "EXEC")
+	for i := range 3 {
+		c.do("SET", "k", fmt.Sprint(i))
+		if i == 2 {
+			c.do("MULTI")
+			c.do("BGSAVE")
+			c.want("[Background saving scheduled]", "EXEC")
+		} else {
+			c.want("Background saving started", "BGSAVE")
+		}
+		c.do("SET k later")
+		for strings.Contains(c.do("INFO persistence"), "rdb_bgsave_in_progress:1\r\n") {
+			runtime.Gosched()
+		}
+		if info := c.do("INFO persistence"); !strings.Contains(info, "rdb_changes_since_last_save:1\r\n") {
+			t.Error(info)
+		}
+		c.want("OK", "DEBUG RELOAD NOSAVE")
+		c.want(fmt.Sprint(i), "GET k")
+	}
 	c.want("Background append only file rewriting started", "BGREWRITEAOF")
 }
 

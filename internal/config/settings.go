@@ -65,14 +65,22 @@ type Settings struct {
 	BusyReplyThreshold      int64  // milliseconds
 
 	// Files.
-	Dir            string // absolute
-	Save           []SavePoint
-	AppendOnly     bool
-	DBFilename     string
-	RDBCompression bool // strings of dumps and snapshots are packed
-	RDBChecksum    bool
-	LogFile        string // empty: standard error
-	PidFile        string // empty: none
+	Dir             string // absolute
+	Save            []SavePoint
+	AppendOnly      bool
+	DBFilename      string
+	RDBCompression  bool // strings of dumps and snapshots are packed
+	RDBChecksum     bool
+	RDBKeySaveDelay int64  // microseconds for each key of a snapshot in the background; tests set it
+	LogFile         string // empty: standard error
+	PidFile         string // empty: none
+
+	// Replication.
+	ReplicaReadOnly    bool
+	ReplicaServeStale  bool
+	ReplicaPriority    int
+	MinReplicasToWrite int
+	MinReplicasMaxLag  int // seconds
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -191,17 +199,24 @@ func (c *Config) settings(values []value) *Settings {
 		LogLevel:                at("loglevel").text,
 		BusyReplyThreshold:      num("busy-reply-threshold"),
 
-		Dir:            at("dir").text,
-		DBFilename:     at("dbfilename").text,
-		AppendOnly:     yes("appendonly"),
-		RDBCompression: yes("rdbcompression"),
-		RDBChecksum:    yes("rdbchecksum"),
-		LogFile:        at("logfile").text,
-		PidFile:        at("pidfile").text,
+		Dir:             at("dir").text,
+		DBFilename:      at("dbfilename").text,
+		AppendOnly:      yes("appendonly"),
+		RDBCompression:  yes("rdbcompression"),
+		RDBChecksum:     yes("rdbchecksum"),
+		RDBKeySaveDelay: max(num("rdb-key-save-delay"), 0),
+		LogFile:         at("logfile").text,
+		PidFile:         at("pidfile").text,
 
-		ACLFile:                at("aclfile").text,
-		ACLLogMaxLen:           count("acllog-max-len"),
-		ACLAllChannels:         at("acl-pubsub-default").text == "allchannels",
+		ACLFile:            at("aclfile").text,
+		ACLLogMaxLen:       count("acllog-max-len"),
+		ACLAllChannels:     at("acl-pubsub-default").text == "allchannels",
+		ReplicaReadOnly:    yes("replica-read-only"),
+		ReplicaServeStale:  yes("replica-serve-stale-data"),
+		ReplicaPriority:    count("replica-priority"),
+		MinReplicasToWrite: count("min-replicas-to-write"),
+		MinReplicasMaxLag:  count("min-replicas-max-lag"),
+
 		EnableDebugCommand:     Allowed(num("enable-debug-command")),
 		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),
 	}

@@ -172,6 +172,16 @@ func (tx *Tx) Len() int {
 	return n
 }
 
+// TotalLen is Len of all databases together. Cost: O(shards * databases).
+func (tx *Tx) TotalLen() int {
+	n, here := 0, tx.db
+	for tx.db = range tx.e.databases {
+		n += tx.Len()
+	}
+	tx.db = here
+	return n
+}
+
 // Expiring is the number of keys of the database that have a TTL.
 func (tx *Tx) Expiring() int {
 	n := 0
