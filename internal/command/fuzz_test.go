@@ -45,7 +45,9 @@ var hostileWords = strings.Split("|a|b|c|{a}1|0|1|-1|2|3|5|10|100|-3|1.5|-0|+1|0
 	"zset-max-listpack-entries|list-max-listpack-size|-2|requirepass|latency-tracking|lfu-decay-time|everything|commandstats|"+
 	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"+strings.Repeat("long", 300)+
 	"|TRACKING|BCAST|PREFIX|REDIRECT|OPTIN|OPTOUT|NOLOOP|WRITE|ALL|notify-keyspace-events|KEAnm|tracking-table-max-keys"+
-	"|nopass|~*|~a|&*|&a|+@all|-@all|(+get|~b)|+get|-get|>a|resetkeys|%R~a|+set", "|")
+	"|nopass|~*|~a|&*|&a|+@all|-@all|(+get|~b)|+get|-get|>a|resetkeys|%R~a|+set"+
+	"|BIT|BYTE|AND|XOR|NOT|DIFF1|ONE|ANDOR|u8|i64|u63|#3|OVERFLOW|SAT|FAIL|INCRBY|SET|HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x7f\xfd\x81"+
+	"|DECODE|GETREG|FROMLONLAT|FROMMEMBER|BYBOX|BYRADIUS|km|ANY|ASC|STOREDIST|STORE|WITHHASH|BY|ALPHA|a*->b", "|")
 
 // fuzzClient is a connection that only checks that what is pushed is RESP.
 type fuzzClient struct {
