@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/larderdb/larder/internal/dump"
@@ -47,18 +48,18 @@ func debugObject(c *Ctx) {
 }
 
 func debugListpack(c *Ctx) {
-	c.debugEncoding("listpack", "ERR Not a listpack encoded object.", "Listpack structure printed on stdout")
+	c.debugEncoding("ERR Not a listpack encoded object.", "Listpack structure printed on stdout", "listpack", "listpackex")
 }
 
 func debugQuicklist(c *Ctx) {
-	c.debugEncoding("quicklist", "ERR Not a quicklist encoded object.", "Quicklist structure printed on stdout")
+	c.debugEncoding("ERR Not a quicklist encoded object.", "Quicklist structure printed on stdout", "quicklist")
 }
 
 // debugEncoding answers as if it had printed a structure for people to read.
-func (c *Ctx) debugEncoding(want, refusal, done string) {
+func (c *Ctx) debugEncoding(refusal, done string, want ...string) {
 	switch e := c.debugKey(2); {
 	case e == nil:
-	case engine.Encoding(e) != want:
+	case !slices.Contains(want, engine.Encoding(e)):
 		c.FailText(refusal)
 	default:
 		c.Out.Simple(done)

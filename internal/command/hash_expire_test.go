@@ -53,6 +53,15 @@ func TestHashFieldExpiry(t *testing.T) {
 	})
 }
 
+func TestDebugListpackOfExpiringHash(t *testing.T) {
+	c := newRig(t).main
+	c.do("HSETEX h EX 10 FIELDS 1 a 1")
+	c.want("listpackex", "OBJECT ENCODING h")
+	c.want("Listpack structure printed on stdout", "DEBUG LISTPACK h")
+	c.do("RPUSH l 1")
+	c.want("ERR Not a quicklist encoded object.", "DEBUG QUICKLIST l")
+}
+
 // TestEveryReaderHidesExpiredFields: no command shows what is past its time, and the key goes with its last field.
 func TestEveryReaderHidesExpiredFields(t *testing.T) {
 	readers := map[string]string{
