@@ -57,7 +57,7 @@ func arguments(l *lua.LState, r *Run) (words [][]byte, refusal string) {
 		case lua.LString:
 			r.words = append(r.words, lend(string(v)))
 		case lua.LNumber:
-			r.words = append(r.words, number.AppendFloat(nil, float64(v)))
+			r.words = append(r.words, number.AppendFloat(nil, float64(v)+0)) // minus zero is zero
 		default:
 			return nil, "Command arguments must be strings or integers"
 		}

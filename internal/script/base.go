@@ -13,7 +13,7 @@ const maxResults = 7999
 // openBase fills the globals with the base library: what of the interpreter's own is fit for a sandbox, and what is
 // done here, because it must see through frozen tables or write numbers as Lua does.
 func (st *state) openBase(given *lua.LTable) {
-	for _, name := range []string{"getfenv", "ipairs", "newproxy", "rawequal", "select", "type", "_VERSION"} {
+	for _, name := range []string{"getfenv", "newproxy", "rawequal", "select", "type", "_VERSION"} {
 		if v := given.RawGetString(name); v != lua.LNil {
 			st.globals.RawSetString(name, v)
 		}
@@ -25,9 +25,11 @@ func (st *state) openBase(given *lua.LTable) {
 		"getmetatable": st.getMetatable, "setmetatable": st.setMetatable, "rawget": st.rawGet, "rawset": st.rawSet,
 		"load": st.load, "loadstring": st.loadString, "pcall": st.pcall, "xpcall": st.xpcall, "setfenv": st.setFenv(given),
 		"tonumber": baseToNumber, "tostring": baseToString, "unpack": st.unpack,
+		"ipairs": baseIPairs(st.L.NewFunction(st.nextElement)),
 		"pairs": func(l *lua.LState) int {
+			t := checkTable(l, 1)
 			l.Push(next)
-			l.Push(checkTable(l, 1))
+			l.Push(t)
 			l.Push(lua.LNil)
 			return 3
 		},
@@ -63,10 +65,41 @@ func baseAssert(l *lua.LState) int {
 func baseError(l *lua.LState) int {
 	v, level := l.Get(1), optInt(l, 2, 1)
 	if isText(v) && level > 0 {
-		v = lua.LString(l.Where(level) + " " + text(v))
+		v = lua.LString(place(l, level) + text(v))
 	}
 	l.Error(v, 0)
 	return 0
+}
+
+// place is "user_script:1: " of a level of the stack, or nothing.
+func place(l *lua.LState, level int) string {
+	where := strings.TrimPrefix(l.Where(level), "[G]:")
+	if where == "" {
+		return ""
+	}
+	return where + " "
+}
+
+// baseIPairs is pairs for the elements of an array.
+func baseIPairs(step *lua.LFunction) lua.LGFunction {
+	return func(l *lua.LState) int {
+		t := checkTable(l, 1)
+		l.Push(step)
+		l.Push(t)
+		l.Push(lua.LNumber(0))
+		return 3
+	}
+}
+
+func (st *state) nextElement(l *lua.LState) int {
+	i := checkInt(l, 2) + 1
+	v := st.thaw(checkTable(l, 1)).RawGetInt(i)
+	if v == lua.LNil {
+		return 0
+	}
+	l.Push(lua.LNumber(i))
+	l.Push(v)
+	return 2
 }
 
 // baseCollect leaves the collector, which is everybody's, alone.
@@ -140,7 +173,7 @@ func (st *state) setFenv(given *lua.LTable) lua.LGFunction {
 	set, _ := given.RawGetString("setfenv").(*lua.LFunction)
 	return func(l *lua.LState) int {
 		if f, ok := numberOf(l.Get(1)); ok && f == 0 {
-			l.RaiseError(errReadonly)
+			refuse(l)
 		}
 		return set.GFunction(l)
 	}

@@ -147,6 +147,13 @@ func (st *state) translate(l *lua.LState, v lua.LValue) lua.LValue {
 	switch {
 	case msg == "attempt to call a non-function object":
 		msg = st.badCall(l)
+	case msg == "__unm undefined":
+		msg = "attempt to perform arithmetic on " + st.operand(l)
+	case msg == "__len undefined":
+		msg = "attempt to get length of " + st.operand(l)
+	case strings.HasPrefix(msg, "for statement "):
+		part, _, _ := strings.Cut(strings.TrimPrefix(msg, "for statement "), " must")
+		msg = "'for' " + strings.Replace(part, "init", "initial value", 1) + " must be a number"
 	case strings.HasPrefix(msg, "attempt to index a non-table object("):
 		kind, _, _ := strings.Cut(strings.TrimPrefix(msg, "attempt to index a non-table object("), ")")
 		msg = badIndex(l, kind)
@@ -156,10 +163,13 @@ func (st *state) translate(l *lua.LState, v lua.LValue) lua.LValue {
 		if a, b, ok := strings.Cut(strings.TrimPrefix(msg, "attempt to compare "), " with "); ok && a == b {
 			msg = "attempt to compare two " + a + " values"
 		}
+		if _, ok := siteOf(l, 1); !ok {
+			where = "" // in a function that is not Lua's, as table.sort
+		}
 	case msg == "registry overflow", strings.HasSuffix(msg, "callstack overflow"):
 		msg = "stack overflow"
 	case strings.HasPrefix(msg, "bad argument #"):
-		msg = badArgument(msg)
+		msg = badArgument(l, msg)
 	default:
 		return v
 	}
@@ -187,10 +197,56 @@ func (st *state) badCall(l *lua.LState) string {
 		}
 		in := decode(s.proto.Code[s.pc])
 		if in.op == opCall || in.op == opTailCall {
-			return "attempt to call " + describe(s.name(in.a), "nil")
+			return "attempt to call " + describe(s.name(in.a), st.kind(l, level, s, in.a))
 		}
 	}
 	return "attempt to call a nil value"
+}
+
+// operand describes the only operand of the instruction that failed.
+func (st *state) operand(l *lua.LState) string {
+	s, ok := siteOf(l, 1)
+	if !ok {
+		return "a nil value"
+	}
+	in := decode(s.proto.Code[s.pc])
+	return describe(s.name(in.b), st.kind(l, 1, s, in.b))
+}
+
+// kind is the type of what is in a register, as far as that can be told: of variables, and of what the instruction
+// before has put there. Else it is taken for nil, which it mostly is where an error tells of it.
+func (st *state) kind(l *lua.LState, level int, s site, reg int) string {
+	if s.local(reg) != "" {
+		if d, ok := l.GetStack(level); ok {
+			if _, v := l.GetLocal(d, reg+1); v != nil {
+				return v.Type().String()
+			}
+		}
+	}
+	for pc := s.pc - 1; pc >= 0; pc-- {
+		in := decode(s.proto.Code[pc])
+		if in.a != reg || in.op == opSetTable || in.op == opSetText {
+			continue
+		}
+		switch in.op {
+		case lua.OP_LOADK:
+			if in.bx < len(s.proto.Constants) {
+				return s.proto.Constants[in.bx].Type().String()
+			}
+		case lua.OP_NEWTABLE:
+			return "table"
+		case lua.OP_LOADBOOL:
+			return "boolean"
+		case opGlobal:
+			return st.globals.RawGetString(s.constant(in.bx)).Type().String()
+		case opMove, opMoveN:
+			if in.b < in.a {
+				return st.kind(l, level, site{s.proto, pc}, in.b)
+			}
+		}
+		break
+	}
+	return "nil"
 }
 
 func badIndex(l *lua.LState, kind string) string {
@@ -226,12 +282,22 @@ func badOperation(l *lua.LState, msg string) string {
 	return "attempt to perform arithmetic on " + describe(name, kind)
 }
 
-// badArgument puts the quotes that Lua has around the function's name.
-func badArgument(msg string) string {
+// badArgument puts the quotes that Lua has around the function's name, and does not count the value that a method is
+// called of.
+func badArgument(l *lua.LState, msg string) string {
 	n, rest, _ := strings.Cut(strings.TrimPrefix(msg, "bad argument #"), " to ")
 	fn, why, found := strings.Cut(rest, " (")
 	if !found || strings.HasPrefix(fn, "'") {
 		return msg
+	}
+	if s, ok := siteOf(l, 2); ok {
+		in := decode(s.proto.Code[s.pc])
+		if i, err := strconv.Atoi(n); err == nil && (in.op == opCall || in.op == opTailCall) && strings.HasPrefix(s.name(in.a), "method ") {
+			if i == 1 {
+				return "calling '" + fn + "' on bad self (" + why
+			}
+			n = strconv.Itoa(i - 1)
+		}
 	}
 	return "bad argument #" + n + " to '" + fn + "' (" + why
 }

@@ -25,7 +25,9 @@ func stringFormat(l *lua.LState) int {
 		}
 		s := parseSpec(l, f[min(i, len(f)):])
 		i += s.len - 1
-		arg++
+		if arg++; arg > l.GetTop() {
+			argError(l, arg, "no value")
+		}
 		out = s.append(l, out, arg)
 		checkSize(l, len(out))
 	}

@@ -73,7 +73,7 @@ func (d *jsonDecoder) parse() lua.LValue {
 
 func (d *jsonDecoder) descend() {
 	if d.depth++; d.depth > d.cfg.decodeDepth {
-		d.l.RaiseError("Found too many nested data structures (%d)", d.depth)
+		d.l.RaiseError("Found too many nested data structures (%d) at character %d", d.depth, d.at+1)
 	}
 }
 
@@ -177,7 +177,7 @@ func (d *jsonDecoder) number() {
 	word := strings.ToLower(s[:end])
 	odd := strings.HasPrefix(strings.TrimLeft(word, "+-"), "0x") || strings.Contains(word, "inf") || strings.Contains(word, "nan") ||
 		leadingZero(word)
-	if end == 0 || s[0] == '+' || odd && !d.cfg.decodeInvalid {
+	if end == 0 || odd && !d.cfg.decodeInvalid {
 		d.token = "invalid token"
 		if end > 0 && (isDigit(s[0]) || s[0] == '-') {
 			d.token = "invalid number"

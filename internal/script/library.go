@@ -75,7 +75,7 @@ func (b *Library) load(r *Run, flags []string) (*instance, error) {
 		text, _ := res.Error("")
 		text, _, _ = strings.Cut(text, " script: , on @")
 		st.L.Close()
-		return nil, errors.New("Error registering functions: " + strings.TrimPrefix(text, "ERR "))
+		return nil, errors.New("Error registering functions: " + text)
 	}
 	if known != nil {
 		b.Functions = known // it was loaded before, with the same result unless it tosses coins

@@ -129,27 +129,25 @@ func (st *state) openOS() *lua.LTable {
 // openCoroutine is the interpreter's own library, with threads that notice when the run is stopped.
 func (st *state) openCoroutine(lib *lua.LTable) *lua.LTable {
 	create, _ := lib.RawGetString("create").(*lua.LFunction)
-	resume, _ := lib.RawGetString("resume").(*lua.LFunction)
-	start := func(l *lua.LState) *lua.LState {
-		create.GFunction(l)
-		th, _ := l.Get(-1).(*lua.LState)
-		th.SetContext(l.Context())
-		return th
-	}
-	lib.RawSetString("create", st.L.NewFunction(func(l *lua.LState) int {
-		start(l)
-		return 1
-	}))
-	lib.RawSetString("wrap", st.L.NewFunction(func(l *lua.LState) int {
-		th := start(l)
-		l.Pop(1)
-		l.Push(l.NewFunction(func(l *lua.LState) int {
-			l.Insert(th, 1)
-			return resume.GFunction(l)
-		}))
-		return 1
-	}))
-	return lib
+	wrap, _ := lib.RawGetString("wrap").(*lua.LFunction)
+	return st.L.SetFuncs(lib, map[string]lua.LGFunction{
+		"create": func(l *lua.LState) int {
+			n := create.GFunction(l)
+			if th, ok := l.Get(-1).(*lua.LState); ok {
+				th.SetContext(l.Context())
+			}
+			return n
+		},
+		"wrap": func(l *lua.LState) int {
+			n := wrap.GFunction(l)
+			if fn, ok := l.Get(-1).(*lua.LFunction); ok && len(fn.Upvalues) > 0 {
+				if th, ok := fn.Upvalues[0].Value().(*lua.LState); ok {
+					th.SetContext(l.Context())
+				}
+			}
+			return n
+		},
+	})
 }
 
 // openBit makes the library of 32-bit operations.

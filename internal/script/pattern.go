@@ -191,7 +191,7 @@ func (m *matcher) balance(s, p int) int {
 
 func (m *matcher) frontier(s, p int) int {
 	if p >= len(m.pat) || m.pat[p] != '[' {
-		m.l.RaiseError("missing '[' after '%%f' in pattern")
+		m.l.RaiseError("%s", "missing '[' after '%f' in pattern")
 	}
 	ep := m.classEnd(p)
 	var before, here byte
@@ -226,7 +226,7 @@ func (m *matcher) classEnd(p int) int {
 	switch c {
 	case '%':
 		if p >= len(m.pat) {
-			m.l.RaiseError("malformed pattern (ends with '%%')")
+			m.l.RaiseError("%s", "malformed pattern (ends with '%')")
 		}
 		return p + 1
 	case '[':

@@ -119,10 +119,13 @@ func (st *state) thaw(t *lua.LTable) *lua.LTable {
 func (st *state) mustChange(l *lua.LState) {
 	if t, ok := l.Get(1).(*lua.LTable); ok {
 		if _, is := st.frozen[t]; is {
-			l.RaiseError(errReadonly)
+			refuse(l)
 		}
 	}
 }
+
+// refuse raises the error of a change from within a function, where errors say no place.
+func refuse(l *lua.LState) { l.Error(lua.LString(errReadonly), 0) }
 
 // function is a new instance of a chunk.
 func (st *state) function(c *Chunk) *lua.LFunction {
