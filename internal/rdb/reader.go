@@ -258,7 +258,7 @@ func parseID(b []byte) StreamID {
 	return StreamID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 }
 
-// lengths reads an id that is written as two numbers.
+// lengthID reads an id that is written as two numbers.
 func (r *Reader) lengthID() (id StreamID, err error) {
 	if id.Ms, err = r.Length(); err == nil {
 		id.Seq, err = r.Length()
