@@ -30,39 +30,17 @@ const (
 
 // removeArgs reads [KEEPREF|DELREF|ACKED] IDS n id... in any order, from an argument on.
 func (c *Ctx) removeArgs(i int) (ref reference, ids []stream.ID, err error) {
-	for chosen := false; i < len(c.Args); i++ {
-		switch was := chosen; {
-		case c.Is(i, "KEEPREF"):
-			ref, chosen = keepRef, true
-			if was {
-				return ref, nil, errSyntax
-			}
-		case c.Is(i, "DELREF"):
-			ref, chosen = delRef, true
-			if was {
-				return ref, nil, errSyntax
-			}
-		case c.Is(i, "ACKED"):
-			ref, chosen = ackedRef, true
-			if was {
-				return ref, nil, errSyntax
-			}
+	for chosen := false; i < len(c.Args); {
+		r, named := c.reference(i)
+		switch {
+		case named && !chosen:
+			ref, chosen = r, true
+			i++
 		case c.Is(i, "IDS") && ids == nil && i+2 < len(c.Args):
-			n, err := c.atLeast(i+1, 1, errNumIDs)
-			if err != nil {
+			if ids, err = c.countedIDs(i + 1); err != nil {
 				return ref, nil, err
 			}
-			if i += 2; n > len(c.Args)-i {
-				return ref, nil, errIDsCount
-			}
-			for end := i + n; i < end; i++ {
-				id, err := c.streamID(i, 0)
-				if err != nil {
-					return ref, nil, err
-				}
-				ids = append(ids, id)
-			}
-			i--
+			i += 2 + len(ids)
 		default:
 			return ref, nil, errSyntax
 		}
@@ -71,6 +49,36 @@ func (c *Ctx) removeArgs(i int) (ref reference, ids []stream.ID, err error) {
 		err = errSyntax
 	}
 	return ref, ids, err
+}
+
+func (c *Ctx) reference(i int) (ref reference, named bool) {
+	switch {
+	case c.Is(i, "KEEPREF"):
+		return keepRef, true
+	case c.Is(i, "DELREF"):
+		return delRef, true
+	case c.Is(i, "ACKED"):
+		return ackedRef, true
+	}
+	return 0, false
+}
+
+// countedIDs reads a number and as many IDs.
+func (c *Ctx) countedIDs(i int) ([]stream.ID, error) {
+	n, err := c.atLeast(i, 1, errNumIDs)
+	if err != nil {
+		return nil, err
+	}
+	if n > len(c.Args)-i-1 {
+		return nil, errIDsCount
+	}
+	ids := make([]stream.ID, n)
+	for k := range ids {
+		if ids[k], err = c.streamID(i+1+k, 0); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 // replyMissing replies that none of n IDs is there.
