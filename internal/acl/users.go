@@ -34,6 +34,7 @@ type Users struct {
 	catalog      *Catalog
 	openChannels atomic.Bool // acl-pubsub-default
 	standard     *Account
+	nobody       *User // has a password that nobody knows, and is disabled
 
 	mu     sync.RWMutex // guards byName; held for writing while any account changes
 	byName map[string]*Account
@@ -41,7 +42,7 @@ type Users struct {
 
 // NewUsers returns the accounts of a new store: the default user, who may do everything without a password.
 func NewUsers(c *Catalog) *Users {
-	u := &Users{catalog: c, byName: make(map[string]*Account)}
+	u := &Users{catalog: c, byName: make(map[string]*Account), nobody: &User{passwords: []string{strings.Repeat("0", 64)}}}
 	u.standard = u.add(Default, u.superuser())
 	return u
 }
@@ -121,7 +122,11 @@ func (u *Users) Authenticate(name, password []byte) *Account {
 	u.mu.RLock()
 	a := u.byName[string(name)]
 	u.mu.RUnlock()
-	if a == nil || !a.User().accepts(password) {
+	if a == nil {
+		u.nobody.accepts(password) // takes as long as for a user that there is
+		return nil
+	}
+	if !a.User().accepts(password) {
 		return nil
 	}
 	return a

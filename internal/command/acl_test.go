@@ -434,3 +434,20 @@ func TestRightsChangeMeanwhile(t *testing.T) {
 	close(stop)
 	admins.Wait()
 }
+
+// BenchmarkRights is a GET of a key that is not there, by users of whom ever more is to be checked.
+func BenchmarkRights(b *testing.B) {
+	for _, rules := range []string{"+@all ~* &*", "+@all ~*", "+@read ~*", "+@read ~app:*", "+@read ~a:* ~b:* ~c:* ~app:*", "(+set ~*) (+get ~app:*)"} {
+		b.Run(rules, func(b *testing.B) {
+			r := newRig(b)
+			r.main.want("OK", append([]string{"ACL", "SETUSER", "bob", "on", "nopass"}, strings.Fields(rules)...)...)
+			r.main.want("OK", "AUTH bob x")
+			args := [][]byte{[]byte("GET"), []byte("app:key")}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.main.w.Truncate(0)
+				r.main.s.Exec(args, r.main.w)
+			}
+		})
+	}
+}
