@@ -109,6 +109,9 @@ func (s *Session) admit(row *Command) string {
 	if s.full && s.grows(row) {
 		return string(engine.ErrOutOfMemory)
 	}
+	if text := s.forbidden(row); text != "" {
+		return text
+	}
 	if s.proto == 2 && s.subs.any() && row.Flags&InSubscribe == 0 {
 		return "ERR Can't execute '" + row.full +
 			"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"

@@ -8,6 +8,7 @@ import (
 type multi struct {
 	queue  []queued
 	flags  Flag // of all queued commands together
+	fresh  bool // one of them does not run on a replica without its primary
 	spoilt bool // a command was refused: EXEC aborts
 	held   int  // bytes: see Queued
 }
@@ -38,6 +39,7 @@ func (m *multi) add(row *Command, flags Flag, args [][]byte) {
 	}
 	m.held += len(args)*wordSize + queuedSize
 	m.flags |= flags
+	m.fresh = m.fresh || row.Flags&Stale == 0
 	m.queue = append(m.queue, queued{row, copyWords(args)})
 }
 

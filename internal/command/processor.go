@@ -39,6 +39,7 @@ type Processor struct {
 
 	scripts  scripts
 	stats    stats
+	standing standing
 	watch    watchpoints
 	slowlog  slowlog
 	latency  latencyEvents
@@ -103,6 +104,7 @@ func NewProcessor(e *engine.Engine, cfg *config.Config, info Info) *Processor {
 	p.rows.get, p.rows.set, p.rows.evalSHA = p.Table.byName["get"], p.Table.byName["set"], p.Table.byName["evalsha"]
 	p.followConfig()
 	p.followUsers()
+	p.followStanding()
 	return p
 }
 

@@ -196,7 +196,12 @@ func (p *Processor) answerWaits() {
 }
 
 func infoReplication(c *Ctx, b *infoText) {
-	b.add("role", "master")
+	if p := c.standing.primary.Load(); p == nil {
+		b.add("role", "master")
+	} else {
+		b.add("role", "slave")
+		p.infoFollower(b, c.Config.Settings())
+	}
 	now := c.clock.Monotonic()
 	var lines strings.Builder
 	n := 0
@@ -230,6 +235,10 @@ func orZero(port string) string {
 
 // role is ROLE.
 func role(c *Ctx) {
+	if p := c.standing.primary.Load(); p != nil {
+		c.replyFollower(p)
+		return
+	}
 	type at struct {
 		host, port string
 		offset     int64

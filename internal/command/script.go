@@ -66,6 +66,9 @@ func (t *scriptTx) Do(args ...string) store.Reply {
 	if denied := t.s.permitCalled(row, t.words); denied != "" {
 		return fail(engine.Error(denied))
 	}
+	if text := t.s.p.refusal(row.Flags, true); text != "" {
+		return fail(engine.Error(text))
+	}
 	switch {
 	case t.readOnly && row.Flags&Write != 0:
 		return fail(errScriptWrite)

@@ -93,6 +93,9 @@ func (h *luaHost) admit(args [][]byte) (row *Command, refusal string) {
 	if denied := s.permitCalled(row, args); denied != "" {
 		return row, "-" + denied
 	}
+	if text := s.p.refusal(row.Flags, true); text != "" {
+		return row, "-" + text
+	}
 	writes := row.Flags&(Write|MayReplicate) != 0
 	switch {
 	case h.readOnly && writes:

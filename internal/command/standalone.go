@@ -2,8 +2,6 @@ package command
 
 import (
 	"strings"
-
-	"github.com/larderdb/larder/internal/engine"
 )
 
 // What a single server answers to commands about replicas, clusters and modules, of which it has none.
@@ -12,9 +10,9 @@ func standaloneRows() []Command {
 	const group = "server"
 	return []Command{
 		{Name: "replicaof", Arity: 3, Flags: Admin | NoScript | Stale | NoAsyncLoading, Group: group, Since: "5.0.0",
-			Cost: "O(1)", Summary: "Makes the server a primary, which it is.", Run: replicaOf},
+			Cost: "O(1)", Summary: "Makes the server a primary; following another is not there yet.", Run: replicaOf},
 		{Name: "slaveof", Arity: 3, Flags: Admin | NoScript | Stale | NoAsyncLoading, Group: group, Since: "1.0.0",
-			Cost: "O(1)", Summary: "Makes the server a primary, which it is.", Outdated: "5.0.0", Instead: "`REPLICAOF`", Run: replicaOf},
+			Cost: "O(1)", Summary: "Makes the server a primary; following another is not there yet.", Outdated: "5.0.0", Instead: "`REPLICAOF`", Run: replicaOf},
 		{Name: "failover", Arity: -1, Flags: Admin | NoScript | Stale, Group: group, Since: "6.2.0",
 			Cost: "O(1)", Summary: "Hands over to a replica, of which there is none.", Run: failover},
 		{Name: "readonly", Arity: 1, Flags: Loading | Stale | Fast, ACL: CatConnection, Group: "cluster", Since: "3.0.0",
@@ -25,20 +23,6 @@ func standaloneRows() []Command {
 			Cost: "O(1)", Summary: "Follows a redirection of a cluster.", Run: noCluster},
 		clusterRow(), moduleRow(), migrateRow(),
 	}
-}
-
-const errNoReplication engine.Error = "ERR this server does not replicate"
-
-func replicaOf(c *Ctx) {
-	if c.Is(1, "NO") && c.Is(2, "ONE") {
-		c.OK()
-		return
-	}
-	if port, err := c.IntArg(2); err != nil || port < 0 || port > 65535 {
-		c.FailText("ERR Invalid master port")
-		return
-	}
-	c.Fail(errNoReplication)
 }
 
 // failover reads its options as Redis does, and finds no replica.
