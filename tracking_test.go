@@ -35,8 +35,8 @@ func newCopier(t *testing.T, addr, options string) *copier {
 	return c
 }
 
-// do runs a command and heeds the messages that come before its reply.
-func (c *copier) do(line string) resp.Value {
+// send sends a command.
+func (c *copier) send(line string) {
 	words := strings.Fields(line)
 	c.w.Truncate(0)
 	c.w.Array(len(words))
@@ -45,8 +45,12 @@ func (c *copier) do(line string) resp.Value {
 	}
 	if _, err := c.conn.Write(c.w.Bytes()); err != nil {
 		c.t.Error(err)
-		return resp.Value{}
 	}
+}
+
+// do runs a command and heeds the messages that come before its reply.
+func (c *copier) do(line string) resp.Value {
+	c.send(line)
 	for {
 		v, err := c.r.Read()
 		switch {
@@ -55,6 +59,8 @@ func (c *copier) do(line string) resp.Value {
 			return resp.Value{}
 		case v.Kind != resp.Push:
 			return v
+		case v.Elems[0].Text() != "invalidate":
+			continue
 		case v.Elems[1].Null:
 			clear(c.copies)
 		}

@@ -131,6 +131,9 @@ func TestMonitorShowsCommandsAsTheyRun(t *testing.T) {
 	m, a := r.dial(1), r.dial(2)
 	const at = "1700000000.000000 [0 127.0.0.1:11] "
 	m.want("OK", "MONITOR")
+	if !m.listens {
+		t.Fatal("the output limits of a monitor are not those of subscribers")
+	}
 	a.want("OK", "SET", "k", "a\r\n\"\\\x00\xff\a\b\t")
 	m.wantPushed(at + `"SET" "k" "a\r\n\"\\\x00\xff\a\b\t"`)
 	a.want("OK", "SELECT 3") // shown with the new database, as Redis does
@@ -161,6 +164,9 @@ func TestMonitorShowsCommandsAsTheyRun(t *testing.T) {
 	m.want("RESET", "RESET")
 	a.want("PONG", "PING")
 	m.wantPushed()
+	if m.listens {
+		t.Fatal("after RESET the output limits are still those of subscribers")
+	}
 	a.want("OK", "MULTI")
 	a.want("QUEUED", "MONITOR")
 	a.want("[ERR MONITOR isn't allowed for DENY BLOCKING client]", "EXEC")
