@@ -8,7 +8,7 @@ import (
 )
 
 func debugRow() Command {
-	return Command{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: "server", Since: "1.0.0",
+	return Command{Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | SysCmd, Group: "server", Since: "1.0.0",
 		Cost: "depends on the subcommand", Summary: "Things for tests.", Lock: LockWalk, Strays: debugLocks, Run: debug}
 }
 
@@ -44,6 +44,7 @@ func debugCommands() []debugCommand {
 		{"PROTOCOL", 3, 3, debugProtocol, false},
 		{"ERROR", 3, 3, debugError, false},
 		{"SLEEP", 3, 3, debugSleep, true},
+		{"LOG", 3, 3, debugLog, false},
 		{"STRINGMATCH-TEST", 2, 2, debugMatchTest, false},
 		{"STRINGMATCH-LEN", 4, 4, debugMatch, false},
 
@@ -54,7 +55,7 @@ func debugCommands() []debugCommand {
 		{"REPLYBUFFER", 4, 4, debugReplyBuffer, false},
 
 		// What these change in Redis there is not here: they only answer.
-		{"LOG", 3, 3, ok, false}, {"CHANGE-REPL-ID", 2, 2, ok, false}, {"REPLICATE", 3, any, ok, false}, {"AOF-FLUSH-SLEEP", 3, 3, ok, false},
+		{"CHANGE-REPL-ID", 2, 2, ok, false}, {"REPLICATE", 3, any, ok, false}, {"AOF-FLUSH-SLEEP", 3, 3, ok, false},
 		{"PAUSE-CRON", 3, 3, ok, false}, {"PAUSE-AFTER-FORK", 3, 3, ok, false}, {"DELAY-RDB-CLIENT-FREE-SECONDS", 3, 3, ok, false},
 		{"DICT-RESIZING", 3, 3, ok, false}, {"DROP-CLUSTER-PACKET-FILTER", 3, 3, number, false}, {"CLOSE-CLUSTER-LINK-ON-PACKET-DROP", 3, 3, ok, false},
 		{"CONFIG-REWRITE-FORCE-ALL", 2, 2, ok, false}, {"STRUCTSIZE", 2, 2, func(c *Ctx) { c.Out.BulkString("bits:64 ") }, false},
@@ -141,6 +142,15 @@ func debugSleep(c *Ctx) {
 	c.OK()
 }
 
+// debugLog writes a line to the server's log.
+func debugLog(c *Ctx) {
+	if c.Info.Log != nil {
+		const warning = 3
+		c.Info.Log(warning, "DEBUG LOG: "+string(c.Args[2]))
+	}
+	c.OK()
+}
+
 // debugThreshold checks its argument: elements of all sizes stand in packed leaves here.
 func debugThreshold(c *Ctx) {
 	n, err := config.ParseMemory(string(c.Args[2]))
@@ -188,7 +198,7 @@ func debugMatchTest(c *Ctx) {
 func debugHelp(c *Ctx) {
 	c.help("DEBUG",
 		"CHANGE-REPL-ID, PAUSE-CRON (0|1), DICT-RESIZING (0|1), REPLICATE <word> ..., AOF-FLUSH-SLEEP <microseconds>,",
-		"LOG <text>, PAUSE-AFTER-FORK (0|1), DELAY-RDB-CLIENT-FREE-SECONDS <seconds>, DROP-CLUSTER-PACKET-FILTER <type>",
+		"PAUSE-AFTER-FORK (0|1), DELAY-RDB-CLIENT-FREE-SECONDS <seconds>, DROP-CLUSTER-PACKET-FILTER <type>",
 		"    Answer OK: what they change in Redis there is not here.",
 		"DIGEST", "    A fingerprint of the whole data.",
 		"DIGEST-VALUE <key> [<key> ...]", "    A fingerprint of each of the values.",
@@ -197,6 +207,7 @@ func debugHelp(c *Ctx) {
 		"HTSTATS-KEY <key> [FULL]", "    Figures of the table that holds a large value.",
 		"LISTPACK <key>", "    Check that a value is kept packed.",
 		"LOADAOF", "    Write the data in Redis's format and read it back; there is no append-only file.",
+		"LOG <text>", "    Write a line to the server's log.",
 		"OBJECT <key> [FAST]", "    How a value is kept.",
 		"POPULATE <count> [<prefix>] [<size>]", "    Make that many strings.",
 		"PROTOCOL <type>", "    Answer a value of a type: string, integer, double, bignum, null, array, set, map,",

@@ -31,7 +31,7 @@ func debugPopulate(c *Ctx) {
 			return
 		}
 	}
-	if size > int64(c.Config.Settings().ProtoMaxBulkLen) {
+	if size > c.Config.Settings().ProtoMaxBulkLen {
 		c.Fail(errTooLong)
 		return
 	}
