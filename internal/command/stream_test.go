@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/larderdb/larder/internal/resp"
@@ -90,7 +91,9 @@ func TestStreamWaits(t *testing.T) {
 		c.do("XGROUP CREATE full g 0 MKSTREAM")
 		c.do("XADD full 1-1 a b")
 		waiting.start("XREADGROUP GROUP g c BLOCK 0 STREAMS s >")
-		c.do(end)
+		if c.do(end); waiting.w.Len() == 0 {
+			t.Fatalf("after %q it still waits", end)
+		}
 		if got := waiting.served(); got != reply {
 			t.Errorf("after %q: %s, want %s", end, got, reply)
 		}
@@ -118,6 +121,57 @@ func TestStreamReadWaits(t *testing.T) {
 	}
 }
 
+// TestStreamWorkers: of entries that some clients add while others wait for them, each goes to one worker, once, whatever
+// the order of events; the end of the group ends all waits.
+func TestStreamWorkers(t *testing.T) {
+	const producers, workers, each = 3, 4, 300
+	r := newRig(t)
+	r.main.do("XGROUP CREATE s g $ MKSTREAM")
+	var given, working, adding sync.WaitGroup
+	given.Add(producers * each) // one entry more would make it panic
+	for i := range workers {
+		c := r.connect()
+		working.Go(func() {
+			for {
+				reply := c.await(fmt.Sprintf("XREADGROUP GROUP g w%d COUNT 2 BLOCK 0 STREAMS s >", i))
+				if strings.HasPrefix(reply, "NOGROUP") {
+					return
+				}
+				for _, id := range regexp.MustCompile(`\d+-\d+`).FindAllString(reply, -1) {
+					if got := c.do("XACK", "s", "g", id); got != "(1)" {
+						t.Errorf("XACK of %s answers %s", id, got)
+					}
+					given.Done()
+				}
+			}
+		})
+	}
+	for range producers {
+		c := r.connect()
+		adding.Go(func() {
+			for range each {
+				c.do("XADD s * f v")
+			}
+		})
+	}
+	adding.Wait()
+	given.Wait()
+	r.main.want("[(0) (nil) (nil) (nil)]", "XPENDING s g")
+	r.main.want("(1)", "XGROUP DESTROY s g")
+	working.Wait()
+}
+
+// await runs a line and waits for its answer.
+func (c *client) await(line string) string {
+	var args [][]byte
+	for _, w := range strings.Fields(line) {
+		args = append(args, []byte(w))
+	}
+	c.w.Truncate(0)
+	c.s.Exec(args, c.w)
+	return c.served()
+}
+
 // start runs a line that must not be answered yet.
 func (c *client) start(line string) {
 	c.t.Helper()
@@ -134,9 +188,6 @@ func (c *client) start(line string) {
 // served is the answer that ends the wait.
 func (c *client) served() string {
 	c.t.Helper()
-	if c.w.Len() == 0 {
-		c.t.Fatal("still waits")
-	}
 	if err := c.s.Await(context.Background(), nil); err != nil {
 		c.t.Fatal(err)
 	}
