@@ -338,7 +338,7 @@ func (c *Ctx) replyPlaces(found []geoFound, q *geoQuery) {
 func (c *Ctx) storePlaces(found []geoFound, q *geoQuery) {
 	if q.intoDist {
 		for i := range found {
-			found[i].score = found[i].dist
+			found[i].score = geo.ExactDistance(q.area.Center, found[i].place) / q.area.Unit
 		}
 	}
 	slices.SortFunc(found, func(a, b geoFound) int {

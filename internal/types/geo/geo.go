@@ -19,8 +19,9 @@
 // # The same answers as Redis
 //
 // All arithmetic is in float64 and in Redis's order of operations; products are rounded before
-// they are added, whatever instructions the processor has. Only the sines of different
-// libraries may differ in the last bit.
+// they are added, whatever instructions the processor has. The sines of libraries differ in the
+// last bit, which does not show in the four digits of a reply; for distances that are stored
+// there is ExactDistance.
 package geo
 
 import "math"
@@ -93,15 +94,17 @@ const (
 )
 
 // Distance is that of two places on a sphere, by the haversine formula, in metres.
-func Distance(a, b Place) float64 {
-	v := math.Sin((float64(b.Longitude*degree) - float64(a.Longitude*degree)) / 2)
+func Distance(a, b Place) float64 { return distance(a, b, math.Sin, math.Cos, math.Asin) }
+
+func distance(a, b Place, sin, cos, asin func(float64) float64) float64 {
+	v := sin((float64(b.Longitude*degree) - float64(a.Longitude*degree)) / 2)
 	if v == 0 {
 		return meridianDistance(a.Latitude, b.Latitude)
 	}
 	lat1, lat2 := a.Latitude*degree, b.Latitude*degree
-	u := math.Sin((lat2 - lat1) / 2)
-	h := float64(u*u) + float64(math.Cos(lat1)*math.Cos(lat2)*v*v)
-	return 2 * earthRadius * math.Asin(math.Sqrt(h))
+	u := sin((lat2 - lat1) / 2)
+	h := float64(u*u) + float64(cos(lat1)*cos(lat2)*v*v)
+	return 2 * earthRadius * asin(math.Sqrt(h))
 }
 
 // meridianDistance is that of two latitudes on one meridian, in metres.

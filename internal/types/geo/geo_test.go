@@ -165,9 +165,42 @@ func FuzzAnyScore(f *testing.F) {
 	})
 }
 
+func BenchmarkExactDistance(b *testing.B) {
+	for b.Loop() {
+		ExactDistance(Place{15, 37}, Place{13.361389, 38.115556})
+	}
+}
+
 func BenchmarkDistance(b *testing.B) {
 	s := Shape{Center: Place{15, 37}, Radius: 200, Unit: 1000}
 	for b.Loop() {
 		s.Distance(FromScore(3479099956230698))
+	}
+}
+
+// The sines agree with Go's to a few bits, and keep what angles must.
+func TestExact(t *testing.T) {
+	r := random(t)
+	near := func(a, b float64) bool { return math.Abs(a-b) <= 4e-15*max(1, math.Abs(b)) }
+	for range 20000 {
+		x := (2*r.Float64() - 1) * math.Pi
+		if s, c := sine(x), cosine(x); !near(s, math.Sin(x)) || !near(c, math.Cos(x)) {
+			t.Fatalf("%v: %v %v, want about %v %v", x, s, c, math.Sin(x), math.Cos(x))
+		}
+		if y := r.Float64(); !near(sine(arcSine(y)), y) || math.Abs(arcSine(y)-math.Asin(y)) > 1e-9 {
+			t.Fatalf("arcsine of %v: %v, want about %v", y, arcSine(y), math.Asin(y))
+		}
+		a, b := anywhere(r), anywhere(r)
+		if d, e := Distance(a, b), ExactDistance(a, b); math.Abs(d-e) > 1e-3 {
+			t.Fatalf("%v to %v: %v, %v", a, b, d, e)
+		}
+	}
+	for _, x := range []float64{0, 1, math.Pi / 6, math.Pi / 2, math.Pi, -math.Pi / 2} {
+		if !near(sine(x), math.Sin(x)) || !near(cosine(x), math.Cos(x)) {
+			t.Errorf("%v: %v %v", x, sine(x), cosine(x))
+		}
+	}
+	if sine(0) != 0 || arcSine(0) != 0 || arcSine(1) != math.Pi/2 {
+		t.Error(sine(0), arcSine(0), arcSine(1))
 	}
 }
