@@ -87,7 +87,7 @@ func (f *Feed) Append(effects []engine.Effect) {
 		return
 	}
 	f.buf = f.buf[:0]
-	group := len(effects) > 1
+	group := engine.Grouped(effects)
 	if group {
 		f.command("MULTI")
 	}
