@@ -156,6 +156,14 @@ func (tx *Tx) there(db int, key string) bool {
 	return tx.e.shards[shardOf(h)].dbs[db].Find(h, []byte(key), &r)
 }
 
+// lives tells whether a key is there and its time has not come; if it has, the key is removed.
+func (tx *Tx) lives(db int, key string) bool {
+	here := tx.db
+	tx.db = db
+	defer func() { tx.db = here }()
+	return tx.Lookup([]byte(key), NoStats|NoTouch) != nil
+}
+
 // Swap exchanges two databases. The whole keyspace is locked. Cost: O(shards + watched keys).
 func (tx *Tx) Swap(a, b int) {
 	tx.dirty++
@@ -165,7 +173,8 @@ func (tx *Tx) Swap(a, b int) {
 	for i := range tx.e.shards {
 		s := &tx.e.shards[i]
 		for _, d := range [...]int{a, b} {
-			tx.e.touchWatchesOf(s, d, func(key string) bool { return tx.there(a, key) || tx.there(b, key) })
+			other := a + b - d
+			tx.e.touchWatchesOf(s, d, func(key string) bool { return tx.there(d, key) || tx.lives(other, key) })
 		}
 		s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a]
 		s.fields.swap(a, b)

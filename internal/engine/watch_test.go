@@ -66,6 +66,19 @@ func TestWhatBreaksAWatch(t *testing.T) {
 		{"a swap", true, func(w world) { w.put(0, "k", "v", 0) }, func(w world) { w.swap(0, 1) }},
 		{"a swap that brings it", true, func(w world) { w.put(1, "k", "v", 0) }, func(w world) { w.swap(0, 1) }},
 		{"a swap where it is nowhere", false, nil, func(w world) { w.swap(0, 1) }},
+		{"a swap that brings it after its time", false, func(w world) {
+			w.put(1, "k", "v", w.in(time.Second))
+			w.clock.Advance(time.Hour)
+		}, func(w world) { w.swap(0, 1) }},
+		{"a swap of both after their time", false, func(w world) {
+			w.put(0, "k", "v", w.in(time.Second))
+			w.put(1, "k", "v", w.in(time.Second))
+			w.clock.Advance(time.Hour)
+		}, func(w world) { w.swap(0, 1) }},
+		{"a swap after its time, which was to come", true, func(w world) { w.put(0, "k", "v", w.in(time.Second)) }, func(w world) {
+			w.clock.Advance(time.Hour)
+			w.swap(0, 1)
+		}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
