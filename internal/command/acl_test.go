@@ -62,6 +62,26 @@ func TestWhatUsersMayDo(t *testing.T) {
 	}
 }
 
+// TestKeysOfMigrate: those that it will take, whatever other words say KEYS.
+func TestKeysOfMigrate(t *testing.T) {
+	r := newRig(t)
+	r.main.want("OK", "ACL SETUSER bob +@all ~a*")
+	const no = "User bob has no permissions to access the 'b' key"
+	for words, want := range map[string]string{
+		"a 0 5": "OK", "b 0 5": no, "- 0 5 KEYS a ab": "OK", "- 0 5 KEYS a b": no, "- 0 5 KEYS b KEYS a": no,
+		"- 0 5 AUTH KEYS KEYS b": no, "- 0 5 AUTH KEYS KEYS a": "OK", "- 0 5 AUTH2 KEYS x KEYS a": "OK", "- 0 5 AUTH2 x KEYS KEYS b": no,
+		"- 0 5 COPY": "User bob has no permissions to access the '' key",
+	} {
+		line := []string{"ACL", "DRYRUN", "bob", "MIGRATE", "host", "1"}
+		for _, w := range strings.Fields(words) {
+			line = append(line, strings.TrimPrefix(w, "-"))
+		}
+		if got := r.main.do(line...); got != want {
+			t.Errorf("%s: %s", words, got)
+		}
+	}
+}
+
 func TestChannelUse(t *testing.T) {
 	want := map[string]command.ChannelUse{
 		"publish": command.Publishes, "spublish": command.Publishes, "subscribe": command.Subscribes,

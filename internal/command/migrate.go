@@ -19,8 +19,24 @@ func migrateRow() Command {
 			{Flags: RW | Access | Delete, Begin: 3, Step: 1},
 			{Flags: RW | Access | Delete | Incomplete, Keyword: "KEYS", Begin: -2, Last: -1, Step: 1},
 		},
-		Cost: "O(N) where N is the size of the keys, and what the network takes", Summary: "Moves keys to another server.",
+		KeysAt: migrateKeys,
+		Cost:   "O(N) where N is the size of the keys, and what the network takes", Summary: "Moves keys to another server.",
 		Tips: []string{"nondeterministic_output"}, Secret: migrateSecret, Run: migrate}
+}
+
+// migrateKeys finds the keys: argument 3 or, where that is empty, all behind the first KEYS that is no password.
+func migrateKeys(args [][]byte) (first, n int) {
+	for i := 6; i < len(args) && len(args[3]) == 0; i++ {
+		switch {
+		case isWord(args[i], "KEYS"):
+			return i + 1, len(args) - i - 1
+		case isWord(args[i], "AUTH"):
+			i++
+		case isWord(args[i], "AUTH2"):
+			i += 2
+		}
+	}
+	return 3, 1
 }
 
 // migrateSecret is the Secret of MIGRATE: what stands behind AUTH and AUTH2.
