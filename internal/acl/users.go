@@ -172,13 +172,21 @@ func (u *Users) Set(name string, words []string) (Change, error) {
 	return Change{a, a.user.Swap(next), next}, nil
 }
 
-// SetPassword gives the default user one password, or none: requirepass.
-func (u *Users) SetPassword(password string) {
+// SetPassword gives the default user one password, or none: requirepass. It returns what the user was before.
+func (u *Users) SetPassword(password string) (before *User) {
 	rule := "nopass"
 	if password != "" {
 		rule = ">" + password
 	}
-	_, _ = u.Set(Default, []string{"resetpass", rule}) // rules that are always right
+	change, _ := u.Set(Default, []string{"resetpass", rule}) // rules that are always right
+	return change.Before
+}
+
+// Restore makes the default user what SetPassword has returned.
+func (u *Users) Restore(before *User) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.standard.user.Store(before)
 }
 
 // Define makes a user of a configuration file from nothing.

@@ -46,8 +46,13 @@ func (p *Processor) followUsers() {
 	if s.RequirePass != "" {
 		p.users.SetPassword(s.RequirePass)
 	}
+	var before *acl.User
 	p.Config.OnChange(func(s *config.Settings) error {
-		p.users.SetPassword(s.RequirePass)
+		if s.RequirePass == p.Config.Settings().RequirePass { // taken back, as something else was refused
+			p.users.Restore(before)
+		} else {
+			before = p.users.SetPassword(s.RequirePass)
+		}
 		return nil
 	}, "requirepass")
 	p.Config.OnChange(func(s *config.Settings) error {

@@ -176,6 +176,24 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
+// TestRefusedPassword: a requirepass that is refused with something else does not touch the password there is.
+func TestRefusedPassword(t *testing.T) {
+	r := newRig(t)
+	r.main.want("OK", "ACL SETUSER default resetpass >mine")
+	r.Config.OnChange(func(s *config.Settings) error {
+		if s.Hz == 77 {
+			return errors.New("no")
+		}
+		return nil
+	}, "hz")
+	r.main.want("ERR CONFIG SET failed (possibly related to argument 'hz') - no", "CONFIG SET requirepass other hz 77")
+	c := r.dial(1)
+	c.want("NOAUTH Authentication required.", "PING")
+	c.want("OK", "AUTH mine")
+	r.main.want("OK", "CONFIG SET requirepass other hz 78")
+	c.want("OK", "AUTH other")
+}
+
 func TestDeletedUsersAreDisconnected(t *testing.T) {
 	r := newRig(t)
 	r.main.want("OK", "ACL SETUSER bob on nopass +@all ~* &*")
