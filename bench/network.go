@@ -16,10 +16,18 @@ type speed struct{ throughput, cpu float64 }
 
 type networkRow struct {
 	name           string
-	command        string // as redis-benchmark -t names it
-	pipeline       int
-	requests       int
+	load           load
 	reach, stretch speed
+}
+
+// load is what redis-benchmark is told to do.
+type load struct {
+	args     []string // -t and a test of its list, or the words of a command
+	clients  int
+	pipeline int
+	requests int
+	random   int // __rand_int__ is below this; 0: it stays as it is written
+	bytes    int // length of the values that the tests of the list write
 }
 
 // sample is one run of redis-benchmark against one server.
@@ -35,37 +43,60 @@ const (
 )
 
 func (n networkRow) measure(ctx context.Context, o options, dir string) ([]line, error) {
-	var servers []*server
-	for _, s := range []struct{ name, bin string }{{"larder", o.larder}, {"redis", o.redis}} {
-		started, err := startServer(ctx, s.name, s.bin, dir)
-		if err != nil {
-			return nil, err
-		}
-		defer started.stop()
-		if err := fillKeys(started.addr, networkKeys); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		servers = append(servers, started)
-	}
-	samples, err := alternate(o.rounds, servers, func(s *server) (sample, error) { return n.once(ctx, o, s) })
+	servers, stop, err := startBoth(ctx, o, dir)
+	defer stop()
 	if err != nil {
 		return nil, err
 	}
-	pick := func(f func(sample) float64) [2][]float64 {
-		var out [2][]float64
-		for side := range out {
-			for _, s := range samples[side] {
-				out[side] = append(out[side], f(s))
-			}
+	for _, s := range servers {
+		if err := fillKeys(s.addr, networkKeys); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		return out
+	}
+	all, err := alternate(o.rounds, servers, func(s *server) (sample, error) { return n.load.once(ctx, o, s) })
+	if err != nil {
+		return nil, err
 	}
 	return []line{
-		ratioLine(n.name+": commands/s", "", pick(func(s sample) float64 { return s.throughput }), n.reach.throughput, n.stretch.throughput, true),
-		ratioLine("  server CPU per command", "us", pick(func(s sample) float64 { return s.cpu }), n.reach.cpu, n.stretch.cpu, false),
-		ratioLine("  p50", "ms", pick(func(s sample) float64 { return s.p50 }), 0, 0, false),
-		ratioLine("  p99", "ms", pick(func(s sample) float64 { return s.p99 }), 0, 0, false),
+		ratioLine(n.name+": commands/s", "", pick(all, throughput), n.reach.throughput, n.stretch.throughput, true),
+		ratioLine("  server CPU per command", "us", pick(all, cpu), n.reach.cpu, n.stretch.cpu, false),
+		ratioLine("  p50", "ms", pick(all, p50), 0, 0, false),
+		ratioLine("  p99", "ms", pick(all, p99), 0, 0, false),
 	}, nil
+}
+
+// The figures of a sample, for pick.
+func throughput(s sample) float64 { return s.throughput }
+func cpu(s sample) float64        { return s.cpu }
+func p50(s sample) float64        { return s.p50 }
+func p99(s sample) float64        { return s.p99 }
+
+// pick takes one figure of every sample, for either side.
+func pick(samples [2][]sample, figure func(sample) float64) [2][]float64 {
+	var out [2][]float64
+	for side := range out {
+		for _, s := range samples[side] {
+			out[side] = append(out[side], figure(s))
+		}
+	}
+	return out
+}
+
+// startBoth has both servers up, larder first. stop is never nil.
+func startBoth(ctx context.Context, o options, dir string) (servers []*server, stop func(), err error) {
+	stop = func() {
+		for _, s := range servers {
+			s.stop()
+		}
+	}
+	for _, s := range []struct{ name, bin string }{{"larder", o.larder}, {"redis", o.redis}} {
+		started, err := startServer(ctx, s.name, s.bin, dir)
+		if err != nil {
+			return servers, stop, err
+		}
+		servers = append(servers, started)
+	}
+	return servers, stop, nil
 }
 
 // alternate measures A B B A A B ...: a slow drift of the machine falls on both alike.
@@ -84,14 +115,24 @@ func alternate[T any](rounds int, servers []*server, once func(*server) (T, erro
 	return samples, nil
 }
 
-func (n networkRow) once(ctx context.Context, o options, s *server) (sample, error) {
-	requests := o.scaled(n.requests)
+// once puts the load on one server.
+func (l load) once(ctx context.Context, o options, s *server) (sample, error) {
+	requests := o.scaled(l.requests)
+	args := []string{
+		"-h", "127.0.0.1", "-p", s.port, "-c", strconv.Itoa(l.clients), "-P", strconv.Itoa(l.pipeline), "-n", strconv.Itoa(requests),
+		"--csv", "--precision", "3",
+	}
+	if l.random > 0 {
+		args = append(args, "-r", strconv.Itoa(l.random))
+	}
+	if l.bytes > 0 {
+		args = append(args, "-d", strconv.Itoa(l.bytes))
+	}
 	before, err := s.cpu()
 	if err != nil {
 		return sample{}, err
 	}
-	out, err := exec.CommandContext(ctx, "redis-benchmark", "-h", "127.0.0.1", "-p", s.port, "-t", n.command, "-c", strconv.Itoa(networkClients),
-		"-P", strconv.Itoa(n.pipeline), "-n", strconv.Itoa(requests), "-r", strconv.Itoa(networkKeys), "-d", "32", "--csv", "--precision", "3").Output()
+	out, err := exec.CommandContext(ctx, "redis-benchmark", append(args, l.args...)...).Output()
 	if err != nil {
 		return sample{}, fmt.Errorf("redis-benchmark: %w", err)
 	}

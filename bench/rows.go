@@ -17,6 +17,10 @@ func allRows() []row {
 	for _, n := range networkRows() {
 		rows = append(rows, row{n.name, n.measure})
 	}
+	for _, c := range commandRows() {
+		rows = append(rows, row{c.name, c.measure})
+	}
+	rows = append(rows, row{"latency with 1,000 busy connections", measureBusy}, row{"memory: 10,000 idle connections", measureIdle})
 	for _, m := range memoryRows() {
 		rows = append(rows, row{"memory: " + m.name, m.measure})
 	}
@@ -28,11 +32,14 @@ func allRows() []row {
 
 // networkRows: one command at a time, 50 connections, a million keys of 16 B.
 func networkRows() []networkRow {
+	random := func(test string, pipeline, requests int) load {
+		return load{args: []string{"-t", test}, clients: networkClients, pipeline: pipeline, requests: requests, random: networkKeys, bytes: 32}
+	}
 	return []networkRow{
-		{name: "GET 32 B, pipeline 16", command: "get", pipeline: 16, requests: 2_000_000, reach: speed{1.2, 0.80}, stretch: speed{1.5, 0.65}},
-		{name: "SET 32 B, pipeline 16", command: "set", pipeline: 16, requests: 2_000_000, reach: speed{1.2, 0.80}, stretch: speed{1.5, 0.65}},
-		{name: "GET 32 B, pipeline 1", command: "get", pipeline: 1, requests: 200_000, reach: speed{1.0, 1.0}, stretch: speed{1.1, 0.9}},
-		{name: "SET 32 B, pipeline 1", command: "set", pipeline: 1, requests: 200_000, reach: speed{1.0, 1.0}, stretch: speed{1.1, 0.9}},
+		{name: "GET 32 B, pipeline 16", load: random("get", 16, 2_000_000), reach: speed{1.2, 0.80}, stretch: speed{1.5, 0.65}},
+		{name: "SET 32 B, pipeline 16", load: random("set", 16, 2_000_000), reach: speed{1.2, 0.80}, stretch: speed{1.5, 0.65}},
+		{name: "GET 32 B, pipeline 1", load: random("get", 1, 200_000), reach: speed{1.0, 1.0}, stretch: speed{1.1, 0.9}},
+		{name: "SET 32 B, pipeline 1", load: random("set", 1, 200_000), reach: speed{1.0, 1.0}, stretch: speed{1.1, 0.9}},
 	}
 }
 
