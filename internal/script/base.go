@@ -23,8 +23,8 @@ func (st *state) openBase(given *lua.LTable) {
 	for name, fn := range map[string]lua.LGFunction{
 		"assert": baseAssert, "collectgarbage": baseCollect, "gcinfo": baseCount, "error": baseError,
 		"getmetatable": st.getMetatable, "setmetatable": st.setMetatable, "rawget": st.rawGet, "rawset": st.rawSet,
-		"load": st.load, "loadstring": st.loadString, "pcall": st.pcall, "xpcall": st.xpcall, "setfenv": st.setFenv(given),
-		"tonumber": baseToNumber, "tostring": baseToString, "unpack": st.unpack,
+		"load": nested(st.load), "loadstring": st.loadString, "pcall": nested(st.pcall), "xpcall": nested(st.xpcall), "setfenv": st.setFenv(given),
+		"tonumber": baseToNumber, "tostring": nested(baseToString), "unpack": st.unpack,
 		"ipairs": baseIPairs(st.L.NewFunction(st.nextElement)),
 		"pairs": func(l *lua.LState) int {
 			t := checkTable(l, 1)

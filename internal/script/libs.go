@@ -10,13 +10,13 @@ import (
 func (st *state) openTable(lib *lua.LTable) *lua.LTable {
 	for _, name := range []string{"insert", "remove", "sort"} {
 		own, _ := lib.RawGetString(name).(*lua.LFunction)
-		lib.RawSetString(name, st.L.NewFunction(func(l *lua.LState) int {
+		lib.RawSetString(name, st.L.NewFunction(nested(func(l *lua.LState) int {
 			st.mustChange(l)
 			return own.GFunction(l)
-		}))
+		})))
 	}
 	return st.L.SetFuncs(lib, map[string]lua.LGFunction{
-		"concat": st.tableConcat, "foreach": st.tableForeach, "foreachi": st.tableForeachi,
+		"concat": st.tableConcat, "foreach": nested(st.tableForeach), "foreachi": nested(st.tableForeachi),
 		"setn": func(l *lua.LState) int { l.RaiseError("'setn' is obsolete"); return 0 },
 	})
 }
@@ -128,23 +128,27 @@ func (st *state) openOS() *lua.LTable {
 
 // openCoroutine is the interpreter's own library, with threads that notice when the run is stopped.
 func (st *state) openCoroutine(lib *lua.LTable) *lua.LTable {
-	create, _ := lib.RawGetString("create").(*lua.LFunction)
-	wrap, _ := lib.RawGetString("wrap").(*lua.LFunction)
+	own := func(name string) lua.LGFunction {
+		fn, _ := lib.RawGetString(name).(*lua.LFunction)
+		return fn.GFunction
+	}
+	create, wrap, resume := own("create"), own("wrap"), own("resume")
 	return st.L.SetFuncs(lib, map[string]lua.LGFunction{
 		"create": func(l *lua.LState) int {
-			n := create.GFunction(l)
+			n := create(l)
 			if th, ok := l.Get(-1).(*lua.LState); ok {
 				th.SetContext(l.Context())
 			}
 			return n
 		},
+		"resume": nested(resume),
 		"wrap": func(l *lua.LState) int {
-			n := wrap.GFunction(l)
-			if fn, ok := l.Get(-1).(*lua.LFunction); ok && len(fn.Upvalues) > 0 {
-				if th, ok := fn.Upvalues[0].Value().(*lua.LState); ok {
-					th.SetContext(l.Context())
-				}
-			}
+			n := wrap(l)
+			fn, _ := l.Get(-1).(*lua.LFunction)
+			th, _ := fn.Upvalues[0].Value().(*lua.LState)
+			th.SetContext(l.Context())
+			l.Pop(1)
+			l.Push(l.NewClosure(nested(fn.GFunction), th)) // it finds the thread as its upvalue, as before
 			return n
 		},
 	})

@@ -34,6 +34,8 @@ type Run struct {
 	json  *jsonConfig
 	load  *loading // while a library is loaded
 
+	depth int // functions of Go that call Lua, inside each other
+
 	signal atomic.Uint32 // what there is to do before the next instruction
 	stop   atomic.Pointer[stopped]
 }
@@ -50,7 +52,7 @@ func NewRun(h Host) *Run { return &Run{host: h, proto: 2} }
 // Reset prepares another run. Nobody may hold on to the last one.
 func (r *Run) Reset(h Host) {
 	clear(r.words)
-	r.host, r.proto, r.load, r.json, r.rand, r.words = h, 2, nil, nil, random{}, r.words[:0]
+	r.host, r.proto, r.load, r.json, r.rand, r.words, r.depth = h, 2, nil, nil, random{}, r.words[:0], 0
 	r.signal.Store(0)
 	r.stop.Store(nil)
 }
@@ -99,6 +101,23 @@ func (r *Run) attend() <-chan struct{} {
 func (r *Run) breathe(l *lua.LState) {
 	if r.Done() != nil {
 		l.RaiseError("%s", r.Err())
+	}
+}
+
+// maxDepth is how deep functions of Go may call functions of Lua that call such again: each takes a part of the
+// goroutine's stack, and a handler of errors runs on top of what has failed. It is Lua's own limit, too.
+const maxDepth = 200
+
+// nested makes a function of one that calls functions of Lua.
+func nested(fn lua.LGFunction) lua.LGFunction {
+	return func(l *lua.LState) int {
+		r := runOf(l)
+		if r.depth >= maxDepth {
+			l.RaiseError("C stack overflow")
+		}
+		r.depth++
+		defer func() { r.depth-- }()
+		return fn(l)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 )
 
 const (
-	maxCalls    = 16000   // nested calls of Lua functions; PUC's interpreter has 20,000
+	maxCalls    = 5000    // nested calls of Lua functions: the interpreter takes the square of that to describe an overflow
 	maxRegistry = 1 << 20 // values on the stack
 	keptStack   = 1 << 14 // of an interpreter that is kept
 )

@@ -11,7 +11,7 @@ func (st *state) openString() {
 	l := st.L
 	lib := l.SetFuncs(l.NewTable(), map[string]lua.LGFunction{
 		"byte": stringByte, "char": stringChar, "dump": stringDump, "find": stringFind, "format": stringFormat,
-		"gfind": stringGFind, "gmatch": stringGMatch, "gsub": stringGSub, "len": stringLen, "lower": stringLower,
+		"gfind": stringGFind, "gmatch": stringGMatch, "gsub": nested(stringGSub), "len": stringLen, "lower": stringLower,
 		"match": stringMatch, "rep": stringRep, "reverse": stringReverse, "sub": stringSub, "upper": stringUpper,
 	})
 	frozenLib := st.freeze(lib, lua.LNil)
