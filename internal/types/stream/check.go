@@ -36,7 +36,7 @@ func Check(e *table.Entry) error {
 	case s.LastID.Less(s.top):
 		return errLast
 	}
-	if err := s.groups.check(); err != nil {
+	if err := s.names().check(); err != nil {
 		return err
 	}
 	var err error

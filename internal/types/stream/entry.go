@@ -156,8 +156,16 @@ func isMaster(leaf []byte, pairs [][]byte) bool {
 		return false
 	}
 	for i := 0; i < len(pairs); i += 2 {
+		f := pairs[i]
+		if n := int(leaf[at]); n < 0x80 { // a short string, which packed keeps behind its length
+			if n != len(f) || string(leaf[at+1:at+1+n]) != string(f) {
+				return false
+			}
+			at += 1 + n
+			continue
+		}
 		var field packed.Value
-		if field, at = packed.Read(leaf, at); !field.Equal(pairs[i]) {
+		if field, at = packed.Read(leaf, at); !field.Equal(f) {
 			return false
 		}
 	}

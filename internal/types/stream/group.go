@@ -53,11 +53,11 @@ func (g *Group) Save() {
 }
 
 // Groups returns the number of consumer groups. O(1).
-func (s *Stream) Groups() int { return s.groups.len() }
+func (s *Stream) Groups() int { return s.names().len() }
 
 // Group returns the group of a name; false if there is none. O(log n).
 func (s *Stream) Group(name []byte) (Group, bool) {
-	ref, ok := s.groups.get(name)
+	ref, ok := s.names().get(name)
 	if !ok {
 		return Group{}, false
 	}
@@ -66,7 +66,7 @@ func (s *Stream) Group(name []byte) (Group, bool) {
 
 // CreateGroup adds a group; false, and nothing is changed, if there is one of that name. O(log n).
 func (s *Stream) CreateGroup(name []byte, last ID, read int64) bool {
-	ref, added := s.groups.add(name)
+	ref, added := s.names().add(name)
 	if !added {
 		return false
 	}
@@ -78,7 +78,7 @@ func (s *Stream) CreateGroup(name []byte, last ID, read int64) bool {
 
 // DestroyGroup removes a group and all that is pending in it; false if there is none. O(log n), and O(pending).
 func (s *Stream) DestroyGroup(name []byte) bool {
-	ref, ok := s.groups.get(name)
+	ref, ok := s.names().get(name)
 	if !ok {
 		return false
 	}
@@ -92,15 +92,15 @@ func (s *Stream) DestroyGroup(name []byte) bool {
 	})
 	for !g.consumers.order.FreeStep(1 << 10) {
 	}
-	s.groups.remove(name)
+	s.names().remove(name)
 	return true
 }
 
 // EachGroup visits the groups in the order of their names. fn may save the group.
 func (s *Stream) EachGroup(fn func(name []byte, g *Group)) {
-	s.groups.each(func(ref arena.Ref) bool {
+	s.names().each(func(ref arena.Ref) bool {
 		g := s.group(ref)
-		fn(s.groups.name(ref), &g)
+		fn(s.names().name(ref), &g)
 		return true
 	})
 }
@@ -207,7 +207,7 @@ func (g *Group) EachConsumer(fn func(name []byte, c *Consumer)) {
 // O(groups * log n).
 func (s *Stream) Needed(id ID) bool {
 	needed := false
-	s.groups.each(func(ref arena.Ref) bool {
+	s.names().each(func(ref arena.Ref) bool {
 		g := s.group(ref)
 		_, isPending := g.PendingEntry(id)
 		needed = isPending || g.LastID.Less(id)

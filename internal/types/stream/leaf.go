@@ -44,9 +44,11 @@ const (
 // leafBytes returns the bytes in use of a leaf.
 func leafBytes(a *arena.Arena, ref arena.Ref) []byte {
 	b := a.Bytes(ref)
-	n := binary.LittleEndian.Uint32(b) >> 1
+	n := used(b)
 	return b[:n:n]
 }
+
+func used(b []byte) int { return int(binary.LittleEndian.Uint32(b) >> 1) }
 
 func setUsed(b []byte, n int) { binary.LittleEndian.PutUint32(b, uint32(n)<<1) }
 

@@ -294,7 +294,7 @@ func (s *series) removeLeaf(c *tree.Cursor) {
 // another cell if it has to, or if a good part of its cell would be idle. The cursor stays at the leaf.
 func (s *series) put(c *tree.Cursor, off, del int, ins []byte, count int) {
 	cell := s.a.Bytes(c.Leaf())
-	old := leafBytes(s.a, c.Leaf())
+	old := cell[:used(cell)]
 	size := len(old) + len(ins) - del
 	to, ref := cell, c.Leaf()
 	spare, idle := size/16, len(cell)/8

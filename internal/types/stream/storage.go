@@ -66,15 +66,15 @@ func freeStep(a *arena.Arena, value []byte, budget int) (done bool) {
 	if !s.log.freeStep(&budget) {
 		return false
 	}
-	for ; budget > 0 && s.groups.len() > 0; budget-- {
-		g := s.group(s.groups.at(s.groups.len() - 1))
+	for ; budget > 0 && s.names().len() > 0; budget-- {
+		g := s.group(s.names().at(s.names().len() - 1))
 		if !g.freeStep(&budget) {
 			g.Save()
 			return false
 		}
-		s.groups.removeLast()
+		s.names().removeLast()
 	}
-	return s.groups.len() == 0
+	return s.names().len() == 0
 }
 
 func (g *Group) freeStep(budget *int) (done bool) {
@@ -104,7 +104,7 @@ func (d *directory) removeLast() {
 // Bytes returns the memory outside the record, in bytes. O(leaves).
 func Bytes(e *table.Entry) int {
 	s := Open(e)
-	total := s.log.bytes() + s.groups.bytes()
+	total := s.log.bytes() + s.names().bytes()
 	s.EachGroup(func(_ []byte, g *Group) {
 		total += g.pel.bytes() + g.consumers.bytes()
 		g.EachConsumer(func(_ []byte, c *Consumer) { total += c.ids.bytes() })
@@ -144,11 +144,11 @@ func Compact(e *table.Entry, cursor uint64, budget int) (next uint64) {
 	i := int(cursor &^ groupPhase >> groupShift)
 	part := int(cursor >> consumerShift & maxConsumer)
 	at := int(cursor & positionMask)
-	for ; i < min(s.groups.len(), maxGroup+1); i, part, at = i+1, 0, 0 {
+	for ; i < min(s.names().len(), maxGroup+1); i, part, at = i+1, 0, 0 {
 		if part == 0 && at == 0 {
-			s.groups.compact(i, true)
+			s.names().compact(i, true)
 		}
-		g := s.group(s.groups.at(i))
+		g := s.group(s.names().at(i))
 		part, at = g.compact(part, at, &budget)
 		g.Save()
 		if budget <= 0 {

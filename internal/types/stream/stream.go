@@ -38,8 +38,9 @@ const (
 // Stream is a stream that is open for work.
 type Stream struct {
 	e      *table.Entry
+	value  []byte // as it was when the stream was opened
 	log    series
-	groups directory
+	groups directory // see names
 	top    ID // of the last entry that is there
 
 	// LastID is the ID added last: no entry with an ID up to it can be added.
@@ -68,8 +69,8 @@ func Edit(e *table.Entry) Stream {
 func open(a *arena.Arena, e *table.Entry, value []byte) Stream {
 	return Stream{
 		e:            e,
+		value:        value,
 		log:          load(a, value, entries),
-		groups:       loadDirectory(a, value[rootGroups:]),
 		top:          idAt(value[rootTop:]),
 		LastID:       idAt(value[rootLast:]),
 		MaxDeletedID: idAt(value[rootMaxDeleted:]),
@@ -82,11 +83,21 @@ func (s *Stream) Save() { s.saveTo(s.e.Value()) }
 
 func (s *Stream) saveTo(value []byte) {
 	s.log.save(value)
-	s.groups.save(value[rootGroups:])
+	if s.groups.a != nil {
+		s.groups.save(value[rootGroups:])
+	}
 	s.LastID.put(value[rootLast:])
 	s.top.put(value[rootTop:])
 	s.MaxDeletedID.put(value[rootMaxDeleted:])
 	binary.LittleEndian.PutUint64(value[rootAdded:], uint64(s.Added))
+}
+
+// names returns the groups, which most operations need not load.
+func (s *Stream) names() *directory {
+	if s.groups.a == nil && s.value != nil {
+		s.groups = loadDirectory(s.log.a, s.value[rootGroups:])
+	}
+	return &s.groups
 }
 
 // Encoding names the form as OBJECT ENCODING does: "stream".
