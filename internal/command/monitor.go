@@ -51,9 +51,10 @@ func (s *Session) stopMonitor() {
 	m.count.Store(int32(len(m.sessions)))
 }
 
-// announce tells the monitors of a command that runs others, before those.
+// announce tells the monitors of a command before it runs: of one that runs others, as it comes before those, and of one
+// that may block, as others may see that it waits as soon as it does.
 func (s *Session) announce(c *Ctx) {
-	if c.Row.Flags&SkipMonitor != 0 && c.Row.ACL&CatScripting != 0 {
+	if r := c.Row; r.Flags&SkipMonitor != 0 && r.ACL&CatScripting != 0 || r.Flags&Blocking != 0 {
 		s.tellMonitors(c)
 	}
 }
@@ -61,7 +62,7 @@ func (s *Session) announce(c *Ctx) {
 // observe tells the monitors of a command that has run, with its shards still locked: commands on the same key appear
 // in their order. What administrators do is nobody's business.
 func (s *Session) observe(c *Ctx) {
-	if c.Row.Flags&(SkipMonitor|Admin) == 0 {
+	if c.Row.Flags&(SkipMonitor|Admin|Blocking) == 0 {
 		s.tellMonitors(c)
 	}
 }
