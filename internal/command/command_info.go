@@ -238,7 +238,10 @@ func commandDocs(c *Ctx) {
 }
 
 func (c *Ctx) replyDocs(r *Command) {
-	facts := [][2]string{{"summary", r.Summary}, {"since", r.Since}, {"group", r.Group}, {"complexity", r.Cost}}
+	facts := [][2]string{{"summary", r.Summary}, {"since", r.Since}, {"group", r.Group}}
+	if r.Cost != "" {
+		facts = append(facts, [2]string{"complexity", r.Cost})
+	}
 	var flags []string
 	if r.Outdated != "" {
 		flags = append(flags, "deprecated")
