@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/larderdb/larder/internal/engine"
@@ -265,28 +266,49 @@ func bitOp(c *Ctx) {
 		return
 	}
 	c.settle(keys...)
-	sources, longest := make([][]byte, len(keys)), 0
-	for i, key := range keys {
+	longest, alone := 0, true
+	for _, key := range keys {
 		e, err := c.Tx.FindKind(key, engine.String)
 		if err != nil {
 			c.Fail(err)
 			return
 		}
 		if e != nil {
-			sources[i] = e.Value() // good until something is written
-			longest = max(longest, len(sources[i]))
+			longest = max(longest, len(e.Value()))
 		}
+		alone = alone && !bytes.Equal(key, dst)
 		c.Tx.Step()
 	}
-	if longest == 0 {
+	switch {
+	case longest == 0:
 		c.Tx.Delete(dst)
-	} else {
-		result := make([]byte, longest) // apart: the key to store at may be one of the sources
-		bitmap.Combine(op, result, sources)
+	case alone:
+		e := c.Tx.Put(dst, longest, 0)
+		bitmap.Combine(op, e.Value(), c.bitSources(keys)) // which are where they are only now
+		c.putBits(e, dst)
+	default:
+		result := make([]byte, longest)
+		bitmap.Combine(op, result, c.bitSources(keys))
 		e := c.Tx.Put(dst, longest, 0)
 		copy(e.Value(), result)
-		engine.MarkRaw(e)
-		c.Tx.Changed(dst, engine.EventSet)
+		c.putBits(e, dst)
 	}
 	c.Out.Int(int64(longest))
+}
+
+// bitSources are the strings at several keys, empty where there is none; good until something is
+// written.
+func (c *Ctx) bitSources(keys [][]byte) [][]byte {
+	sources := make([][]byte, len(keys))
+	for i, key := range keys {
+		if e := c.Tx.Lookup(key, engine.NoStats|engine.NoTouch); e != nil {
+			sources[i] = e.Value()
+		}
+	}
+	return sources
+}
+
+func (c *Ctx) putBits(e *table.Entry, key []byte) {
+	engine.MarkRaw(e)
+	c.Tx.Changed(key, engine.EventSet)
 }

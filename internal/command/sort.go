@@ -273,7 +273,11 @@ func (s *sorting) sort(a *sortArgs) error {
 	if bad {
 		return errSortScores
 	}
-	slices.SortStableFunc(s.items, a.compare)
+	if a.alpha { // numbers are equal only if the elements are the same
+		slices.SortStableFunc(s.items, a.compare)
+	} else {
+		slices.SortFunc(s.items, a.compare)
+	}
 	return nil
 }
 
