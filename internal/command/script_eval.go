@@ -167,7 +167,11 @@ func fcall(c *Ctx) {
 func (c *Ctx) runLua(name string, flags scriptFlags, eval bool, run func(r *script.Run) script.Result) {
 	s := c.Session
 	readOnly := c.Row.Flags&ReadOnly != 0
-	if why := flags.refusal(readOnly, s.full); why != "" {
+	why := flags.refusal(readOnly, s.full)
+	if why == "" && flags&(flagDeclared|flagNoWrites) == flagDeclared {
+		why = c.refusal(Write, true)
+	}
+	if why != "" {
 		c.FailText(why)
 		return
 	}

@@ -49,14 +49,14 @@ func spop(c *Ctx) {
 	if many {
 		c.Out.Set(n)
 	}
-	c.popMembers(e, n)
+	c.popMembers(e, n, many)
 }
 
 // popMembers takes n members out of a set, which has as many, and replies them.
-// The effect names them: DEL, or UNLINK, when all of them go.
-func (c *Ctx) popMembers(e *table.Entry, n int) {
+// The effect names them: DEL, or UNLINK, when a number of them was asked for and all go.
+func (c *Ctx) popMembers(e *table.Entry, n int, many bool) {
 	key := c.Args[1]
-	journal, all := c.Tx.Journaling(), n == set.Len(e)
+	journal, all := c.Tx.Journaling(), many && n == set.Len(e)
 	var effect [][]byte
 	set.Pop(e, c.Limits().Set, c.random(), n, func(v packed.Value) {
 		c.value(v)

@@ -321,7 +321,7 @@ func (c *Ctx) readGroup(from *source, a *readArgs) {
 	now := c.Tx.Now()
 	m, created := g.CreateConsumer(a.consumer, now)
 	if created {
-		c.consumerCreated(from.key, a.group, a.consumer)
+		c.Tx.Changed(from.key, engine.EventXConsumerCreate)
 	}
 	m.Seen = now
 	d := delivery{c: c, s: &s, g: &g, to: &m, key: from.key, group: a.group}
@@ -339,6 +339,9 @@ func (c *Ctx) readGroup(from *source, a *readArgs) {
 	s.Save()
 	if from.serves {
 		c.Tx.Remembered()
+	}
+	if claims := from.serves && !from.history && !a.noAck; created && !claims { // XCLAIM makes the consumer, too
+		c.Tx.Effect(words("XGROUP"), words("CREATECONSUMER"), from.key, a.group, a.consumer)
 	}
 }
 
