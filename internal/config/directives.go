@@ -101,7 +101,7 @@ func memoryLimits() []directive {
 		{"maxmemory", "", 0, "0", memory{0, maxULong}},
 		{"maxmemory-policy", "", 0, "noeviction", enum{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
 			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}},
-		{"maxmemory-samples", "", 0, "5", integer{1, maxInt}},
+		{"maxmemory-samples", "", 0, "5", integer{1, 64}},
 		{"maxmemory-eviction-tenacity", "", 0, "10", integer{0, 100}},
 		{"maxmemory-clients", "", 0, "0", memoryOrPercent{}},
 		{"lfu-log-factor", "", 0, "10", integer{0, maxInt}},

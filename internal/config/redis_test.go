@@ -53,7 +53,7 @@ func startRedis(t *testing.T, file ...string) *oracle {
 		_ = cmd.Wait()
 	})
 	lines := bufio.NewScanner(out)
-	for lines.Scan() && !strings.Contains(lines.Text(), "ready to accept connections") {
+	for lines.Scan() && !strings.Contains(strings.ToLower(lines.Text()), "ready to accept connections") {
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	conn, err := net.Dial("unix", socket)
@@ -112,15 +112,16 @@ func (o *oracle) get(patterns ...string) map[string]string {
 func ours(name string) bool {
 	switch name {
 	case "bind", "save", "dir", "port", "unixsocket", // settled by the test's server or by us
-		"aof-disable-auto-gc",                                                                                  // hidden since 7.2
-		"proc-title-template",                                                                                  //
-		"activedefrag",                                                                                         // needs no special allocator
-		"maxclients",                                                                                           // asks the system for its limit on open files
-		"appendonly",                                                                                           // starts a rewrite
-		"oom-score-adj",                                                                                        // asks the kernel
-		"oom-score-adj-values",                                                                                 //
-		"loglevel",                                                                                             // 7.2 has "nothing"
-		"repl-diskless-load",                                                                                   // 7.2 words
+		"aof-disable-auto-gc",                                                                           // hidden since 7.2
+		"proc-title-template",                                                                           //
+		"activedefrag",                                                                                  // needs no special allocator
+		"maxclients",                                                                                    // asks the system for its limit on open files
+		"appendonly",                                                                                    // starts a rewrite
+		"oom-score-adj",                                                                                 // asks the kernel
+		"oom-score-adj-values",                                                                          //
+		"loglevel",                                                                                      // 7.2 has "nothing"
+		"repl-diskless-load",                                                                            // 7.2 words
+		"maxmemory-samples", "cluster-announce-human-nodename", "cluster-blacklist-ttl", "syslog-ident", // Valkey 8's bounds
 		"lazyfree-lazy-eviction", "lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", // Valkey 8's
 		"lazyfree-lazy-user-flush", "replica-lazy-flush", "slave-lazy-flush", "repl-backlog-size", "io-threads-do-reads": // defaults
 		return true

@@ -334,10 +334,8 @@ func ipv6(s string) error {
 }
 
 func nodeName(s string) error {
-	for i := range len(s) {
-		if s[i] < '!' || s[i] > '~' || strings.IndexByte(",:|", s[i]) >= 0 {
-			return errors.New("Announced human node name contained invalid character")
-		}
+	if strings.ContainsAny(s, "!#$%&()*+:;<>?@[]^{|}~") {
+		return errors.New("Announced human node name contained invalid character")
 	}
 	return nil
 }
