@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	o := options{rounds: *rounds, quick: *quick, larder: *larder, redis: *redis}
+	o := options{rounds: *rounds, quick: *quick, larder: binary(*larder), redis: binary(*redis)}
 	if *child != "" {
 		return runChild(*child, o, stdout)
 	}
@@ -136,4 +136,12 @@ func environment(o options) string {
 	}
 	return fmt.Sprintf("%s, %d CPUs (%s), %s; against %s", runtime.Version(), runtime.NumCPU(), cpu, runtime.GOOS+"/"+runtime.GOARCH,
 		strings.TrimSpace(string(version)))
+}
+
+// binary is a path that holds in any folder: servers start in one of their own.
+func binary(path string) string {
+	if full, err := filepath.Abs(path); err == nil && strings.ContainsRune(path, filepath.Separator) {
+		return full
+	}
+	return path
 }

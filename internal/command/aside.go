@@ -1,7 +1,6 @@
 package command
 
 import (
-	"iter"
 	"sync/atomic"
 
 	"github.com/larderdb/larder/internal/resp"
@@ -15,7 +14,7 @@ import (
 // and what a loop may still ask (EndBatch, Queued, Close) looks at state first.
 type aside struct {
 	late  resp.Writer
-	yield func(struct{}) bool // nil: it runs in no coroutine, or has left the loop already
+	co    *coroutine // nil: it runs in none, or has left the loop already
 	state atomic.Int32
 }
 
@@ -55,12 +54,12 @@ func (s *Session) runAside(c *Ctx) {
 	a.late.SetProto(s.proto)
 	a.late.SetLimit(maxAsideReply)
 	c.Args, c.Out = copyWords(c.Args), &a.late
-	next, _ := iter.Pull(func(yield func(struct{}) bool) {
-		a.yield = yield
-		s.run(c)
-		a.yield = nil
-	})
-	if _, running := next(); !running {
+	co := s.p.coroutines.take()
+	a.co = co
+	done := co.start(s, c)
+	a.co = nil
+	if done {
+		s.p.coroutines.give(co)
 		w, _ := out.(*resp.Writer)
 		w.Raw(a.late.Bytes())
 		s.checkReply()
@@ -69,19 +68,19 @@ func (s *Session) runAside(c *Ctx) {
 	a.state.Store(asideAway)
 	s.client.Block()
 	go func() {
-		for running := true; running; {
-			_, running = next()
+		for !co.resume() {
 		}
+		s.p.coroutines.give(co)
 		s.comeBack()
 	}()
 }
 
 // stepAside is called by the running command, between two steps of which the next may be long in coming.
 func (s *Session) stepAside() {
-	if a := s.aside; a != nil && a.yield != nil {
-		yield := a.yield
-		a.yield = nil
-		yield(struct{}{})
+	if a := s.aside; a != nil && a.co != nil {
+		co := a.co
+		a.co = nil
+		co.stepAside()
 	}
 }
 

@@ -37,14 +37,15 @@ type Processor struct {
 	files     vfs.FS
 	denied    denials
 
-	scripts  scripts
-	stats    stats
-	standing standing
-	watch    watchpoints
-	slowlog  slowlog
-	latency  latencyEvents
-	monitors monitors
-	pause    pause
+	scripts    scripts
+	coroutines coroutines // for commands that may take long
+	stats      stats
+	standing   standing
+	watch      watchpoints
+	slowlog    slowlog
+	latency    latencyEvents
+	monitors   monitors
+	pause      pause
 
 	blocked atomic.Int64 // sessions that wait
 

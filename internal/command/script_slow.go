@@ -160,6 +160,7 @@ func (ss *slowScripts) kill(eval bool) string {
 
 // StopScripts ends all scripts, whatever they have done, now and later: the keyspace is about to go.
 func (p *Processor) StopScripts() {
+	p.coroutines.close()
 	ss := &p.scripts.slow
 	ss.mu.Lock()
 	defer ss.mu.Unlock()

@@ -41,6 +41,7 @@ func (rt *Runtime) Compile(text, name string) (c *Chunk, err error) {
 		return nil, syntaxError(err, name)
 	}
 	rt.link(proto)
+	proto.IsVarArg &^= lua.VarArgNeedsArg // a table of arguments, for each run, that no name leads to
 	return &Chunk{proto}, nil
 }
 
