@@ -61,7 +61,7 @@ func TestSnapshot(t *testing.T) {
 	if got := digest(tx); got != before {
 		t.Errorf("seed %d: digest %x, was %x", seed, got, before)
 	}
-	for i := range 50 {
+	for i := range 20 {
 		tx.Flush(-1)
 		bad := bytes.Clone(file.Bytes())
 		if i%2 == 0 {
