@@ -93,13 +93,14 @@ func (h *luaHost) admit(args [][]byte) (row *Command, refusal string) {
 	if denied := s.permitCalled(row, args); denied != "" {
 		return row, "-" + denied
 	}
-	if text := s.p.refusal(row.Flags, true); text != "" {
-		return row, "-" + text
-	}
-	writes := row.Flags&(Write|MayReplicate) != 0
+	standing := s.p.refusal(row.Flags, row.Flags&Stale != 0)
 	switch {
-	case h.readOnly && writes:
+	case standing == refusalStale:
+		return row, "Can not execute the command on a stale replica"
+	case h.readOnly && row.Flags&(Write|MayReplicate) != 0:
 		return row, "Write commands are not allowed from read-only scripts."
+	case standing != "" && !h.wrote.Load(): // what was begun goes on
+		return row, "-" + standing
 	case s.full && row.Flags&DenyOOM != 0 && h.flags&flagAllowOOM == 0 && !h.wrote.Load():
 		return row, "-OOM command not allowed when used memory > 'maxmemory'."
 	case row.lock(args) != LockKeys && !tx.Holds(^uint64(0)):

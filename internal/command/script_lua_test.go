@@ -122,9 +122,9 @@ redis.register_function{function_name='bad', callback=function(keys) return redi
 		"#!js name=a\n":            "ERR Engine 'js' not found",
 		"#!lua name=a-b\n":         "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
 		"#!lua name=a\nreturn 1":   "ERR No functions registered",
-		"#!lua name=a\nmath.abs()": "ERR Error registering functions: user_function:2: Script attempted to access nonexistent global variable 'math'",
-		"#!lua name=a\nredis.x()":  "ERR Error registering functions: user_function:2: Script attempted to access nonexistent global variable 'x'",
-		"#!lua name=a\nredis.register_function('f', 1)": "ERR Error registering functions: second argument to " +
+		"#!lua name=a\nmath.abs()": "ERR Error registering functions: ERR user_function:2: Script attempted to access nonexistent global variable 'math'",
+		"#!lua name=a\nredis.x()":  "ERR Error registering functions: ERR user_function:2: Script attempted to access nonexistent global variable 'x'",
+		"#!lua name=a\nredis.register_function('f', 1)": "ERR Error registering functions: ERR second argument to " +
 			"server.register_function must be a function",
 	} {
 		c.want(want, "FUNCTION", "LOAD", text)

@@ -81,7 +81,12 @@ func TestSlowScript(t *testing.T) {
 func TestSlowWriter(t *testing.T) {
 	r := newRig(t)
 	a, b := r.dial(1), r.dial(2)
-	r.slowly(a, "EVAL", "redis.call('set', 'k', 'v') while true do end", "0")
+	listener := r.dial(3)
+	listener.want("[subscribe c (1)]", "SUBSCRIBE c")
+	r.slowly(a, "EVAL", "redis.call('set', 'k', 'v') redis.call('publish', 'c', 'written') while true do end", "0")
+	if got := listener.late(); got != "[message c written]" {
+		t.Fatal(got)
+	}
 	r.clock.Advance(5 * time.Second)
 	if got := b.do("SCRIPT KILL"); !strings.HasPrefix(got, "UNKILLABLE ") {
 		t.Errorf("SCRIPT KILL: %q", got)
