@@ -114,16 +114,16 @@ func (s *sockets) follow(want *config.Settings) error {
 		}
 	}
 	unwanted := func(k *socket) bool { return k.addr != "" && !slices.Contains(names, k.addr) }
-	failure := errPort
-	if samePort(s.open, want.Port) {
-		failure = errBind
-	}
+	stays := samePort(s.open, want.Port)
 	added, err := openAll(missing)
-	if errors.As(err, new(inUseError)) && failure == errBind {
+	if stays && errors.As(err, new(inUseError)) {
 		added, err = s.replace(missing, unwanted)
 	}
-	if err != nil {
-		return failure
+	switch {
+	case err != nil && stays:
+		return errBind
+	case err != nil:
+		return errPort
 	}
 	s.drop(unwanted)
 	for _, k := range added {
