@@ -32,12 +32,9 @@ const maxAsideReply = 1 << 30
 func (s *Session) mayLinger(c *Ctx) bool {
 	switch {
 	case c.Row.Flags&Scripted != 0:
-		if s.client == nil {
-			return false
-		}
-		found := c.script(c.Row, c.Args)
-		_, isLua := found.flags()
-		return isLua
+		c.found = c.script(c.Row, c.Args)
+		_, isLua := c.found.flags()
+		return isLua && s.client != nil
 	case c.Row.Flags&Immediate != 0 && s.multi != nil && s.client != nil && c.Row.Name == "exec":
 		return s.multi.flags&Scripted != 0
 	}

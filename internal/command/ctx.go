@@ -17,10 +17,11 @@ type Ctx struct {
 	Args    [][]byte // Args[0] is the name; borrowed: gone when the command ends
 	Out     Sink
 
-	failed bool // an error was replied
-	lua    bool // a script runs it
-	alone  bool // not inside EXEC or a script: may block
-	late   bool // it has blocked: the reply comes later
+	failed bool     // an error was replied
+	found  scripted // what a command that runs a script runs, when it runs alone
+	lua    bool     // a script runs it
+	alone  bool     // not inside EXEC or a script: may block
+	late   bool     // it has blocked: the reply comes later
 }
 
 // Errors that many commands answer.

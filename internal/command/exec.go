@@ -174,7 +174,7 @@ func (s *Session) run(c *Ctx) {
 	switch {
 	case row.plain:
 		locked = tx.LockKey(c.Args[1])
-	case row.lock(c.Args) == LockAll, row.Flags&Scripted != 0 && c.script(row, c.Args).locksAll():
+	case row.lock(c.Args) == LockAll, row.Flags&Scripted != 0 && c.found.locksAll():
 		locked = tx.LockAll()
 	case len(row.Keys) != 0:
 		locked = tx.LockMask(keyMask(row, tx, c.Args))

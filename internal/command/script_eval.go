@@ -44,6 +44,14 @@ func (c *Ctx) script(row *Command, args [][]byte) (s scripted) {
 	return s
 }
 
+// running is what the command runs. One that runs alone has found it already, for its locks.
+func (c *Ctx) running() scripted {
+	if c.alone {
+		return c.found
+	}
+	return c.script(c.Row, c.Args)
+}
+
 // flags are what the script declares. ok is false where there is none, and of two-body scripts.
 func (s scripted) flags() (f scriptFlags, ok bool) {
 	switch {
@@ -85,16 +93,19 @@ func eval(c *Ctx) {
 	if !ok {
 		return
 	}
-	e, err := c.scripts.load(c.Args[1], false)
-	if err != nil {
-		c.FailText("ERR " + err.Error())
-		return
+	e := c.running().script
+	if e == nil { // once more, to learn why
+		var err error
+		if e, err = c.scripts.load(c.Args[1], false); err != nil {
+			c.FailText("ERR " + err.Error())
+			return
+		}
 	}
 	c.runCached(e, n)
 }
 
 func evalSHA(c *Ctx) {
-	e := c.scripts.find(c.Args[1])
+	e := c.running().script
 	if e == nil && len(c.Args[1]) != 40 {
 		c.Fail(errNoScript)
 		return
@@ -144,7 +155,7 @@ func (c *Ctx) runCached(e *cachedScript, n int) {
 }
 
 func fcall(c *Ctx) {
-	fn := c.scripts.libs.function(c.Args[1])
+	fn := c.running().fn
 	if fn == nil {
 		c.FailText("ERR Function not found")
 		return
