@@ -196,7 +196,7 @@ func (s *Session) waits() *blocking {
 	return s.blocked
 }
 
-// Await, for a session without a connection, waits until the command that Exec ran has replied: at once, unless it
+// Await waits, in a session without a connection, until the command that Exec ran has replied: at once, unless it
 // blocks. When ctx or closed ends first there is no reply, and the error says why.
 func (s *Session) Await(ctx context.Context, closed <-chan struct{}) error {
 	b := s.awaited

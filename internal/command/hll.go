@@ -86,7 +86,7 @@ func (c *Ctx) putSketch(e *table.Entry, key, sketch []byte, ev engine.Event) {
 	c.Tx.Changed(key, ev)
 }
 
-func (c *Ctx) sparseLimit() int { return int(c.Config.Settings().HLLSparseMaxBytes) }
+func (c *Ctx) sparseLimit() int { return c.Config.Settings().HLLSparseMaxBytes }
 
 func pfAdd(c *Ctx) {
 	key, limit := c.Args[1], c.sparseLimit()

@@ -352,10 +352,8 @@ func toString(l *lua.LState, v lua.LValue) lua.LValue {
 
 func (st *state) unpack(l *lua.LState) int {
 	t := st.thaw(checkTable(l, 1))
-	from, to := optInt(l, 2, 1), 0
-	if l.Get(3) == lua.LNil {
-		to = t.Len()
-	} else {
+	from, to := optInt(l, 2, 1), t.Len()
+	if l.Get(3) != lua.LNil {
 		to = checkInt(l, 3)
 	}
 	if from > to {

@@ -223,7 +223,8 @@ func (d *jsonDecoder) string() {
 			i++
 			continue
 		}
-		n, why := 0, jsonToken("")
+		var n int
+		var why jsonToken
 		if out, n, why = unescape(out, d.src[i:]); why != "" {
 			d.token, d.at = why, i
 			return

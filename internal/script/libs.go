@@ -27,10 +27,8 @@ func (st *state) tableConcat(l *lua.LState) int {
 	if l.Get(2) != lua.LNil {
 		sep = checkText(l, 2)
 	}
-	from, to := optInt(l, 3, 1), 0
-	if l.Get(4) == lua.LNil {
-		to = t.Len()
-	} else {
+	from, to := optInt(l, 3, 1), t.Len()
+	if l.Get(4) != lua.LNil {
 		to = checkInt(l, 4)
 	}
 	var out []byte

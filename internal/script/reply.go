@@ -88,7 +88,7 @@ func (r *Reply) wrap(field string, v lua.LValue) *lua.LTable {
 	return t
 }
 
-// Simple, and the methods below, tell a piece of the reply.
+// Simple tells a status, and the methods below other pieces of the reply.
 func (r *Reply) Simple(s string) { r.put(r.wrap("ok", lua.LString(s))) }
 
 // Error tells an error.

@@ -41,7 +41,7 @@ type Stream struct {
 	value  []byte // as it was when the stream was opened
 	log    series
 	groups directory // see names
-	top    ID // of the last entry that is there
+	top    ID        // of the last entry that is there
 
 	// LastID is the ID added last: no entry with an ID up to it can be added.
 	LastID ID
