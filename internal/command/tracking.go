@@ -225,11 +225,25 @@ func (t *tracking) accepts(o *trackOptions) error {
 	return collide(had, o.prefixes)
 }
 
+// exactCollisions is up to how many prefixes a refusal names the pair that Redis would name: finding it costs the square.
+const exactCollisions = 1000
+
 // collide refuses prefixes of which one is the beginning of another: the client would hear twice of a key.
 func collide(had, added []string) error {
 	refuse := func(p, kind, q string) error {
 		return engine.Error("ERR Prefix '" + clip(p, len(p)) + "' overlaps with " + kind + " prefix '" + clip(q, len(q)) +
 			"'. Prefixes for a single client must not overlap.")
+	}
+	sorted := slices.Sorted(slices.Values(slices.Concat(had, added)))
+	overlap := 0
+	for overlap+1 < len(sorted) && !strings.HasPrefix(sorted[overlap+1], sorted[overlap]) { // what overlaps anything overlaps its neighbour
+		overlap++
+	}
+	switch {
+	case len(added) == 0, overlap+1 >= len(sorted):
+		return nil
+	case len(sorted) > exactCollisions:
+		return refuse(sorted[overlap+1], "an existing", sorted[overlap])
 	}
 	for i, p := range added {
 		overlaps := func(q string) bool { return strings.HasPrefix(p, q) || strings.HasPrefix(q, p) }
@@ -240,7 +254,7 @@ func collide(had, added []string) error {
 			return refuse(p, "another provided", added[i+1+at])
 		}
 	}
-	return nil
+	return nil // those that it has may overlap: the empty one, by BCAST without PREFIX
 }
 
 func (s *Session) startTracking(o *trackOptions) {

@@ -367,3 +367,23 @@ func TestTrackingOfAnEmbeddedCache(t *testing.T) {
 		t.Fatalf("told %q after Untrack", told)
 	}
 }
+
+func TestTrackingOfManyPrefixes(t *testing.T) {
+	r := newRig(t)
+	a := r.dial(1)
+	a.do("HELLO 3")
+	words := []string{"CLIENT", "TRACKING", "ON", "BCAST"}
+	for i := range 100_000 {
+		words = append(words, "PREFIX", fmt.Sprintf("%d:", i))
+	}
+	a.want("OK", words...)
+	r.main.want("OK", "MSET 77:a 1 99999:b 1 100000:c 1 7 1")
+	a.wantPushed("[invalidate [77:a]]", "[invalidate [99999:b]]")
+	if got := a.do("CLIENT TRACKING ON BCAST PREFIX 5:5"); !strings.HasPrefix(got, "ERR Prefix '5:5' overlaps") {
+		t.Fatal(got)
+	}
+	a.want("OK", "CLIENT TRACKING OFF")
+	if n := r.Engine.Tracking().Prefixes; n != 0 {
+		t.Fatalf("%d prefixes are left", n)
+	}
+}

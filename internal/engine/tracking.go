@@ -84,12 +84,17 @@ func (e *Engine) Track(t *Tracker, to Invalidations, m TrackMode, prefixes ...st
 	}
 	t.to = to
 	t.mode.Store(uint32(m | TrackOn))
+	var added []string
 	for _, p := range prefixes {
-		if at, has := slices.BinarySearch(t.known, p); !has {
-			t.known = slices.Insert(t.known, at, p)
-			g.addBroadcast(p, t)
+		if _, has := slices.BinarySearch(t.known, p); !has {
+			added = append(added, p)
 		}
 	}
+	slices.Sort(added)
+	added = slices.Compact(added)
+	t.known = append(slices.Clip(t.known), added...)
+	slices.Sort(t.known)
+	g.addBroadcasts(added, t)
 }
 
 // enrol gives the tracker a number, the same as before where that is free.
@@ -114,9 +119,7 @@ func (e *Engine) Untrack(t *Tracker) {
 	defer g.mu.Unlock()
 	t.mode.Store(0)
 	delete(g.trackers, t.id)
-	for _, p := range t.known {
-		g.removeBroadcast(p, t)
-	}
+	g.removeBroadcasts(t.known, t)
 	t.known = nil
 	g.on.Add(-1)
 	e.observers.Add(-1)
@@ -135,32 +138,70 @@ func (g *tracking) listBroadcasts() []broadcast {
 	return nil
 }
 
-func findBroadcast(list []broadcast, prefix string) (at int, has bool) {
-	at = sort.Search(len(list), func(i int) bool { return string(list[i].prefix) >= prefix })
-	return at, at < len(list) && string(list[at].prefix) == prefix
-}
-
-func (g *tracking) addBroadcast(prefix string, t *Tracker) {
-	list := slices.Clone(g.listBroadcasts())
-	at, has := findBroadcast(list, prefix)
-	if !has {
-		list = slices.Insert(list, at, broadcast{prefix: []byte(prefix)})
-	}
-	list[at].trackers = append(slices.Clip(list[at].trackers), t)
-	g.broadcasts.Store(&list)
-}
-
-func (g *tracking) removeBroadcast(prefix string, t *Tracker) {
-	list := slices.Clone(g.listBroadcasts())
-	at, has := findBroadcast(list, prefix)
-	if !has {
+// addBroadcasts adds a tracker to some prefixes, sorted. Cost: O(all prefixes), however many are added.
+func (g *tracking) addBroadcasts(prefixes []string, t *Tracker) {
+	if len(prefixes) == 0 {
 		return
 	}
-	list[at].trackers = slices.DeleteFunc(slices.Clone(list[at].trackers), func(o *Tracker) bool { return o == t })
-	if len(list[at].trackers) == 0 {
-		list = slices.Delete(list, at, at+1)
+	old := g.listBroadcasts()
+	list := make([]broadcast, 0, len(old)+len(prefixes))
+	for _, p := range prefixes {
+		for len(old) > 0 && string(old[0].prefix) < p {
+			list, old = append(list, old[0]), old[1:]
+		}
+		b := broadcast{prefix: []byte(p)}
+		if len(old) > 0 && string(old[0].prefix) == p {
+			b, old = old[0], old[1:]
+		}
+		b.trackers = append(slices.Clip(b.trackers), t)
+		list = append(list, b)
+	}
+	list = append(list, old...)
+	g.broadcasts.Store(&list)
+}
+
+// removeBroadcasts takes a tracker off some prefixes, sorted. Cost: O(all prefixes).
+func (g *tracking) removeBroadcasts(prefixes []string, t *Tracker) {
+	if len(prefixes) == 0 {
+		return
+	}
+	var list []broadcast
+	for _, b := range g.listBroadcasts() {
+		if len(prefixes) > 0 && string(b.prefix) == prefixes[0] {
+			prefixes = prefixes[1:]
+			b.trackers = slices.DeleteFunc(slices.Clone(b.trackers), func(o *Tracker) bool { return o == t })
+		}
+		if len(b.trackers) > 0 {
+			list = append(list, b)
+		}
 	}
 	g.broadcasts.Store(&list)
+}
+
+// matching finds the prefixes of a key in a sorted list. Cost: O(log n) for each that it finds, and for each length at
+// which another key in the list parts from this one.
+func matching(list []broadcast, key []byte, fn func(i int)) {
+	for end := len(list); ; {
+		end = sort.Search(end, func(i int) bool { return bytes.Compare(list[i].prefix, key) > 0 })
+		if end == 0 {
+			return
+		}
+		last := list[end-1].prefix
+		if bytes.HasPrefix(key, last) {
+			end--
+			fn(end)
+			continue
+		}
+		key = key[:commonLen(key, last)] // what is a prefix of the key and comes before last is no longer than this
+	}
+}
+
+// commonLen is the length of what two strings begin with both.
+func commonLen(a, b []byte) (n int) {
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // TrackingStats are the figures of INFO: clients that track, keys remembered, clients at all of them together,
@@ -201,7 +242,7 @@ func (tx *Tx) invalidate() {
 func (t *Tracker) wants(by *Tracker) bool { return t != by || t.Mode()&TrackNoLoop == 0 }
 
 // broadcast tells the trackers by prefix: each prefix one message with all its keys, sorted, a key once.
-// Cost: O(n log n) for n changes, and O(log n + keys) for each prefix.
+// Cost: for n changes O(n log n), and what matching costs for each; the number of prefixes matters little.
 func (e *Engine) broadcast(changes []change) {
 	list := e.tracking.listBroadcasts()
 	if len(list) == 0 {
@@ -215,16 +256,22 @@ func (e *Engine) broadcast(changes []change) {
 			keys, by = append(keys, sorted[i].key), append(by, sorted[i].by)
 		}
 	}
-	for i := range list {
-		prefix := list[i].prefix
-		from := sort.Search(len(keys), func(n int) bool { return bytes.Compare(keys[n], prefix) >= 0 })
-		to := from + sort.Search(len(keys)-from, func(n int) bool { return !bytes.HasPrefix(keys[from+n], prefix) })
-		if from == to {
-			continue
+	type hit struct{ prefix, key int }
+	var hits []hit
+	for n, key := range keys {
+		matching(list, key, func(i int) { hits = append(hits, hit{i, n}) })
+	}
+	slices.SortStableFunc(hits, func(a, b hit) int { return a.prefix - b.prefix })
+	for len(hits) > 0 {
+		i, from := hits[0].prefix, hits[0].key
+		n := 0
+		for n < len(hits) && hits[n].prefix == i {
+			n++
 		}
 		for _, t := range list[i].trackers {
-			t.tell(keys[from:to], by[from:to])
+			t.tell(keys[from:from+n], by[from:from+n]) // those of one prefix stand together
 		}
+		hits = hits[n:]
 	}
 }
 

@@ -225,3 +225,39 @@ func BenchmarkWriteTracked(b *testing.B) {
 type discards struct{ Tracker }
 
 func (*discards) Invalidate([][]byte) {}
+
+func TestMatchingPrefixes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	word := func() string {
+		b := make([]byte, rnd.IntN(6))
+		for i := range b {
+			b[i] = "ab\x00"[rnd.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 2000 {
+		var names []string
+		for range rnd.IntN(12) {
+			names = append(names, word())
+		}
+		slices.Sort(names)
+		var list []broadcast
+		for _, n := range slices.Compact(names) {
+			list = append(list, broadcast{prefix: []byte(n)})
+		}
+		key := word()
+		var want, got []int
+		for i := range list {
+			if strings.HasPrefix(key, string(list[i].prefix)) {
+				want = append(want, i)
+			}
+		}
+		matching(list, []byte(key), func(i int) { got = append(got, i) })
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q matches %v of %q, want %v", key, got, names, want)
+		}
+	}
+}
