@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/larderdb/larder/internal/vfs"
 )
 
 func write(t *testing.T, name, content string) string {
@@ -221,4 +223,34 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = New().LoadArgs([]string{"-"}, strings.NewReader(content))
 	})
+}
+
+// TestStockFilesLoad: the configuration that a distribution installs is one of ours.
+func TestStockFilesLoad(t *testing.T) {
+	found := false
+	for _, path := range []string{"/etc/redis/redis.conf", "/etc/redis.conf", "/etc/valkey/valkey.conf", "/etc/valkey/redis.conf"} {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			continue // not installed, or not ours to read
+		}
+		found = true
+		copied := filepath.Join(t.TempDir(), "stock.conf")
+		if err := os.WriteFile(copied, append(content, "\ndir "+t.TempDir()+"\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := New()
+		if err := c.LoadFile(copied); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := c.Rewrite(vfs.OS(), nil); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		again := New()
+		if err := again.LoadFile(copied); err != nil || !slices.Equal(again.Get("*"), c.Get("*")) {
+			t.Errorf("%s reads otherwise after a rewrite: %v", path, err)
+		}
+	}
+	if !found {
+		t.Skip("no Redis or Valkey is installed here")
+	}
 }
