@@ -48,6 +48,7 @@ func families() []family {
 		{"hll", hllGrammar()},
 		{"geo", geoGrammar()},
 		{"sort", sortGrammar()},
+		{"script", scriptGrammar()},
 		{"key", keyGrammar()},
 	}
 }

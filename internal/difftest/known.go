@@ -64,7 +64,7 @@ func (d *VersionDifference) covers(name string) bool { return slices.Contains(d.
 
 // versionDifferences is the whole list. Nothing else is forgiven for the oracle's age.
 func versionDifferences() []VersionDifference {
-	return append(streamDifferences(), []VersionDifference{
+	return append(append(streamDifferences(), scriptDifferences()...), []VersionDifference{
 		{
 			Since: 702, Commands: []string{"OBJECT ENCODING"},
 			Reason: "7.2 keeps a small list in one listpack instead of a quicklist, and a small set with strings in a listpack instead of a hash table; SPOP of several used to build a new set, which made it an integer set again; a sorted set leaves its listpack for a long member even where XX keeps that out",

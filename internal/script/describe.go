@@ -84,9 +84,10 @@ func (s site) name(reg int) string {
 				return "upvalue '" + s.proto.DbgUpvalues[in.b] + "'"
 			}
 		case opTable, opTableText:
-			if in.c >= 0x100 {
+			if in.c >= 0x100 && s.isText(in.c&0xff) {
 				return "field '" + s.constant(in.c&0xff) + "'"
 			}
+			return "field '?'"
 		case opSelf:
 			return "method '" + s.constant(in.c&0xff) + "'"
 		}
@@ -100,6 +101,14 @@ func (s site) constant(i int) string {
 		return text(s.proto.Constants[i])
 	}
 	return "?"
+}
+
+func (s site) isText(i int) bool {
+	if i >= len(s.proto.Constants) {
+		return false
+	}
+	_, ok := s.proto.Constants[i].(lua.LString)
+	return ok
 }
 
 // local is the name of the local variable in a register: the one that many variables in scope come before.

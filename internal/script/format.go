@@ -112,10 +112,10 @@ func toStringArg(l *lua.LState, arg int) (string, bool) {
 	return "", false
 }
 
-// toUint converts as C does on x86: negative numbers wrap.
+// toUint converts as C does on x86: negative numbers wrap, and what is too large gives 0.
 func toUint(f float64) uint64 {
-	if f >= 1<<63 && f < 1<<64 {
-		return uint64(f)
+	if f >= 1<<63 {
+		return uint64(toInt(f-1<<63)) ^ 1<<63
 	}
 	return uint64(toInt(f))
 }
