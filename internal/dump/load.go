@@ -82,6 +82,7 @@ func (l *loader) Kind(k rdb.Kind, t rdb.Type, n int) error {
 	case rdb.List:
 		l.begin(engine.List, list.InitLen)
 		list.Init(l.e)
+		l.batch.size = emptyListpack
 	case rdb.Hash:
 		l.begin(engine.Hash, hash.InitLen)
 		hash.Init(l.e)
@@ -109,10 +110,7 @@ func (l *loader) String(s []byte) error {
 // Element implements rdb.Visitor.
 func (l *loader) Element(v []byte) error {
 	if l.kind == rdb.List {
-		if l.batch.full(v) {
-			l.push()
-		}
-		l.batch.add(v)
+		l.append(v)
 		return nil
 	}
 	if l.draft == nil {
@@ -176,16 +174,42 @@ func (l *loader) addMinus() {
 // finish is due when all has been read.
 func (l *loader) finish() {
 	if l.kind == rdb.List {
-		l.push()
-		if l.t == rdb.TypeListZiplist || l.t != rdb.TypeList && l.hint > 1 {
-			list.Enlarge(l.e) // Redis makes a list small when it is loaded only if it came in one part
-		}
+		l.endList()
 	}
 	if l.minus != nil {
 		l.addMinus()
 	}
 	for _, f := range l.timed {
 		hash.SetExpiry(l.e, f.field, f.expiry)
+	}
+}
+
+// append adds an element to a list. Elements wait until they are more than a small list holds, and then for company.
+func (l *loader) append(v []byte) {
+	b := &l.batch
+	if !b.large {
+		b.size += rdb.EntrySize(v)
+		if !l.limits.List.Fit(b.size, len(b.ends)+1) {
+			b.large = true
+			list.Enlarge(l.e)
+		}
+	}
+	if b.large && b.full(v) {
+		l.push()
+	}
+	b.add(v)
+}
+
+// endList adds what waits. Redis makes a list small when it is loaded if it fits, counted as it is kept and not as the
+// words of a command, and came in one part.
+func (l *loader) endList() {
+	if l.batch.large {
+		l.push()
+		return
+	}
+	list.Fill(l.e, l.batch.values())
+	if l.t == rdb.TypeListZiplist || l.t != rdb.TypeList && l.hint > 1 {
+		list.Enlarge(l.e)
 	}
 }
 
@@ -196,6 +220,8 @@ func (l *loader) push() {
 
 // batch gathers elements, so that a list's leaf is written once for many of them.
 type batch struct {
+	size  int  // of the listpack that Redis would have, while the list may stay small
+	large bool // it does not
 	bytes []byte
 	ends  []int
 	views [][]byte
@@ -203,6 +229,8 @@ type batch struct {
 
 // Limits of a batch.
 const (
+	emptyListpack = 7 // bytes
+
 	batchBytes = 4 << 10
 	batchLen   = 256
 )

@@ -35,6 +35,9 @@ func (l Limits) fits(size, count int) bool {
 	return size <= maxSize && count <= maxCount
 }
 
+// Fit says whether Redis, when it loads a list, keeps it in one listpack of so many bytes and elements.
+func (l Limits) Fit(size, count int) bool { return l.fits(size, count) }
+
 // fitsPart is fits for num/den of a leaf.
 func (l Limits) fitsPart(size, count, num, den int) bool {
 	maxSize, maxCount := l.bounds()

@@ -279,6 +279,14 @@ func Freeing(e *table.Entry) func(budget int) (done bool) {
 	return func(budget int) bool { return FreeStep(a, value, budget) }
 }
 
+// Fill makes e's value a small list of the values, whatever it was. Cells that the old value referred to must have been
+// freed. The caller knows that Redis would have it small: see Limits.Fit. O(n).
+func Fill(e *table.Entry, values [][]byte) {
+	e.SetFlag(table.FlagLarge, false)
+	run := packed.AppendRun(nil, packed.TwoWay, len(values), encode(nil, false, values))
+	copy(e.SetLen(len(run)), run)
+}
+
 // Enlarge makes a list large, as Redis has one that was loaded in several parts, however short. O(n).
 func Enlarge(e *table.Entry) {
 	if s := (seq{e: e}); !e.Flag(table.FlagLarge) {
