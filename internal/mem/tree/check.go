@@ -30,8 +30,8 @@ func (t *Tree) Check(leaf func(leaf arena.Ref, count int) (key []byte, err error
 
 func (t *Tree) check(ref arena.Ref, height int, leaf func(arena.Ref, int) ([]byte, error)) (key []byte, count int, err error) {
 	n := t.node(ref)
-	if n.len() < 1 || n.len() > n.room || n.room > t.fanout || nodeHeader+n.room*(8+t.width) > len(n.b) {
-		return nil, 0, fmt.Errorf("tree: node %d holds %d children, room %d, cell %d", ref, n.len(), n.room, len(n.b))
+	if n.len() < 1 || n.len() > n.room() || n.room() > t.fanout || nodeHeader+n.room()*(8+t.width) > len(n.b) {
+		return nil, 0, fmt.Errorf("tree: node %d holds %d children, room %d, cell %d", ref, n.len(), n.room(), len(n.b))
 	}
 	for i := range n.len() {
 		var first []byte

@@ -66,7 +66,7 @@ func (t *Tree) insert(c *Cursor, side int, leaf arena.Ref, count int, key []byte
 func (t *Tree) place(c *Cursor, level, at int, in child) {
 	n := t.node(c.path[level].ref)
 	if n.len() < t.fanout {
-		if n.len() == n.room {
+		if n.len() == n.room() {
 			n = t.resize(c, level, n.len()+max(1, n.len()/2))
 		}
 		n.insert(at, in)
@@ -189,10 +189,10 @@ func (t *Tree) lean(c *Cursor, level int, n node) bool {
 func (t *Tree) even(p node, at, want int) {
 	left, right := t.node(p.ref(at)), t.node(p.ref(at+1))
 	have, all := left.len(), left.len()+right.len()
-	if want > left.room {
+	if want > left.room() {
 		left = t.roomier(p, at, want)
 	}
-	if all-want > right.room {
+	if all-want > right.room() {
 		right = t.roomier(p, at+1, all-want)
 	}
 	if want > have {

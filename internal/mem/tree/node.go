@@ -21,9 +21,10 @@ type child struct {
 //	4  refs    room x 4 bytes
 //	   counts  room x 4 bytes
 //	   keys    room x width bytes
+//
+// It is four words, the most that the compiler keeps in registers.
 type node struct {
 	b     []byte
-	room  int
 	width int
 }
 
@@ -31,7 +32,7 @@ const nodeHeader = 4
 
 func (t *Tree) node(ref arena.Ref) node {
 	b := t.a.Bytes(ref)
-	return node{b: b, room: int(binary.LittleEndian.Uint16(b[2:])), width: t.width}
+	return node{b: b, width: t.width}
 }
 
 // newNode allocates an empty node with room for at least n children, as many as
@@ -43,10 +44,11 @@ func (t *Tree) newNode(n int) (arena.Ref, node) {
 	room := min((len(b)-nodeHeader)/each, t.fanout)
 	binary.LittleEndian.PutUint16(b, 0)
 	binary.LittleEndian.PutUint16(b[2:], uint16(room))
-	return ref, node{b: b, room: room, width: t.width}
+	return ref, node{b: b, width: t.width}
 }
 
 func (n node) len() int       { return int(binary.LittleEndian.Uint16(n.b)) }
+func (n node) room() int      { return int(binary.LittleEndian.Uint16(n.b[2:])) }
 func (n node) setLen(len int) { binary.LittleEndian.PutUint16(n.b, uint16(len)) }
 
 func (n node) ref(i int) arena.Ref {
@@ -58,21 +60,21 @@ func (n node) setRef(i int, ref arena.Ref) {
 }
 
 func (n node) count(i int) int {
-	return int(binary.LittleEndian.Uint32(n.b[nodeHeader+4*(n.room+i):]))
+	return int(binary.LittleEndian.Uint32(n.b[nodeHeader+4*(n.room()+i):]))
 }
 
 func (n node) setCount(i, count int) {
-	binary.LittleEndian.PutUint32(n.b[nodeHeader+4*(n.room+i):], uint32(count))
+	binary.LittleEndian.PutUint32(n.b[nodeHeader+4*(n.room()+i):], uint32(count))
 }
 
 func (n node) key(i int) []byte {
-	at := nodeHeader + 8*n.room + i*n.width
+	at := nodeHeader + 8*n.room() + i*n.width
 	return n.b[at : at+n.width]
 }
 
 // total is the number of elements below children lo to hi-1.
 func (n node) total(lo, hi int) int {
-	counts := n.b[nodeHeader+4*(n.room+lo) : nodeHeader+4*(n.room+hi)]
+	counts := n.b[nodeHeader+4*(n.room()+lo) : nodeHeader+4*(n.room()+hi)]
 	sum := 0
 	for len(counts) >= 4 {
 		sum += int(binary.LittleEndian.Uint32(counts))
@@ -116,8 +118,8 @@ type column struct{ at, width int }
 func (n node) columns() [3]column {
 	return [3]column{
 		{nodeHeader, 4},
-		{nodeHeader + 4*n.room, 4},
-		{nodeHeader + 8*n.room, n.width},
+		{nodeHeader + 4*n.room(), 4},
+		{nodeHeader + 8*n.room(), n.width},
 	}
 }
 
