@@ -203,11 +203,20 @@ func (s *Session) heedNoTouch(c *Ctx) { c.Tx.NoTouch = s.noTouch.Load() && c.Row
 
 // invoke runs a command whose shards are locked, unless one of them is full.
 func (c *Ctx) invoke(row *Command) {
-	if row.Flags&DenyOOM != 0 && c.Tx.Full() {
+	if row.Flags&DenyOOM != 0 && c.shardFull(row) {
 		c.Fail(engine.ErrShardFull)
 		return
 	}
 	row.Run(c)
+}
+
+// shardFull tells whether a shard is full that the command may write to: within a script or a transaction, one of many
+// that are held.
+func (c *Ctx) shardFull(row *Command) bool {
+	if row.plain && !c.alone {
+		return c.Tx.FullAmong(c.Tx.Mask(c.Args[1]))
+	}
+	return c.Tx.Full()
 }
 
 // keyMask is the set of shards with a command's keys.

@@ -127,8 +127,11 @@ func (tx *Tx) Locked() bool { return tx.held != 0 }
 
 // Full tells whether a shard that the transaction holds is too near the end of
 // its address space for a write that may need memory.
-func (tx *Tx) Full() bool {
-	for m := tx.held; m != 0; m &= m - 1 {
+func (tx *Tx) Full() bool { return tx.FullAmong(^uint64(0)) }
+
+// FullAmong is Full for those shards of the set that the transaction holds.
+func (tx *Tx) FullAmong(set uint64) bool {
+	for m := tx.held & set; m != 0; m &= m - 1 {
 		if tx.e.shards[bits.TrailingZeros64(m)].arena.Room() < tx.e.reserve {
 			return true
 		}
