@@ -170,6 +170,7 @@ func (db *DB) Close() error {
 	err := db.server.Close()
 	db.subs.closeAll()
 	db.wg.Wait()
+	db.proc.Stop()
 	db.engine.Close()
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/larderdb/larder/internal/dump"
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/rdb"
 	"github.com/larderdb/larder/internal/repl"
 	"github.com/larderdb/larder/internal/resp"
 )
@@ -51,7 +52,8 @@ func syncReplica(c *Ctx) {
 	c.Tx.LockAll()
 	var snapshot bytes.Buffer
 	compress := c.Config.Settings().RDBCompression
-	if err := dump.Save(&snapshot, c.Tx, dump.Snapshot{Server: c.Info.Version, Functions: c.libraryTexts(), Compress: compress}); err != nil {
+	if err := dump.Save(&snapshot, c.Tx, dump.Snapshot{Server: c.Info.Version, Functions: c.libraryTexts(), Compress: compress,
+		NoKeys: r.FunctionsOnly, Version: rdb.Version7}); err != nil { // which a Redis 7.0 loads, too
 		c.Fail(err)
 		return
 	}
@@ -112,7 +114,9 @@ func replConf(c *Ctx) {
 				return
 			}
 			s.asReplica().Port = string(value)
-		case "ip-address", "capa", "version", "rdb-only", "rdb-filter-only", "rdb-channel", "set-rdb-client-id":
+		case "rdb-filter-only":
+			s.asReplica().FunctionsOnly = string(value) == "functions"
+		case "ip-address", "capa", "version", "rdb-only", "rdb-channel", "set-rdb-client-id":
 		case "ack":
 			if n, err := c.IntArg(i + 1); err == nil && s.follows.Load() {
 				c.feed.Acked(s.replica, n, c.clock.Monotonic())

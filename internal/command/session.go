@@ -69,6 +69,7 @@ type Session struct {
 	watch    *engine.Watch
 	subs     subscriptions
 	monitors bool      // MONITOR: it is fed all commands
+	primary  bool      // runs the commands of the primary that this server follows
 	track    *tracking // CLIENT TRACKING; nil while it never was on
 	pending  timing
 	touched  []uint64 // hashes of a batch's keys

@@ -10,9 +10,8 @@ import (
 )
 
 // A server's standing among others says what it refuses to do: writes with fewer replicas than
-// min-replicas-to-write, and as a replica writes, or everything but what flags call stale. This server follows
-// no primary yet. REPLICAOF of one is refused, except where DEBUG is allowed: there it makes a replica whose primary cannot be
-// reached, which is what tests of clients, and of transactions, look at.
+// min-replicas-to-write, and as a replica writes, or, while the link to its primary is down, everything but what flags
+// call stale.
 
 // standing is looked at for each command: one load while there is nothing to refuse.
 type standing struct {
@@ -20,13 +19,16 @@ type standing struct {
 	primary atomic.Pointer[primary] // nil: this server is one itself
 }
 
-// primary is whom REPLICAOF has named.
-type primary struct{ host, port string }
+// primary is whom REPLICAOF has named, and the link to it.
+type primary struct {
+	host, port string
+	link       *repl.Link
+}
 
 // Refusals.
 const (
 	refuseWrites    = 1 << iota // a replica's
-	refuseStale                 // replica-serve-stale-data no
+	refuseStale                 // replica-serve-stale-data no, while the link is down
 	refuseUnguarded             // min-replicas-to-write
 )
 
@@ -74,10 +76,16 @@ func (p *Processor) refusal(flags Flag, stale bool) string {
 		return refusalUnguarded
 	case write && refuses&refuseWrites != 0:
 		return refusalReadOnly
-	case !stale && refuses&refuseStale != 0:
+	case !stale && refuses&refuseStale != 0 && !p.isLinked():
 		return refusalStale
 	}
 	return ""
+}
+
+// isLinked tells whether the primary, if there is one, is followed right now.
+func (p *Processor) isLinked() bool {
+	primary := p.standing.primary.Load()
+	return primary == nil || primary.link.Status().State == repl.LinkConnected
 }
 
 // isGuarded tells whether enough replicas have been heard of lately.
@@ -94,7 +102,7 @@ func (p *Processor) isGuarded() bool {
 
 // forbidden is refusal for a command of the session, or the transaction that it runs.
 func (s *Session) forbidden(row *Command) string {
-	if s.p.standing.refuses.Load() == 0 {
+	if s.p.standing.refuses.Load() == 0 || s.primary {
 		return ""
 	}
 	flags, stale := row.Flags, row.Flags&Stale != 0
@@ -104,10 +112,11 @@ func (s *Session) forbidden(row *Command) string {
 	return s.p.refusal(flags, stale)
 }
 
+// replicaOf is REPLICAOF: it ends the link that there is, and begins another.
 func replicaOf(c *Ctx) {
 	st := &c.standing
 	if c.Is(1, "NO") && c.Is(2, "ONE") {
-		st.primary.Store(nil)
+		c.stopFollowing()
 		st.settle(c.Config.Settings())
 		c.OK()
 		return
@@ -117,44 +126,52 @@ func replicaOf(c *Ctx) {
 		c.FailText("ERR Invalid master port")
 		return
 	}
-	if c.Config.Settings().EnableDebugCommand == config.AllowNobody {
-		c.FailText("ERR this server does not replicate")
-		return
-	}
-	p := &primary{string(c.Args[1]), strconv.FormatInt(port, 10)}
-	if old := st.primary.Load(); old != nil && *old == *p {
+	host, number := string(c.Args[1]), strconv.FormatInt(port, 10)
+	if old := st.primary.Load(); old != nil && old.host == host && old.port == number {
 		c.Out.Simple("OK Already connected to specified master")
 		return
 	}
-	st.primary.Store(p)
+	c.stopFollowing()
+	c.follow(host, number)
 	st.settle(c.Config.Settings())
-	c.eachSession(func(s *Session) { // a replica's replicas would have to begin anew
-		if s.follows.Load() {
-			c.kick(s, "REPLICAOF")
-		}
-	})
+	c.kickReplicas("REPLICAOF")
 	c.OK()
 }
 
-// replyFollower is ROLE of a replica, whose primary cannot be reached.
+// replyFollower is ROLE of a replica.
 func (c *Ctx) replyFollower(p *primary) {
 	port, _ := strconv.ParseInt(p.port, 10, 64) // it was one
 	c.Out.Array(5)
 	c.Out.BulkString("slave")
 	c.Out.BulkString(p.host)
 	c.Out.Int(port)
-	c.Out.BulkString("connect")
-	c.Out.Int(-1)
+	status := p.link.Status()
+	c.Out.BulkString(string(status.State))
+	c.Out.Int(status.Offset)
 }
 
 // infoFollower is what INFO tells of the primary.
 func (p *primary) infoFollower(b *infoText, s *config.Settings) {
 	b.add("master_host", p.host)
 	b.add("master_port", p.port)
-	b.add("master_link_status", "down")
-	b.add("master_last_io_seconds_ago", -1)
-	b.zeros("master_sync_in_progress", "slave_read_repl_offset", "slave_repl_offset", "replicas_repl_buffer_size", "replicas_repl_buffer_peak")
-	b.add("master_link_down_since_seconds", -1)
+	status := p.link.Status()
+	up, silent, down := "down", int64(-1), int64(status.Down/time.Second)
+	if status.State == repl.LinkConnected {
+		up, silent, down = "up", int64(status.Silent/time.Second), -1
+	}
+	syncing := 0
+	if status.State == repl.LinkSync {
+		syncing = 1
+	}
+	b.add("master_link_status", up)
+	b.add("master_last_io_seconds_ago", silent)
+	b.add("master_sync_in_progress", syncing)
+	b.add("slave_read_repl_offset", status.Offset)
+	b.add("slave_repl_offset", status.Offset)
+	b.zeros("replicas_repl_buffer_size", "replicas_repl_buffer_peak")
+	if down >= 0 {
+		b.add("master_link_down_since_seconds", down)
+	}
 	b.add("slave_priority", s.ReplicaPriority)
 	readOnly := 0
 	if s.ReplicaReadOnly {

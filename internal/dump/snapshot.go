@@ -13,6 +13,7 @@ import (
 type Snapshot struct {
 	Server    string   // name of the version
 	Functions [][]byte // code of libraries
+	NoKeys    bool     // leaves the keyspace out
 	Compress  bool
 	Version   int // of the format; 0: that of Redis 7.2. Fields that expire take that of 7.4
 }
@@ -42,6 +43,9 @@ func Save(to io.Writer, tx *engine.Tx, s Snapshot) error {
 	here := tx.DB()
 	defer tx.Use(here)
 	for db := range e.Databases() {
+		if s.NoKeys {
+			break
+		}
 		tx.Use(db)
 		w.database(tx)
 		if w.Err() != nil {

@@ -35,6 +35,8 @@ type Replica struct {
 	Name string // address, for INFO and ROLE
 	Port string // that it listens on, as it says
 
+	FunctionsOnly bool // wants no keys in its snapshot
+
 	// Send takes bytes of the stream: it copies what it keeps, and does not block.
 	Send func(b []byte)
 
