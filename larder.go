@@ -109,6 +109,7 @@ func Open(o Options) (*DB, error) {
 	db.proc.Register(o.Scripts...)
 	db.calls.New = func() any { return &call{session: db.proc.NewSession(nil)} }
 	db.serveClients()
+	db.proc.FollowConfigured()
 	db.wg.Add(1)
 	go db.tick()
 	return db, nil

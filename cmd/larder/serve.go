@@ -55,7 +55,6 @@ func checkSupported(c *config.Config) error {
 	for _, unsupported := range []struct{ name, off, what string }{
 		{"appendonly", "no", "append-only file"},
 		{"tls-port", "0", "TLS"},
-		{"replicaof", "", "replication"},
 		{"cluster-enabled", "no", "cluster mode"},
 	} {
 		if value, _ := c.Value(unsupported.name); value != unsupported.off {

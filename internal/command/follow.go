@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/larderdb/larder/internal/dump"
@@ -20,8 +21,7 @@ type follower struct {
 }
 
 // follow begins to follow a primary.
-func (c *Ctx) follow(host, port string) {
-	p := c.Processor
+func (p *Processor) follow(host, port string) {
 	f := &follower{p: p, session: p.NewSession(nil)}
 	f.session.primary = true
 	value := func(name string) string {
@@ -29,7 +29,7 @@ func (c *Ctx) follow(host, port string) {
 		return v
 	}
 	link := repl.Follow(repl.LinkOptions{
-		Addr: net.JoinHostPort(host, port), Port: p.Info.Port, Clock: p.clock, Target: f,
+		Addr: net.JoinHostPort(host, port), Port: p.Info.Port, Clock: p.clock, Target: f, Log: p.Info.Log,
 		User:     func() string { return value("primaryuser") },
 		Password: func() string { return value("primaryauth") },
 		Timeout: func() time.Duration {
@@ -38,6 +38,15 @@ func (c *Ctx) follow(host, port string) {
 		},
 	})
 	p.standing.primary.Store(&primary{host, port, link})
+}
+
+// FollowConfigured follows the primary of the directive replicaof, if it names one. It is called once, at the start.
+func (p *Processor) FollowConfigured() {
+	value, _ := p.Config.Value("replicaof")
+	if host, port, ok := strings.Cut(value, " "); ok {
+		p.follow(host, port)
+		p.standing.settle(p.Config.Settings())
+	}
 }
 
 // stopFollowing ends the link, if there is one. What the store holds stays.

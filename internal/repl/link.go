@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ type LinkOptions struct {
 	Timeout        func() time.Duration // of silence until the connection counts as dead
 	Clock          clock.Clock
 	Target         Target
-	Log            *slog.Logger
+	Log            func(level int, text string) // 1 for what goes on, 3 for what fails; nil: nobody listens
 }
 
 // LinkState is how far a Link is, in the words of ROLE.
@@ -75,7 +74,7 @@ type LinkStatus struct {
 func Follow(o LinkOptions) *Link {
 	ctx, cancel := context.WithCancel(context.Background())
 	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+		o.Log = func(int, string) {}
 	}
 	l := &Link{o: o, cancel: cancel, done: make(chan struct{}), state: LinkConnect, offset: -1, down: o.Clock.Monotonic()}
 	go l.run(ctx)
@@ -116,7 +115,7 @@ func (l *Link) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.o.Log.Warn("link to the primary failed", "primary", l.o.Addr, "error", err)
+		l.o.Log(3, "link to primary "+l.o.Addr+" failed: "+err.Error())
 		timer := l.o.Clock.NewTimer(retryAfter)
 		select {
 		case <-timer.C():
@@ -136,7 +135,9 @@ func (l *Link) once(ctx context.Context) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	in := &stream{r: bufio.NewReaderSize(deadlined{conn, l.o.Timeout}, 64<<10)}
+	silence := l.o.Clock.AfterFunc(l.o.Timeout(), func() { _ = conn.Close() })
+	defer silence.Stop()
+	in := &stream{r: bufio.NewReaderSize(watched{conn, silence, l.o.Timeout}, 64<<10)}
 	offset, err := l.shakeHands(conn, in)
 	if err != nil {
 		return err
@@ -148,24 +149,23 @@ func (l *Link) once(ctx context.Context) error {
 	l.mu.Lock()
 	l.state, l.offset, l.heard = LinkConnected, offset, l.o.Clock.Monotonic()
 	l.mu.Unlock()
-	l.o.Log.Info("following", "primary", l.o.Addr, "offset", offset)
+	l.o.Log(1, "following primary "+l.o.Addr+" from offset "+strconv.FormatInt(offset, 10))
 	stop := make(chan struct{})
 	defer close(stop)
 	go l.acknowledge(conn, stop)
 	return l.apply(ctx, conn, in)
 }
 
-// deadlined is a connection whose reads end when the peer is silent for too long.
-type deadlined struct {
+// watched is a connection that ends when the peer is silent for too long: each read puts off its end.
+type watched struct {
 	net.Conn
+	silence clock.Timer
 	timeout func() time.Duration
 }
 
-func (d deadlined) Read(b []byte) (int, error) {
-	if err := d.SetReadDeadline(time.Now().Add(d.timeout())); err != nil { //nolint:forbidigo // sockets know only the system's clock
-		return 0, err
-	}
-	return d.Conn.Read(b)
+func (w watched) Read(b []byte) (int, error) {
+	w.silence.Reset(w.timeout())
+	return w.Conn.Read(b)
 }
 
 // shakeHands logs in, introduces the replica, and asks for the stream, which begins at the offset.
