@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 	"unsafe"
 
@@ -85,13 +86,16 @@ func lend(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 // Prefetch warms the caches for the commands that Exec will be called with next:
 // first the buckets of their keys, then the records. Most commands have their
 // first key as first argument; where one has not, nothing is lost but a hint.
+// Of commands in a row on the same key one is enough.
 func (s *Session) Prefetch(cmds [][][]byte) {
 	if n := int64(len(cmds)); n > s.p.stats.mostInBatch.Load() {
 		s.p.stats.mostInBatch.Store(n) // of two at once one may be lost: the next has it
 	}
 	s.touched = s.touched[:0]
+	var last []byte
 	for _, words := range cmds {
-		if len(words) > 1 && len(words[1]) > 0 {
+		if len(words) > 1 && len(words[1]) > 0 && !bytes.Equal(words[1], last) {
+			last = words[1]
 			s.touched = append(s.touched, s.p.Engine.Hash(words[1]))
 		}
 	}
