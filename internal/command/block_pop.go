@@ -79,6 +79,9 @@ func (c *Ctx) blockingMove(from, to bool, last int) {
 		if !c.tryMove(from, to) {
 			return false
 		}
+		if c.failed {
+			return true // nothing has changed: the target is of another type
+		}
 		words := make([][]byte, last) // without the timeout, under the name without b
 		copy(words, c.Args)
 		words[0] = []byte(c.Row.Name[1:])
