@@ -3,7 +3,9 @@ package command
 import (
 	"strings"
 
+	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/resp"
 )
 
 // Exec runs one command of the session and replies to out exactly once. args
@@ -128,11 +130,18 @@ func (s *Session) admit(row *Command) string {
 // makeRoom evicts what maxmemory wants to go, and notes where that was not enough.
 func (s *Session) makeRoom() {
 	e := s.p.Engine
-	if s.full = false; e.Limits().MaxMemory == 0 || !e.OverLimit() {
+	if s.full = false; e.Limits().MaxMemory == 0 || s.p.scripts.slow.busy.Load() != nil || !e.OverLimit() {
 		return
 	}
 	began := s.p.clock.Monotonic()
 	s.full = !e.MakeRoom()
+	if s.full && e.Limits().Policy != config.NoEviction && s.p.scripts.slow.oldest() != nil {
+		s.tx.Begin(s.db) // what may go is perhaps where that script is: wait as long as for any key
+		if s.tx.LockAll() {
+			s.tx.End()
+			s.full = !e.MakeRoom()
+		}
+	}
 	took := s.p.clock.Monotonic() - began
 	s.p.stats.evicting.Add(int64(took))
 	s.p.latency.note(s.p.clock.Now(), "eviction-cycle", took, s.p.Config.Settings().LatencyMonitorThreshold)
@@ -179,16 +188,25 @@ func (s *Session) run(c *Ctx) {
 	case len(row.Keys) != 0:
 		locked = tx.LockMask(keyMask(row, tx, c.Args))
 	}
+	if locked && row.Flags&(Write|Scripted) != 0 {
+		locked = tx.Widen()
+	}
 	if !locked {
 		s.reject(row, s.p.scripts.slow.refusal(), c.Out)
 		return
 	}
-	if row.Flags&(Write|Scripted) != 0 {
-		tx.Widen()
+	mark := 0
+	w, _ := c.Out.(*resp.Writer)
+	if w != nil {
+		mark = w.Len()
 	}
 	tx.StartCommand()
 	s.announce(c)
 	c.invoke(row)
+	if tx.Refused() && w != nil { // it met a script that takes long, half-way through the keyspace
+		w.Truncate(mark)
+		s.reject(row, s.p.scripts.slow.refusal(), w)
+	}
 	tx.FinishCommand(tx.DB(), c.Args)
 	if s.track != nil {
 		c.remember()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -209,4 +210,24 @@ func randomDerivation(r *rand.Rand) []string {
 		func() []string { return []string{"DEL", key()} },
 	}
 	return choices[r.IntN(len(choices))]()
+}
+
+// TestJournalOfRefusedMove: a move that fails changes nothing, whenever that is found out, and so is no effect.
+func TestJournalOfRefusedMove(t *testing.T) {
+	for _, move := range []string{"BLMOVE from to LEFT RIGHT 0", "BRPOPLPUSH from to 0"} {
+		r := newRig(t)
+		var j recorder
+		r.Engine.SetJournal(&j)
+		waiter := r.dial(1)
+		waiter.wait(move)
+		r.main.want("OK", "SET to text")
+		r.main.want("(1)", "RPUSH from x")
+		if got := waiter.late(); !strings.HasPrefix(got, "WRONGTYPE") {
+			t.Fatal(got)
+		}
+		r.main.want(waiter.do(move), "LMOVE from to LEFT RIGHT")
+		if len(j.effects) != 2 {
+			t.Errorf("%s: effects are %s", move, fmt.Sprint(j.effects))
+		}
+	}
 }

@@ -116,12 +116,11 @@ func exec(c *Ctx) {
 	}
 	s.multi = nil
 	tx := c.Tx
-	if !tx.LockMask(m.mask(c) | tx.WatchMask(s.watch)) {
+	if !tx.LockMask(m.mask(c)|tx.WatchMask(s.watch)) || !tx.Widen() {
 		s.unwatch()
 		c.FailText("EXECABORT Transaction discarded because of: " + c.scripts.slow.refusal())
 		return
 	}
-	tx.Widen()
 	broken := tx.Broken(s.watch)
 	if !broken {
 		s.runQueue(c, m)

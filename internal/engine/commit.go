@@ -30,20 +30,15 @@ type Journal interface {
 
 type journalBox struct{ Journal }
 
-// SetJournal registers who hears of changes from now on; nil ends it.
+// SetJournal registers who hears of changes from now on; nil ends it. It waits for nobody: of a transaction that runs
+// meanwhile the journal may get a part. Who cannot use that locks all shards afterwards, and begins there.
 func (e *Engine) SetJournal(j Journal) {
-	e.lock(allShards)
-	defer e.unlock(allShards)
-	old := e.journal.Load()
-	if j == nil {
-		e.journal.Store(nil)
-	} else {
-		e.journal.Store(&journalBox{j})
-	}
-	switch now := e.journal.Load(); {
-	case old == nil && now != nil:
+	var box *journalBox
+	if j != nil {
+		box = &journalBox{j}
 		e.observers.Add(1)
-	case old != nil && now == nil:
+	}
+	if e.journal.Swap(box) != nil {
 		e.observers.Add(-1)
 	}
 }

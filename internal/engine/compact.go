@@ -47,7 +47,9 @@ func (e *Engine) Purge() {
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.mu.Lock()
+		if s.mu.enter() != nil {
+			continue
+		}
 		s.sweep.after = time.Time{}
 		s.mu.Unlock()
 		for e.compactSome(s, e.clock.Now()) {
@@ -55,10 +57,12 @@ func (e *Engine) Purge() {
 	}
 }
 
-// compactSome moves some cells of a shard; false where there is nothing to gain
+// compactSome moves some cells of a shard; false where it is enclosed, there is nothing to gain
 // or the walk has come to its end.
 func (e *Engine) compactSome(s *shard, now time.Time) bool {
-	s.mu.Lock()
+	if s.mu.enter() != nil {
+		return false
+	}
 	defer s.mu.Unlock()
 	w := &s.sweep
 	if !w.active {

@@ -212,13 +212,13 @@ func (e *Engine) settle(s *shard) {
 	}
 }
 
-// settleAll brings it up to date for all shards.
+// settleAll brings it up to date for all shards, but for those that are enclosed: they are when they are free again.
 func (e *Engine) settleAll() {
 	for i := range e.shards {
-		s := &e.shards[i]
-		s.mu.Lock()
-		e.settle(s)
-		s.mu.Unlock()
+		if s := &e.shards[i]; s.mu.enter() == nil {
+			e.settle(s)
+			s.mu.Unlock()
+		}
 	}
 }
 

@@ -159,10 +159,13 @@ func (e *Engine) sample(i int, l *Limits) {
 	})
 }
 
-// visit shows some records of a shard that the policy may evict.
+// visit shows some records of a shard that the policy may evict: none while it is enclosed, as who makes room holds up
+// everybody else who needs some, those that could end the script among them.
 func (e *Engine) visit(i, n int, l *Limits, fn func(db int, r *table.Entry)) {
 	s := &e.shards[i]
-	s.mu.Lock()
+	if s.mu.enter() != nil {
+		return
+	}
 	defer s.mu.Unlock()
 	for db := range s.dbs {
 		t := &s.dbs[db]
@@ -200,11 +203,13 @@ func (e *Engine) offer(coldness int64, shard, db int, key []byte) {
 	e.evict.pool = p
 }
 
-// remove evicts a candidate that is still there and still may go.
+// remove evicts a candidate that is still there, in a shard that is not enclosed, and still may go.
 func (e *Engine) remove(c *candidate, l *Limits) bool {
 	tx := e.evict.tx
 	tx.Begin(c.db)
-	tx.LockMask(1 << c.shard)
+	if !tx.tryLock(c.shard) {
+		return false
+	}
 	defer tx.End()
 	r := tx.Lookup(c.key, NoStats|NoTouch)
 	if r == nil || l.Policy.Volatile() && !r.Flag(table.FlagExpiry) {

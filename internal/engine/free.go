@@ -70,7 +70,7 @@ func (e *Engine) bury(deadline time.Time) {
 	}
 }
 
-// buryStep frees a step in every shard that has a grave; false where none has.
+// buryStep frees a step in every shard that has a grave and is not enclosed; false where none has.
 func (e *Engine) buryStep() bool {
 	if e.graves.Load() == 0 {
 		return false
@@ -78,7 +78,9 @@ func (e *Engine) buryStep() bool {
 	did := false
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.mu.Lock()
+		if s.mu.enter() != nil {
+			continue // who makes room for a command must not wait for a script
+		}
 		if len(s.graves) > 0 {
 			e.dig(s)
 			did = true

@@ -73,6 +73,7 @@ func (tx *Tx) wait(mask uint64, c *Enclosure) bool {
 		select {
 		case <-c.done:
 		case <-c.long:
+			tx.refused = true
 			return false
 		}
 	}

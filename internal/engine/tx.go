@@ -32,8 +32,10 @@ type Tx struct {
 	// By is who is not told of its own changes, if it tracks without loop.
 	By *Tracker
 
-	// Impatient does not wait for shards that another transaction keeps for long: LockKey and LockMask fail.
+	// Impatient does not wait for shards that another transaction keeps for long: LockKey and LockMask fail, and a walk
+	// of the keyspace ends early. Refused tells.
 	Impatient bool
+	refused   bool
 
 	fence *Enclosure // instead of the mutexes of the shards held: see Enclose
 
@@ -62,7 +64,7 @@ func (tx *Tx) Engine() *Engine { return tx.e }
 // Begin opens the transaction on a database. Nothing is locked yet.
 func (tx *Tx) Begin(db int) {
 	invariant.Assert(tx.held == 0, "Begin inside a transaction")
-	tx.db, tx.now, tx.used, tx.Reading = db, 0, 0, false
+	tx.db, tx.now, tx.used, tx.Reading, tx.refused = db, 0, 0, false, false
 	tx.lastKey = nil
 	tx.commit.reset()
 }
@@ -112,6 +114,15 @@ func (tx *Tx) LockMask(mask uint64) bool {
 	return true
 }
 
+// tryLock locks a shard, unless that is enclosed. None is locked.
+func (tx *Tx) tryLock(i int) bool {
+	if tx.e.shards[i].mu.enter() != nil {
+		return false
+	}
+	tx.held = 1 << i
+	return true
+}
+
 // LockAll locks the whole keyspace.
 func (tx *Tx) LockAll() bool { return tx.LockMask(allShards) }
 
@@ -158,6 +169,9 @@ func (tx *Tx) End() {
 	tx.e.unlock(held)
 }
 
+// Refused tells whether an impatient transaction has not got a shard that it wanted: what it has found is not all.
+func (tx *Tx) Refused() bool { return tx.refused }
+
 // Step ends one command inside a longer transaction: entries handed out before
 // are dead, what was changed and the locks stay.
 func (tx *Tx) Step() { tx.used, tx.lastKey = 0, nil }
@@ -187,7 +201,8 @@ func (tx *Tx) shard(h uint64) *shard {
 }
 
 // eachShard runs fn on every shard, locking those that are not held one after
-// the other: a walk of the whole keyspace that stops nobody for long.
+// the other: a walk of the whole keyspace that stops nobody for long. It ends where fn is false, and where the
+// transaction is refused a shard.
 func (tx *Tx) eachShard(fn func(i int, s *shard) bool) {
 	for i := range tx.e.shards {
 		if !tx.inShard(i, fn) {
@@ -202,8 +217,9 @@ func (tx *Tx) inShard(i int, fn func(i int, s *shard) bool) bool {
 		return fn(i, s)
 	}
 	invariant.Assert(tx.held == 0, "walk while some shards are held: others may be locked in the wrong order")
-	s.mu.Lock()
-	tx.held |= 1 << i
+	if tx.refused || !tx.LockMask(1<<i) {
+		return false
+	}
 	defer func() {
 		tx.publishAll()
 		tx.held &^= 1 << i

@@ -130,14 +130,11 @@ func (tx *Tx) Waiting() (keys, gone int) {
 }
 
 // Widen locks what the waiters of the locked shards need, too. A command that may write calls it when it has locked
-// its keys and before it looks at any: the locks may be given up in between.
-func (tx *Tx) Widen() {
-	if tx.e.waiting.Load() != 0 {
-		tx.widen()
-	}
-}
+// its keys and before it looks at any: the locks may be given up in between. false: as LockKey, and nothing is locked
+// any more.
+func (tx *Tx) Widen() bool { return tx.e.waiting.Load() == 0 || tx.widen() }
 
-func (tx *Tx) widen() {
+func (tx *Tx) widen() bool {
 	for {
 		want := tx.held
 		for i := range tx.e.shards {
@@ -146,13 +143,12 @@ func (tx *Tx) widen() {
 			}
 		}
 		if want == tx.held {
-			return
+			return true
 		}
 		tx.e.unlock(tx.held)
 		tx.held = 0
-		if c := tx.e.enterAll(want); c != nil { // however long: the command has been let in
-			<-c.done
-			tx.e.lock(want)
+		if c := tx.e.enterAll(want); c != nil && !tx.wait(want, c) {
+			return false
 		}
 		tx.held = want
 	}
