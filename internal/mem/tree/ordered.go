@@ -176,6 +176,14 @@ func (o *Ordered) Ahead(p *Place, n int) {
 	}
 }
 
+// Peek returns the entry that is n behind p, as long as it is in the same leaf.
+func (o *Ordered) Peek(p *Place, n int) (Entry, bool) {
+	if at := p.at + n; at < p.c.count {
+		return entryAt(p.b, at), true
+	}
+	return Entry{}, false
+}
+
 // Replace exchanges the entry that p is at for e, which must stand at the same
 // place in the order: the same element with another reference or prefix. Valid
 // must have been true.

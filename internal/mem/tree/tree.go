@@ -89,7 +89,7 @@ func New(a *arena.Arena, o Options) Tree {
 func Load(a *arena.Arena, root []byte, o Options) Tree {
 	t := New(a, o)
 	t.root = arena.Ref(binary.LittleEndian.Uint32(root))
-	t.count = int(binary.LittleEndian.Uint32(root[4:]))
+	t.count = Count(root)
 	t.height = int(binary.LittleEndian.Uint32(root[8:]))
 	return t
 }
@@ -101,6 +101,9 @@ func (t *Tree) Save(root []byte) {
 	binary.LittleEndian.PutUint32(root[4:], uint32(t.count))
 	binary.LittleEndian.PutUint32(root[8:], uint32(t.height))
 }
+
+// Count returns the number of elements of the tree that Save wrote to root.
+func Count(root []byte) int { return int(binary.LittleEndian.Uint32(root[4:])) }
 
 // Len returns the number of elements.
 func (t *Tree) Len() int { return t.count }

@@ -61,8 +61,7 @@ func Encoding(e *table.Entry) string {
 // Len returns the number of elements. O(1).
 func Len(e *table.Entry) int {
 	if e.Flag(table.FlagLarge) {
-		t := tree.Load(e.Arena(), e.Value(), leaves)
-		return t.Len()
+		return tree.Count(e.Value())
 	}
 	return packed.Count(e.Value())
 }

@@ -46,10 +46,7 @@ func editIndex(e *table.Entry) *index {
 }
 
 // largeLen is Len of a large set.
-func largeLen(e *table.Entry) int {
-	order := tree.LoadOrdered(e.Arena(), e.Value()[table.RootSize:], tree.OrderedOptions{})
-	return order.Len()
-}
+func largeLen(e *table.Entry) int { return tree.Count(e.Value()[table.RootSize:]) }
 
 // memberOptions are those of the tables nested in e's table.
 func memberOptions(e *table.Entry) table.Options { return table.Options{Seed: e.Options().Seed} }
@@ -251,6 +248,7 @@ func (x *index) removeRange(rank, n int) {
 		x.order.Valid(&p) // from the end of a leaf on to the next one
 		take := min(n, p.Left())
 		for q := p; q.Rank() < rank+take; x.order.Next(&q) {
+			x.touchAhead(&q)
 			member, _ := x.record(x.order.Entry(&q).Ref)
 			if x.lookup(member, &r) {
 				r.Delete()
@@ -262,8 +260,22 @@ func (x *index) removeRange(rank, n int) {
 	x.save()
 }
 
-// ahead is how many records a walk asks for before it reads them.
-const ahead = 8
+// ahead is how many records a walk asks for before it reads them, and soon how many
+// removals a bucket is asked for before, by when the record is there to be hashed.
+const (
+	ahead = 8
+	soon  = 2
+)
+
+// touchAhead asks the processor for what the removals behind p will read: of this
+// range, or of the next one if members are taken off the front one by one.
+func (x *index) touchAhead(p *tree.Place) {
+	x.order.Ahead(p, ahead)
+	if e, ok := x.order.Peek(p, soon); ok {
+		member, _ := x.record(e.Ref)
+		x.members.Touch1(x.hash(member))
+	}
+}
 
 func (x *index) walk(rank, n int, back bool, fn func(member packed.Value, score float64) bool) {
 	var p tree.Place

@@ -54,10 +54,18 @@ func Pop(e *table.Entry, max bool, n int, fn func(member packed.Value, score flo
 	if max {
 		first, start = length-n, length-1
 	}
-	Walk(e, start, n, max, func(member packed.Value, score float64) bool {
+	visit := func(member packed.Value, score float64) bool {
 		fn(member, score)
 		return true
-	})
+	}
+	if isLarge(e) {
+		x := editIndex(e)
+		defer x.close()
+		x.walk(start, n, max, visit)
+		x.removeRange(first, n)
+		return n
+	}
+	smallWalk(e.Value(), start, n, max, visit)
 	RemoveRange(e, first, n)
 	return n
 }
