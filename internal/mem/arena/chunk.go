@@ -163,10 +163,14 @@ func (a *Arena) givePages(c *chunk, page, n int) {
 			return
 		}
 	}
-	if a.idle > 4+a.used/64 {
+	// A call for a single page costs as much as for many, so chunks that have only a few wait for more, for a while.
+	if most := 4 + a.used/64; a.idle > most && (bits.OnesCount64(c.free&c.resident) >= purgeAt || a.idle > 4*most) {
 		a.purge(c)
 	}
 }
+
+// purgeAt is how many free pages a chunk has at least when they are returned.
+const purgeAt = 16
 
 // purge returns c's free pages to the system, and keeps their addresses. Where the system's pages are longer than the
 // arena's, only those that are free as a whole go.
