@@ -45,11 +45,13 @@ func syncReplica(c *Ctx) {
 	case s.follows.Load():
 		return // as Redis does
 	}
+	if !c.Tx.LockAll() {
+		return // refused: see Session.run
+	}
 	r := s.asReplica()
 	c.feeding.Lock() // no other replica's end stops the journal in between
 	defer c.feeding.Unlock()
 	c.Engine.SetJournal(c.feed)
-	c.Tx.LockAll()
 	var snapshot bytes.Buffer
 	compress := c.Config.Settings().RDBCompression
 	if err := dump.Save(&snapshot, c.Tx, dump.Snapshot{Server: c.Info.Version, Functions: c.libraryTexts(), Compress: compress,

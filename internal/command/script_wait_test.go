@@ -21,6 +21,7 @@ func TestSlowScriptHoldsNobodyUp(t *testing.T) {
 	for _, walk := range []string{"DBSIZE", "KEYS *", "SCAN 0", "RANDOMKEY", "INFO keyspace", "CONFIG RESETSTAT"} {
 		b.want(busy, walk)
 	}
+	b.want(busy, "PSYNC ? -1")
 	b.want("OK", "MEMORY PURGE")
 	b.want("OK", "SCRIPT KILL")
 	a.late()

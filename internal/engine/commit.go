@@ -31,7 +31,7 @@ type Journal interface {
 type journalBox struct{ Journal }
 
 // SetJournal registers who hears of changes from now on; nil ends it. It waits for nobody: of a transaction that runs
-// meanwhile the journal may get a part. Who cannot use that locks all shards afterwards, and begins there.
+// meanwhile the journal may get a part, unless the caller holds all shards.
 func (e *Engine) SetJournal(j Journal) {
 	var box *journalBox
 	if j != nil {
