@@ -104,7 +104,8 @@ func (s *Session) checkReply() {
 // isAway tells whether the session is in use by a command that has left the loop.
 func (s *Session) isAway() bool { return s.aside != nil && s.aside.state.Load() != asideHere }
 
-// closeLater leaves the end of the session to the command that is away, if there is one.
+// closeLater leaves the end of the session to the command that is away, if there is one, however often it is asked.
 func (s *Session) closeLater() bool {
-	return s.aside != nil && s.aside.state.CompareAndSwap(asideAway, asideClosed)
+	a := s.aside
+	return a != nil && (a.state.CompareAndSwap(asideAway, asideClosed) || a.state.Load() == asideClosed)
 }
