@@ -110,11 +110,11 @@ type Parser struct {
 // Partial reports whether the last Parse stopped in the middle of a multibulk command.
 func (p *Parser) Partial() bool { return p.left > 0 }
 
-// Need returns how many bytes, beyond those that Parse has seen, the next step needs at least: the rest of a bulk string
-// whose length is known, else 1. The client has announced it and not yet sent it, so it is a hint and no reason to
-// allocate as much.
+// Need returns how many bytes, beyond those that Parse has seen, the command needs where that is known: where nothing but
+// the rest of its last bulk string is missing. Else it is 1. The client has announced it and not yet sent it, so it is a
+// hint and no reason to allocate as much.
 func (p *Parser) Need(have int) int {
-	if p.inBulk {
+	if p.inBulk && p.left == 1 {
 		return max(1, p.pos+p.bulk+2-have)
 	}
 	return 1

@@ -176,6 +176,11 @@ func TestNeed(t *testing.T) {
 	if _, err := p.Parse(in, &b, &lim, 10); err != nil || p.Need(len(in)) != 99 {
 		t.Fatalf("%v, need %d", err, p.Need(len(in)))
 	}
+	p.Reset()
+	in = []byte("*2\r\n$100\r\nabc")
+	if _, err := p.Parse(in, &b, &lim, 10); err != nil || p.Need(len(in)) != 1 {
+		t.Fatalf("%v, need %d, of which nothing is known", err, p.Need(len(in)))
+	}
 }
 
 // What a client announces costs nothing until it is sent.

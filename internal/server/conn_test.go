@@ -454,6 +454,20 @@ func TestManyArgumentsInPieces(t *testing.T) {
 	}
 }
 
+// So too where every read ends inside an argument, whose rest is known to be short.
+func TestManyArgumentsInFullReads(t *testing.T) {
+	m := newMachine(t, nil)
+	const n, arg = 100_000, "$1000\r\n"
+	in := []byte(fmt.Sprintf("*%d\r\n", n) + strings.Repeat(arg+strings.Repeat("a", 1000)+"\r\n", n/10))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m.feed(in)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 100<<20 {
+		t.Errorf("allocated %d MB for %d", got>>20, len(in)>>20)
+	}
+}
+
 func TestHalfSentIsCheap(t *testing.T) {
 	m := newMachine(t, nil)
 	m.feed([]byte("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10"))
