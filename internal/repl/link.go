@@ -137,7 +137,7 @@ func (l *Link) once(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	silence := l.o.Clock.AfterFunc(l.o.Timeout(), func() { _ = conn.Close() })
 	defer silence.Stop()
-	in := &stream{r: bufio.NewReaderSize(watched{conn, silence, l.o.Timeout}, 64<<10)}
+	in := newStream(watched{conn, silence, l.o.Timeout})
 	offset, err := l.shakeHands(conn, in)
 	if err != nil {
 		return err
@@ -280,6 +280,8 @@ type stream struct {
 	r     *bufio.Reader
 	bytes int64 // read since it was set to 0
 }
+
+func newStream(r io.Reader) *stream { return &stream{r: bufio.NewReaderSize(r, 64<<10)} }
 
 // Limits of what a primary may send.
 const (
