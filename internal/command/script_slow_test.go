@@ -16,7 +16,9 @@ func (r *rig) slowly(l *link, words ...string) {
 	r.t.Helper()
 	r.t.Cleanup(r.StopScripts) // or a test that fails would never end
 	left := make(chan struct{})
-	before := r.clock.Waiters()
+	for r.clock.Waiters() > 0 { // a script that was slow before has replied: its timer goes next
+		runtime.Gosched()
+	}
 	go func() {
 		defer close(left)
 		args := make([][]byte, len(words))
@@ -27,7 +29,7 @@ func (r *rig) slowly(l *link, words ...string) {
 		l.s.Exec(args, l.w)
 		l.s.EndBatch()
 	}()
-	r.clock.BlockUntilWaiters(before + 1) // the script has set its timer
+	r.clock.BlockUntilWaiters(1) // the script has set its timer
 	r.clock.Advance(5 * time.Millisecond)
 	<-left
 }
