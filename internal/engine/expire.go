@@ -55,10 +55,13 @@ func (e *Engine) expireShard(tx *Tx, shard, db int, deadline time.Time) {
 	}
 }
 
-// expireSome looks at one batch of a shard; more is false at the end of its walk.
+// expireSome looks at one batch of a shard; more is false at the end of its walk, and while the shard is enclosed: the
+// periodic work waits for no script.
 func (e *Engine) expireSome(tx *Tx, i, db int) (looked, removed int, more bool) {
 	tx.Begin(db)
-	tx.LockMask(1 << i)
+	if !tx.tryLock(i) {
+		return 0, 0, false
+	}
 	defer tx.End()
 	s := &e.shards[i]
 	t := &s.dbs[db]

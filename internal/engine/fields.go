@@ -163,10 +163,12 @@ func (e *Engine) expireFieldsCycle(deadline time.Time) {
 	}
 }
 
-// withFields lists the databases of a shard in which fields may expire.
+// withFields lists the databases of a shard in which fields may expire; none while it is enclosed.
 func (e *Engine) withFields(shard int) (dbs []int) {
 	s := &e.shards[shard]
-	s.mu.Lock()
+	if s.mu.enter() != nil {
+		return nil
+	}
 	defer s.mu.Unlock()
 	for db := range s.fields.dbs {
 		if s.fields.dbs[db].Len() > 0 {
@@ -193,7 +195,9 @@ func (e *Engine) expireFieldsSome(tx *Tx, i, db int, deadline time.Time) bool {
 // dueHashes lists the keys of a batch of an index whose time has come; more is false at the end of the walk.
 func (e *Engine) dueHashes(tx *Tx, i, db int) (due [][]byte, more bool) {
 	tx.Begin(db)
-	tx.LockMask(1 << i)
+	if !tx.tryLock(i) {
+		return nil, false
+	}
 	defer tx.End()
 	f := &e.shards[i].fields
 	if f.dbs == nil || f.dbs[db].Len() == 0 {
@@ -212,7 +216,9 @@ func (e *Engine) dueHashes(tx *Tx, i, db int) (due [][]byte, more bool) {
 // expireFieldsOf removes some due fields of a hash and sets its entry right. It is true where more of them are due.
 func (e *Engine) expireFieldsOf(tx *Tx, i, db int, key []byte) (more bool) {
 	tx.Begin(db)
-	tx.LockMask(1 << i)
+	if !tx.tryLock(i) {
+		return false
+	}
 	defer tx.End()
 	s := &e.shards[i]
 	h := tx.hash(key)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 )
 
 // TestEnclose: who meets an enclosed shard waits for its end, or no longer than it is told to, and holds nothing.
@@ -54,4 +55,30 @@ func TestEnclose(t *testing.T) {
 		t.Fatal("refused after the end")
 	}
 	impatient.End()
+}
+
+// TestTickPassesOverEnclosedShards: the periodic work goes on beside a script without end, and comes back to its shard
+// when that is free.
+func TestTickPassesOverEnclosedShards(t *testing.T) {
+	b := newBench(t)
+	for _, key := range []string{"kept", "other"} {
+		b.do(0, []string{key}, func(tx *Tx) {
+			tx.Create([]byte(key), String, 0, b.in(time.Second))
+			tx.Changed([]byte(key), EventSet)
+		})
+	}
+	b.clock.Advance(2 * time.Second)
+	slow := b.NewTx()
+	slow.Begin(0)
+	slow.LockKey([]byte("kept"))
+	slow.Enclose()
+	b.Tick(time.Hour)
+	slow.End()
+	if n := b.Stats().Expired; n != 1 {
+		t.Errorf("%d expired beside the enclosed shard, want 1", n)
+	}
+	b.Tick(time.Hour)
+	if n := b.Stats().Expired; n != 2 {
+		t.Errorf("%d expired after its end, want 2", n)
+	}
 }
