@@ -48,7 +48,7 @@ type waiting struct {
 	gone    bool          // also when a key disappears or becomes something else
 	timeout time.Duration // 0: for ever
 
-	// try runs the command with what is there, and reports whether it has replied. After a wait it must journal what
+	// try, of one with keys, runs the command with what is there, and reports whether it has replied. After a wait it must journal what
 	// it did by Effect, under the name of the command that does not block.
 	try func(c *Ctx) bool
 	// nothing replies where the command may not block, and timedOut where it has blocked in vain; nil: a null array.
@@ -297,13 +297,11 @@ func waitAOF(c *Ctx) {
 		out.Int(0)
 		out.Int(0)
 	}
-	c.orWait(waiting{timeout: timeout, nothing: none, timedOut: none, try: func(c *Ctx) bool {
-		if n > 0 {
-			return false
-		}
+	if n == 0 || !c.alone {
 		none(c.Out)
-		return true
-	}})
+		return
+	}
+	c.block(waiting{timeout: timeout, timedOut: none})
 }
 
 func (c *Ctx) waitAOFArgs() (replicas int64, timeout time.Duration, err error) {

@@ -2,34 +2,42 @@ package command
 
 import (
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/mem/table"
 )
 
 // blockingPop is BLPOP and BRPOP.
 func blockingPop(c *Ctx) {
-	timeout, err := c.timeoutArg(len(c.Args) - 1)
+	front := c.Row.Name == "blpop"
+	c.blockingFirst(engine.List, func(c *Ctx, e *table.Entry, key []byte) {
+		c.Out.Array(2)
+		c.Out.Bulk(key)
+		c.popElements(e, key, front, 1)
+	})
+}
+
+// blockingZPop is BZPOPMIN and BZPOPMAX.
+func blockingZPop(c *Ctx) {
+	highest := c.Row.Name == "bzpopmax"
+	c.blockingFirst(engine.ZSet, func(c *Ctx, e *table.Entry, key []byte) {
+		c.Out.Array(3)
+		c.Out.Bulk(key)
+		c.popScores(e, key, highest, 1, false)
+	})
+}
+
+// blockingFirst pops off the first key that is there, or waits for one. All arguments are keys but the last, the timeout.
+func (c *Ctx) blockingFirst(kind engine.Kind, pop func(c *Ctx, e *table.Entry, key []byte)) {
+	last := len(c.Args) - 1
+	timeout, err := c.timeoutArg(last)
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	front := c.Row.Name == "blpop"
-	c.orWait(waiting{keys: c.Args[1 : len(c.Args)-1], kind: engine.List, timeout: timeout, try: func(c *Ctx) bool {
-		for _, key := range c.Args[1 : len(c.Args)-1] {
-			e, err := c.Tx.EditKind(key, engine.List)
-			if err != nil {
-				c.Fail(err)
-				return true
-			}
-			if e == nil {
-				c.Tx.Step()
-				continue
-			}
-			c.Out.Array(2)
-			c.Out.Bulk(key)
-			c.popElements(e, key, front, 1)
+	c.orWait(waiting{keys: c.Args[1:last], kind: kind, timeout: timeout, try: func(c *Ctx) bool {
+		return c.withFirst(c.Args[1:last], kind, func(e *table.Entry, key []byte) {
+			pop(c, e, key)
 			c.Tx.Effect(words(c.Row.Name[1:]), key)
-			return true
-		}
-		return false
+		})
 	}})
 }
 
@@ -87,34 +95,5 @@ func (c *Ctx) blockingMove(from, to bool, last int) {
 		words[0] = []byte(c.Row.Name[1:])
 		c.Tx.Effect(words...)
 		return true
-	}})
-}
-
-// blockingZPop is BZPOPMIN and BZPOPMAX.
-func blockingZPop(c *Ctx) {
-	timeout, err := c.timeoutArg(len(c.Args) - 1)
-	if err != nil {
-		c.Fail(err)
-		return
-	}
-	highest := c.Row.Name == "bzpopmax"
-	c.orWait(waiting{keys: c.Args[1 : len(c.Args)-1], kind: engine.ZSet, timeout: timeout, try: func(c *Ctx) bool {
-		for _, key := range c.Args[1 : len(c.Args)-1] {
-			e, err := c.Tx.EditKind(key, engine.ZSet)
-			if err != nil {
-				c.Fail(err)
-				return true
-			}
-			if e == nil {
-				c.Tx.Step()
-				continue
-			}
-			c.Out.Array(3)
-			c.Out.Bulk(key)
-			c.popScores(e, key, highest, 1, false)
-			c.Tx.Effect(words(c.Row.Name[1:]), key)
-			return true
-		}
-		return false
 	}})
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/mem/table"
 )
 
 // Arguments within bounds: counts, numbers of keys, ranges of positions.
@@ -163,6 +164,24 @@ func (c *Ctx) popArgs(at int, first, last string) (a popArgs, err error) {
 		err = errSyntax
 	}
 	return a, err
+}
+
+// withFirst calls pop with the first of several keys that is there, to change it. It reports whether there is a reply:
+// pop's, or the error where a key on the way is of another type.
+func (c *Ctx) withFirst(keys [][]byte, k engine.Kind, pop func(e *table.Entry, key []byte)) bool {
+	for _, key := range keys {
+		e, err := c.Tx.EditKind(key, k)
+		switch {
+		case err != nil:
+			c.Fail(err)
+			return true
+		case e != nil:
+			pop(e, key)
+			return true
+		}
+		c.Tx.Step()
+	}
+	return false
 }
 
 // settle removes those of several keys whose time has come, so that finding one

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,10 +31,7 @@ func (p *Processor) follow(host, port string) {
 		Addr: net.JoinHostPort(host, port), Port: p.Info.Port, Clock: p.clock, Target: f, Log: p.Info.Log,
 		User:     func() string { return value("primaryuser") },
 		Password: func() string { return value("primaryauth") },
-		Timeout: func() time.Duration {
-			seconds, _ := strconv.Atoi(value("repl-timeout")) // it is one
-			return time.Duration(seconds) * time.Second
-		},
+		Timeout:  func() time.Duration { return p.Config.Settings().ReplTimeout },
 	})
 	p.standing.primary.Store(&primary{host, port, link})
 }

@@ -44,18 +44,26 @@ var expireUnits = map[string]unit{
 
 type expireOptions struct{ nx, xx, gt, lt bool }
 
+// read takes the condition at an argument; false where there is none.
+func (o *expireOptions) read(c *Ctx, i int) bool {
+	switch {
+	case c.Is(i, "NX"):
+		o.nx = true
+	case c.Is(i, "XX"):
+		o.xx = true
+	case c.Is(i, "GT"):
+		o.gt = true
+	case c.Is(i, "LT"):
+		o.lt = true
+	default:
+		return false
+	}
+	return true
+}
+
 func (c *Ctx) expireOptions() (o expireOptions, err error) {
 	for i := 3; i < len(c.Args); i++ {
-		switch {
-		case c.Is(i, "NX"):
-			o.nx = true
-		case c.Is(i, "XX"):
-			o.xx = true
-		case c.Is(i, "GT"):
-			o.gt = true
-		case c.Is(i, "LT"):
-			o.lt = true
-		default:
+		if !o.read(c, i) {
 			return o, engine.Error("ERR Unsupported option " + clip(string(c.Args[i]), len(c.Args[i])))
 		}
 	}

@@ -159,19 +159,10 @@ func hexpire(c *Ctx) {
 
 // fieldCondition reads one condition, if there is one at argument i, and says where the arguments go on.
 func (c *Ctx) fieldCondition(i int) (o expireOptions, next int) {
-	switch {
-	case c.Is(i, "NX"):
-		o.nx = true
-	case c.Is(i, "XX"):
-		o.xx = true
-	case c.Is(i, "GT"):
-		o.gt = true
-	case c.Is(i, "LT"):
-		o.lt = true
-	default:
-		return o, i
+	if o.read(c, i) {
+		i++
 	}
-	return o, i + 1
+	return o, i
 }
 
 // finishFields tells that fields got an expiry or were removed for it.

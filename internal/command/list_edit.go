@@ -100,16 +100,7 @@ func lmpop(c *Ctx) {
 // popSome takes elements off the first list that has any; false where none has.
 func (c *Ctx) popSome(a popArgs) bool {
 	front := !a.last
-	for _, key := range a.keys {
-		e, err := c.Tx.EditKind(key, engine.List)
-		if err != nil {
-			c.Fail(err)
-			return true
-		}
-		if e == nil {
-			c.Tx.Step()
-			continue
-		}
+	return c.withFirst(a.keys, engine.List, func(e *table.Entry, key []byte) {
 		n := min(a.count, list.Len(e))
 		c.Out.Array(2)
 		c.Out.Bulk(key)
@@ -122,9 +113,7 @@ func (c *Ctx) popSome(a popArgs) bool {
 			}
 			c.Tx.Effect(words(name), key, intWord(int64(n)))
 		}
-		return true
-	}
-	return false
+	})
 }
 
 func linsert(c *Ctx) {

@@ -94,10 +94,7 @@ func (s *Session) leaveFeed() {
 
 // pingReplicas sends what tells replicas that the primary lives. now is monotonic.
 func (p *Processor) pingReplicas(now time.Duration) {
-	text, _ := p.Config.Value("repl-ping-replica-period")
-	if seconds, err := strconv.Atoi(text); err == nil {
-		p.feed.Tick(now, time.Duration(seconds)*time.Second)
-	}
+	p.feed.Tick(now, p.Config.Settings().ReplPingPeriod)
 }
 
 // replConf is REPLCONF: what a replica tells about itself. ACK gets no reply.
@@ -162,15 +159,14 @@ func wait(c *Ctx) {
 		c.Fail(err)
 		return
 	}
-	offset := c.feed.Offset()
-	reached := func(out Sink) { out.Int(int64(c.feed.Reached(offset))) }
-	if c.feed.Reached(offset) >= int(n) || !c.alone {
+	feed := c.feed // not c: it is another command's when the time is up
+	offset := feed.Offset()
+	reached := func(out Sink) { out.Int(int64(feed.Reached(offset))) }
+	if feed.Reached(offset) >= int(n) || !c.alone {
 		reached(c.Out)
 		return
 	}
-	feed := c.feed
-	reached = func(out Sink) { out.Int(int64(feed.Reached(offset))) }
-	c.orWait(waiting{timeout: timeout, timedOut: reached, try: func(*Ctx) bool { return false }})
+	c.block(waiting{timeout: timeout, timedOut: reached})
 	c.acks.add(ackWait{c.Session, c.Session.waits(), int(n), offset})
 	feed.AskAcks()
 }
@@ -212,8 +208,7 @@ func infoReplication(c *Ctx, b *infoText) {
 	var lines strings.Builder
 	n := 0
 	c.feed.Visit(func(r *repl.Replica, acked int64, at time.Duration) {
-		host := r.Name[:max(0, strings.LastIndexByte(r.Name, ':'))]
-		lines.WriteString("slave" + strconv.Itoa(n) + ":ip=" + host + ",port=" + orZero(r.Port) + ",state=online,offset=" +
+		lines.WriteString("slave" + strconv.Itoa(n) + ":ip=" + r.Host() + ",port=" + orZero(r.Port) + ",state=online,offset=" +
 			strconv.FormatInt(acked, 10) + ",lag=" + strconv.FormatInt(int64((now-at)/time.Second), 10) + "\r\n")
 		n++
 	})
@@ -251,7 +246,7 @@ func role(c *Ctx) {
 	}
 	var list []at
 	c.feed.Visit(func(r *repl.Replica, acked int64, _ time.Duration) {
-		list = append(list, at{r.Name[:max(0, strings.LastIndexByte(r.Name, ':'))], orZero(r.Port), acked})
+		list = append(list, at{r.Host(), orZero(r.Port), acked})
 	})
 	c.Out.Array(3)
 	c.Out.BulkString("master")

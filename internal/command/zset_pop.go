@@ -101,16 +101,7 @@ func zmpop(c *Ctx) {
 
 // zpopSome takes members out of the first sorted set that has any; false where none has.
 func (c *Ctx) zpopSome(a popArgs) bool {
-	for _, key := range a.keys {
-		e, err := c.Tx.EditKind(key, engine.ZSet)
-		if err != nil {
-			c.Fail(err)
-			return true
-		}
-		if e == nil {
-			c.Tx.Step()
-			continue
-		}
+	return c.withFirst(a.keys, engine.ZSet, func(e *table.Entry, key []byte) {
 		n := min(a.count, zset.Len(e))
 		c.Out.Array(2)
 		c.Out.Bulk(key)
@@ -123,9 +114,7 @@ func (c *Ctx) zpopSome(a popArgs) bool {
 			}
 			c.Tx.Effect(words(name), key, intWord(int64(n)))
 		}
-		return true
-	}
-	return false
+	})
 }
 
 func zrandMember(c *Ctx) {

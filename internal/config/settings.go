@@ -1,6 +1,9 @@
 package config
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
 // Settings is what the rest of the program reads of the configuration: all values of one moment, already parsed.
 // It never changes; a CONFIG SET makes a new one, which Config.Settings then returns. Reading it costs one atomic load.
@@ -81,6 +84,8 @@ type Settings struct {
 	ReplicaPriority    int
 	MinReplicasToWrite int
 	MinReplicasMaxLag  int // seconds
+	ReplPingPeriod     time.Duration
+	ReplTimeout        time.Duration
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -216,6 +221,8 @@ func (c *Config) settings(values []value) *Settings {
 		ReplicaPriority:    count("replica-priority"),
 		MinReplicasToWrite: count("min-replicas-to-write"),
 		MinReplicasMaxLag:  count("min-replicas-max-lag"),
+		ReplPingPeriod:     time.Duration(num("repl-ping-replica-period")) * time.Second,
+		ReplTimeout:        time.Duration(num("repl-timeout")) * time.Second,
 
 		EnableDebugCommand:     Allowed(num("enable-debug-command")),
 		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),

@@ -172,18 +172,22 @@ func (tx *Tx) tell(c *change) {
 		tx.notify(c)
 	case c.key != nil:
 		tx.notify(c)
-		tx.e.touchWatches(c)
+		s := tx.e.shardFor(c.key)
+		s.touchWatches(c)
 		if waiting {
-			tx.wakeKey(c.db, c.key)
+			tx.wakeKey(s, c.db, c.key)
 		}
 	case waiting:
 		tx.wakeDB(c.db)
 	}
 }
 
+// pending tells whether there is anything to publish. An expiry changes without being dirty.
+func (c *commit) pending() bool { return c.dirty != 0 || len(c.changes) != 0 || len(c.effects) != 0 }
+
 // publishPending publishes what there is, and publishAll serves those who wait for it, too.
 func (tx *Tx) publishPending() {
-	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 { // an expiry changes without being dirty
+	if tx.pending() {
 		tx.publish()
 	}
 }

@@ -170,6 +170,9 @@ func (e *Engine) Hash(key []byte) uint64 { return table.Hash(e.seed, key) }
 
 func shardOf(h uint64) int { return int(h & (Shards - 1)) }
 
+// shardFor is the shard of a key.
+func (e *Engine) shardFor(key []byte) *shard { return &e.shards[shardOf(e.Hash(key))] }
+
 // Random returns 64 pseudo-random bits: splitmix64 over a shared counter, so
 // that a seed makes a run repeatable.
 func (e *Engine) Random() uint64 {

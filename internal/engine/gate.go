@@ -49,6 +49,22 @@ func (g *gate) Lock() {
 // Unlock lets the next one in.
 func (g *gate) Unlock() { g.mu.Unlock() }
 
+// whenFree runs fn with the shard locked: now, or where that is enclosed on a goroutine of its own, for which nobody
+// waits. It reports which.
+func (s *shard) whenFree(fn func()) (now bool) {
+	if s.mu.enter() == nil {
+		defer s.mu.Unlock()
+		fn()
+		return true
+	}
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fn()
+	}()
+	return false
+}
+
 // enterAll locks the gates of a set of shards in ascending order, or none, and then returns who has enclosed one.
 func (e *Engine) enterAll(mask uint64) *Enclosure {
 	for m := mask; m != 0; m &= m - 1 {

@@ -155,7 +155,7 @@ func (tx *Tx) End() {
 	if tx.fence != nil {
 		tx.open()
 	}
-	if tx.dirty != 0 || len(tx.changes) != 0 || len(tx.effects) != 0 || len(tx.ready) != 0 {
+	if tx.pending() || len(tx.ready) != 0 {
 		tx.publishAll()
 	}
 	held := tx.held

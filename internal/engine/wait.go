@@ -77,17 +77,8 @@ func (e *Engine) Cancel(w *Waiter) bool {
 		return false
 	}
 	for _, k := range w.keys {
-		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
-		if s.mu.enter() == nil {
-			e.leave(s, k, w)
-			s.mu.Unlock()
-			continue
-		}
-		go func() { // it is enclosed: nobody waits for that
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			e.leave(s, k, w)
-		}()
+		s := e.shardFor([]byte(k.key))
+		s.whenFree(func() { e.leave(s, k, w) })
 	}
 	return true
 }
@@ -154,9 +145,8 @@ func (tx *Tx) widen() bool {
 	}
 }
 
-// wakeKey notes that waiters may want to look at a changed key, if there are any. Its shard is locked.
-func (tx *Tx) wakeKey(db int, key []byte) {
-	s := &tx.e.shards[shardOf(tx.e.Hash(key))]
+// wakeKey notes that waiters may want to look at a changed key of a shard, which is locked, if there are any.
+func (tx *Tx) wakeKey(s *shard, db int, key []byte) {
 	if len(s.waiters[watchKey{db, string(key)}]) != 0 {
 		tx.wake(watchKey{db, string(key)})
 	}
@@ -205,7 +195,7 @@ func (tx *Tx) serveWaiters() {
 // must not overtake it.
 func (tx *Tx) serveKey(k watchKey) bool {
 	key := []byte(k.key)
-	s := &tx.e.shards[shardOf(tx.e.Hash(key))]
+	s := tx.e.shardFor(key)
 	kind, there := tx.kindOf(k.db, key)
 	for i := 0; i < len(s.waiters[k]); {
 		w := s.waiters[k][i]
@@ -251,7 +241,7 @@ func (tx *Tx) serve(w *Waiter) bool {
 	}
 	w.ended = true
 	for _, k := range w.keys {
-		tx.e.leave(&tx.e.shards[shardOf(tx.e.Hash([]byte(k.key)))], k, w)
+		tx.e.leave(tx.e.shardFor([]byte(k.key)), k, w)
 	}
 	tx.publishPending()
 	return true
@@ -264,7 +254,7 @@ func (e *Engine) serveLater(keys []watchKey) {
 		tx.Begin(k.db)
 		tx.LockKey([]byte(k.key))
 		tx.Widen()
-		tx.wakeKey(k.db, []byte(k.key))
+		tx.wakeKey(e.shardFor([]byte(k.key)), k.db, []byte(k.key))
 		tx.End()
 	}
 }

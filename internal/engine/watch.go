@@ -79,18 +79,8 @@ func (tx *Tx) Broken(w *Watch) bool {
 func (e *Engine) Unwatch(w *Watch) (now bool) {
 	now = true
 	for _, k := range w.keys {
-		s := &e.shards[shardOf(e.Hash([]byte(k.key)))]
-		if s.mu.enter() == nil {
-			e.unwatch(s, k, w)
-			s.mu.Unlock()
-			continue
-		}
-		now = false
-		go func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			e.unwatch(s, k, w)
-		}()
+		s := e.shardFor([]byte(k.key))
+		now = s.whenFree(func() { e.unwatch(s, k, w) }) && now
 	}
 	w.keys = w.keys[:0]
 	w.dirty.Store(false)
@@ -112,9 +102,8 @@ func (e *Engine) unwatch(s *shard, k watchKey, w *Watch) {
 	e.observers.Add(-1)
 }
 
-// touchWatches marks the watches of a changed key, whose shard is locked.
-func (e *Engine) touchWatches(c *change) {
-	s := &e.shards[shardOf(e.Hash(c.key))]
+// touchWatches marks the watches of a changed key of the shard, which is locked.
+func (s *shard) touchWatches(c *change) {
 	if len(s.watchers) == 0 {
 		return
 	}

@@ -41,14 +41,8 @@ func (x *valueReader) expiringHash() error {
 // expiringFields reads the plain form: of each field its expiry in milliseconds after the first one's, plus one, or 0
 // for none; early on it was Unix time.
 func (x *valueReader) expiringFields(base int64) error {
-	n, err := x.Length()
-	switch {
-	case err != nil:
-		return err
-	case n == 0:
-		return ErrEmpty
-	}
-	if err := x.begin(n); err != nil {
+	n, err := x.counted()
+	if err != nil {
 		return err
 	}
 	for ; n > 0; n-- {

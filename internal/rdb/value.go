@@ -70,16 +70,21 @@ func (x *valueReader) read() error {
 // begin tells the visitor what comes; n elements, if that is known.
 func (x *valueReader) begin(n uint64) error { return x.Kind(x.kind, x.t, int(min(n, math.MaxInt32))) }
 
+// counted reads the number of elements, of which there is one at least, and begins.
+func (x *valueReader) counted() (n uint64, err error) {
+	if n, err = x.Length(); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, ErrEmpty
+	}
+	return n, x.begin(n)
+}
+
 // plain reads the types that are sequences of strings.
 func (x *valueReader) plain() error {
-	n, err := x.Length()
-	switch {
-	case err != nil:
-		return err
-	case n == 0:
-		return ErrEmpty
-	}
-	if err := x.begin(n); err != nil {
+	n, err := x.counted()
+	if err != nil {
 		return err
 	}
 	for ; n > 0; n-- {

@@ -13,10 +13,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/resp"
 )
 
 // Feed is the stream of a primary. It is an engine.Journal. Its methods are safe for concurrent use.
@@ -26,7 +28,7 @@ type Feed struct {
 	offset   int64
 	db       int // that the stream has selected; -1: none yet
 	replicas []*Replica
-	buf      []byte
+	w        resp.Writer   // what is to be sent next
 	pinged   time.Duration // when the last PING was sent
 }
 
@@ -43,6 +45,9 @@ type Replica struct {
 	acked   int64
 	ackedAt time.Duration
 }
+
+// Host is the replica's address without the port that it connects from.
+func (r *Replica) Host() string { return r.Name[:max(0, strings.LastIndexByte(r.Name, ':'))] }
 
 // NewFeed returns a feed without replicas, with a fresh replication ID.
 func NewFeed() *Feed {
@@ -88,7 +93,6 @@ func (f *Feed) Append(effects []engine.Effect) {
 	if len(f.replicas) == 0 {
 		return
 	}
-	f.buf = f.buf[:0]
 	group := engine.Grouped(effects)
 	if group {
 		f.command("MULTI")
@@ -99,9 +103,9 @@ func (f *Feed) Append(effects []engine.Effect) {
 			f.command("SELECT", strconv.Itoa(e.DB))
 			f.db = e.DB
 		}
-		f.head(len(e.Args))
+		f.w.Array(len(e.Args))
 		for _, a := range e.Args {
-			f.word(a)
+			f.w.Bulk(a)
 		}
 	}
 	if group {
@@ -110,24 +114,10 @@ func (f *Feed) Append(effects []engine.Effect) {
 	f.send()
 }
 
-func (f *Feed) head(n int) {
-	f.buf = append(f.buf, '*')
-	f.buf = strconv.AppendInt(f.buf, int64(n), 10)
-	f.buf = append(f.buf, "\r\n"...)
-}
-
-func (f *Feed) word(a []byte) {
-	f.buf = append(f.buf, '$')
-	f.buf = strconv.AppendInt(f.buf, int64(len(a)), 10)
-	f.buf = append(f.buf, "\r\n"...)
-	f.buf = append(f.buf, a...)
-	f.buf = append(f.buf, "\r\n"...)
-}
-
 func (f *Feed) command(words ...string) {
-	f.head(len(words))
-	for _, w := range words {
-		f.word([]byte(w))
+	f.w.Array(len(words))
+	for _, word := range words {
+		f.w.BulkString(word)
 	}
 }
 
@@ -135,13 +125,11 @@ func (f *Feed) command(words ...string) {
 const keptBuffer = 1 << 20
 
 func (f *Feed) send() {
-	f.offset += int64(len(f.buf))
+	f.offset += int64(f.w.Len())
 	for _, r := range f.replicas {
-		r.Send(f.buf)
+		r.Send(f.w.Bytes())
 	}
-	if cap(f.buf) > keptBuffer {
-		f.buf = nil
-	}
+	f.w.Reset(keptBuffer)
 }
 
 // Tick sends a PING if none was sent for so long. now is monotonic.
@@ -152,7 +140,6 @@ func (f *Feed) Tick(now, period time.Duration) {
 		return
 	}
 	f.pinged = now
-	f.buf = f.buf[:0]
 	f.command("PING")
 	f.send()
 }
@@ -164,7 +151,6 @@ func (f *Feed) AskAcks() {
 	if len(f.replicas) == 0 {
 		return
 	}
-	f.buf = f.buf[:0]
 	f.command("REPLCONF", "GETACK", "*")
 	f.send()
 }
