@@ -19,18 +19,7 @@ import (
 func waitFor(t *testing.T, db *larder.DB, n int) {
 	t.Helper()
 	want := fmt.Sprintf("\nblocked_clients:%d\r", n)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		info, err := db.Do(t.Context(), "INFO", "clients").Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(info, want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not %d blocked: %s", n, info)
-		}
-	}
+	eventually(t, want, func() bool { return strings.Contains(info(t, db, "clients"), want) })
 }
 
 // Elements go through two queues, taken by blocking moves whose keys are in different shards, and each arrives once.

@@ -20,11 +20,8 @@ func (quiet) Error(...any) {}
 func (quiet) Fatal(...any) {}
 
 func TestAsynq(t *testing.T) {
-	onAll(t, func(t *testing.T, to target) {
-		conn := asynq.RedisClientOpt{Addr: to.addr}
-		if to.addr == "in-memory:0" {
-			return // asynq has no dialer of its own
-		}
+	onServers(t, func(t *testing.T, port string) { // asynq takes no dialer
+		conn := asynq.RedisClientOpt{Addr: "127.0.0.1:" + port}
 		client := asynq.NewClient(conn)
 		defer client.Close()
 		inspector := asynq.NewInspector(conn)

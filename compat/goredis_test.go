@@ -25,11 +25,7 @@ func TestGoRedis(t *testing.T) {
 					"scan": goRedisScan, "errors": goRedisErrors, "concurrency": goRedisConcurrency,
 				} {
 					t.Run(name, func(t *testing.T) {
-						c := redis.NewClient(&redis.Options{
-							Addr: to.addr, Protocol: protocol, ClientName: "compat",
-							Dialer: func(context.Context, string, string) (net.Conn, error) { return to.dial() },
-						})
-						defer func() { _ = c.Close() }()
+						c := newGoRedis(t, to, protocol)
 						if err := c.FlushAll(t.Context()).Err(); err != nil {
 							t.Fatal(err)
 						}
@@ -39,6 +35,16 @@ func TestGoRedis(t *testing.T) {
 			})
 		})
 	}
+}
+
+func newGoRedis(t *testing.T, to target, protocol int) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{
+		Addr: to.addr, Protocol: protocol, ClientName: "compat",
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return to.dial() },
+	})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // want compares what a command gave, and says which command.

@@ -1,28 +1,18 @@
 package compat
 
 import (
-	"context"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/go-redsync/redsync/v4"
 	redsyncgoredis "github.com/go-redsync/redsync/v4/redis/goredis/v9"
-	"github.com/redis/go-redis/v9"
 )
-
-func newGoRedis(t *testing.T, to target) *redis.Client {
-	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: to.addr, Dialer: func(context.Context, string, string) (net.Conn, error) { return to.dial() }})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
 
 func TestRedsync(t *testing.T) {
 	onAll(t, func(t *testing.T, to target) {
 		ctx := t.Context()
-		rs := redsync.New(redsyncgoredis.NewPool(newGoRedis(t, to)))
+		rs := redsync.New(redsyncgoredis.NewPool(newGoRedis(t, to, 3)))
 		mine := rs.NewMutex("lock", redsync.WithExpiry(20*time.Second))
 		if err := mine.LockContext(ctx); err != nil {
 			t.Fatal(err)
@@ -49,7 +39,7 @@ func TestRedsync(t *testing.T) {
 func TestRedisRate(t *testing.T) {
 	onAll(t, func(t *testing.T, to target) {
 		ctx := t.Context()
-		limiter := redis_rate.NewLimiter(newGoRedis(t, to))
+		limiter := redis_rate.NewLimiter(newGoRedis(t, to, 3))
 		limit := redis_rate.PerHour(3)
 		for want := 2; want >= 0; want-- {
 			r, err := limiter.Allow(ctx, "user", limit)

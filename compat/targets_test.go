@@ -18,6 +18,9 @@ type target struct {
 	dial func() (net.Conn, error)
 }
 
+// inMemory is the address of the target that nothing listens at.
+const inMemory = "in-memory:0"
+
 // onAll runs a flow against the three targets, each empty. Servers live as long as the flow.
 func onAll(t *testing.T, flow func(t *testing.T, to target)) {
 	t.Run("redis", func(t *testing.T) {
@@ -29,7 +32,21 @@ func onAll(t *testing.T, flow func(t *testing.T, to target)) {
 		flow(t, target{addr, func() (net.Conn, error) { return net.Dial("tcp", addr) }})
 	})
 	t.Run("embedded", func(t *testing.T) {
-		flow(t, target{"in-memory:0", open(t).Dial})
+		flow(t, target{inMemory, open(t).Dial})
+	})
+}
+
+// onServers is onAll for clients that need a port: they reach no connection in memory.
+func onServers(t *testing.T, flow func(t *testing.T, port string)) {
+	onAll(t, func(t *testing.T, to target) {
+		if to.addr == inMemory {
+			return
+		}
+		_, port, err := net.SplitHostPort(to.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flow(t, port)
 	})
 }
 
