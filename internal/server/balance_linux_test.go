@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestRebalance(t *testing.T) {
+func TestBalancer(t *testing.T) {
 	for _, c := range []struct {
 		busy   []float64
 		total  int
@@ -31,33 +31,74 @@ func TestRebalance(t *testing.T) {
 		{[]float64{0, 0}, 2, 1, move{1, 0, 1}},
 		{[]float64{0}, 2, 1, move{}},
 	} {
-		active, m := rebalance(c.busy, c.total)
+		b := balancer{hot: busyLong - 1}
+		active, m := b.look(view{busy: c.busy, total: c.total, idle: 1})
 		if active != c.active || m.from != c.m.from || m.to != c.m.to || math.Abs(m.share-c.m.share) > 1e-9 {
 			t.Errorf("%v of %d: %d %+v, want %d %+v", c.busy, c.total, active, m, c.active, c.m)
 		}
 	}
 }
 
+// Another loop joins in only while a processor stands idle, and stays only if that pays.
+func TestBalancerTries(t *testing.T) {
+	var b balancer
+	loops := 1
+	look := func(idle, bytes float64) int {
+		busy := []float64{1, 1}[:loops]
+		loops, _ = b.look(view{busy: busy, total: 2, idle: idle, bytes: bytes})
+		return loops
+	}
+	for range 50 {
+		if look(0.1, 100) != 1 {
+			t.Fatal("a second loop, and no processor for it")
+		}
+	}
+	for failure, pause := range []int{trialPause, 2 * trialPause, 4 * trialPause} {
+		if n := look(1, 100); n != 2 {
+			t.Fatalf("failure %d: %d loops", failure, n)
+		}
+		if look(0, 10) != 2 || look(0, 100*trialGain-1) != 1 {
+			t.Fatal("kept although it does not pay")
+		}
+		for i := 1; i < pause; i++ {
+			if look(1, 100) != 1 {
+				t.Fatalf("failure %d: tried again after %d looks, want %d", failure, i, pause)
+			}
+		}
+	}
+	if look(1, 100) != 2 || look(0, 10) != 2 || look(0, 100*trialGain+1) != 2 {
+		t.Fatal("not kept although it pays")
+	}
+	for range 50 {
+		if look(0, 1) != 2 {
+			t.Fatal("given up although the trial is over")
+		}
+	}
+}
+
 // A steady load, whatever it is, comes to rest.
-func TestRebalanceSettles(t *testing.T) {
+func TestBalancerSettles(t *testing.T) {
 	for load := 0.05; load < 5; load += 0.05 {
+		var b balancer
 		busy := []float64{load} // as if a loop could be busier than all the time
-		for step := 0; ; step++ {
-			seen := make([]float64, len(busy))
+		for step, quiet := 0, 0; quiet < 4; step++ {
+			seen, moved := make([]float64, len(busy)), 0.0
 			for i, b := range busy {
 				seen[i] = min(b, 1)
+				moved += seen[i]
 			}
-			active, m := rebalance(seen, 8)
-			if active == len(busy) && m.share == 0 {
-				break
+			active, m := b.look(view{busy: seen, total: 8, idle: 8 - moved, bytes: moved})
+			quiet++
+			if active != len(busy) || m.share != 0 {
+				quiet = 0
 			}
-			if step > 50 {
+			if step > 200 {
 				t.Fatalf("load %.2f: still moving, at %v", load, busy)
 			}
 			for len(busy) < active {
 				busy = append(busy, 0)
 			}
-			moved := busy[m.from] * m.share
+			moved = busy[m.from] * m.share
 			busy[m.from] -= moved
 			busy[m.to] += moved
 			busy = busy[:active]

@@ -10,6 +10,9 @@ import (
 // loop is Linux's event loop; other systems have none.
 type loop struct{ bytes traffic }
 
+// spreading has nothing to spread.
+type spreading struct{}
+
 func (*loop) stop()                      {}
 func (*loop) setKeepAlive(time.Duration) {}
 

@@ -28,7 +28,8 @@ type Server struct {
 	bytes  traffic      // of streams; loops have their own
 	held   atomic.Int64 // unsent output of all connections, bytes
 
-	active atomic.Int32 // how many loops are in use
+	active    atomic.Int32 // how many loops are in use
+	spreading              // of connections over them
 
 	nextID, accepted, refused, outputKilled, queryKilled atomic.Int64
 
