@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +19,14 @@ import (
 // peer that has hung up, leaves the socket on the list of those that may hold more (again), which is gone through once
 // between polls, so that a busy peer takes turns with the others.
 //
+// Small replies are gathered while a turn goes through its events, and go out together at its end: a client that shares the
+// machine is woken for many of them and sends many commands at once. With HSET and LPUSH at pipeline 16 that is 6 to 10 %
+// more commands a second.
+//
+// A loop that never runs out of work is preempted by the Go scheduler every 10 ms, which is often enough for other
+// goroutines if no processor is free. It does not yield by itself: that wakes another thread, which takes the loop over, and
+// the caches are left behind (LPUSH at pipeline 16 ran at 1.06 M/s with a yield every 32 turns and runs at 1.30 M/s).
+//
 // System calls on sockets never block, so they bypass the scheduler (RawSyscall): telling it would cost a good part of
 // what a small read costs. A loop with nothing to do parks like any goroutine that waits for the network: epoll
 // descriptors can themselves be polled, so ours is registered with Go's own poller. Measured with GET of 32 B, 50
@@ -32,6 +39,9 @@ import (
 const (
 	eventsPerPoll = 256
 	writePiece    = 256 << 10 // bytes given to one write: longer ones would hold up the garbage collector
+
+	lateMost  = 64      // replies that wait for each other
+	lateBytes = 4 << 10 // longest of them
 
 	readEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 )
@@ -50,10 +60,11 @@ type loop struct {
 	events  [eventsPerPoll]unix.EpollEvent
 	fired   int  // number of events
 	parked  bool // waits in park
-	turns   int  // counts polls
 	bytes   traffic
 	sockets []*socket // by file descriptor
-	again   []*socket // may have more to read
+	again   []*socket // may have more to read, or be over
+	late    []lateReply
+	lateBuf []byte // their bytes
 
 	// Shared.
 	load     atomic.Int64 // number of sockets
@@ -140,15 +151,49 @@ func (l *loop) run() {
 	}
 }
 
-// yieldEvery is the number of turns after which a loop that never parks lets other goroutines run.
-const yieldEvery = 32
+// lateReply is a reply that goes out when the turn ends: loop.lateBuf up to end, from where the one before ends.
+type lateReply struct {
+	to  *socket
+	end int
+}
+
+func (l *loop) sendLater(k *socket, b []byte) {
+	l.lateBuf = append(l.lateBuf, b...)
+	l.late = append(l.late, lateReply{k, len(l.lateBuf)})
+	k.late = true
+	if len(l.late) == lateMost {
+		l.settle()
+	}
+}
+
+// settle sends the turn's replies.
+func (l *loop) settle() {
+	from := 0
+	for i, r := range l.late {
+		k := r.to
+		l.late[i].to, k.late = nil, false
+		if !k.ended {
+			k.sendNow(l.lateBuf[from:r.end])
+			if k.over() {
+				l.lookAgain(k) // not dropped here: its commands may be running
+			}
+		}
+		from = r.end
+	}
+	l.late, l.lateBuf = l.late[:0], l.lateBuf[:0]
+}
+
+func (l *loop) lookAgain(k *socket) {
+	if !k.queued {
+		k.queued = true
+		l.again = append(l.again, k)
+	}
+}
 
 // poll fetches events. It waits for the first one only if there is nothing else to do.
 func (l *loop) poll() {
+	l.settle()
 	l.fired = 0
-	if l.turns++; l.turns%yieldEvery == 0 {
-		runtime.Gosched()
-	}
 	l.sleeping.Store(true)
 	if len(l.again) > 0 || l.hasMail() { // looked at after sleeping was set: whoever writes later sees that it is
 		l.fired = pollNow(l.ep, l.events[:])
@@ -225,13 +270,12 @@ func (l *loop) advance(k *socket) {
 	if k.dead && !k.ready() {
 		k.flags.Or(flagKilled)
 	}
-	if k.over() {
+	if !k.late && k.over() { // else settle sees to it
 		l.drop(k)
 		return
 	}
-	if k.readable && k.ready() && !k.eof && !k.queued {
-		k.queued = true
-		l.again = append(l.again, k)
+	if k.readable && k.ready() && !k.eof {
+		l.lookAgain(k)
 	}
 }
 

@@ -17,6 +17,7 @@ type socket struct {
 	dead     bool // both sides are closed, or an error is pending
 	queued   bool // on loop.again
 	writing  bool // registered for EPOLLOUT
+	late     bool // has a reply on loop.late
 }
 
 // read takes one read's worth of input.
@@ -44,21 +45,32 @@ func (k *socket) send(s *scratch) {
 	if len(b) == 0 {
 		return
 	}
+	l := k.loop.Load()
+	if k.late { // what came first goes first
+		l.settle()
+	}
+	if k.out.size == 0 && len(b) <= lateBytes {
+		l.sendLater(k, b)
+	} else if k.sendNow(b) {
+		s.w.Take()
+	}
+	s.w.Reset(keepWriter)
+}
+
+// sendNow sends what the kernel takes and queues the rest. It reports whether it has kept b.
+func (k *socket) sendNow(b []byte) (kept bool) {
 	if k.out.size == 0 {
 		n := k.write(b)
 		if n == len(b) || k.has(flagKilled) {
-			s.w.Reset(keepWriter)
-			return
+			return false
 		}
 		b = b[n:]
 	}
 	n := len(b)
-	if k.out.add(b) {
-		s.w.Take()
-	}
-	s.w.Reset(keepWriter)
+	kept = k.out.add(b)
 	k.conn.queued(n)
 	k.watchWrite(true)
+	return kept
 }
 
 // write sends as much of b as the kernel takes, and returns how much that is. A broken connection is marked.
