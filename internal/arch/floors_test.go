@@ -31,6 +31,7 @@ var floors = []floor{
 	{0, "internal/vfs", nil, none},
 	{0, "internal/invariant", nil, none},
 	{0, "store", []string{}, none},
+	{0, "observe", []string{}, none},
 	{5, "internal/resp", nil, none},
 	{5, "internal/rdb", []string{"internal/types/number"}, none},
 	{5, "internal/config", []string{"internal/types/number", "internal/glob", "internal/clock", "internal/vfs"}, none},
@@ -71,7 +72,7 @@ var patterns = []string{"cache", "httpcache", "object", "ratelimit", "session", 
 func allFloors() []floor {
 	all := slices.Clone(floors)
 	for _, p := range patterns {
-		all = append(all, floor{14, p + "/...", []string{"store", "internal/clock", p + "/..."}, some})
+		all = append(all, floor{14, p + "/...", []string{"store", "observe", "internal/clock", p + "/..."}, some})
 	}
 	return all
 }
