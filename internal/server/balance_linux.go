@@ -138,10 +138,13 @@ func (s *Server) balance(now time.Duration) {
 			l.shed(loops[0], 1)
 		}
 	}
-	idle := idleTime()
+	idle, known := idleTime()
 	if passed := now - s.seenAt; passed > 0 {
 		v.idle = float64(idle-s.seenIdle) / float64(passed)
 		v.bytes = float64(moved-s.seenMoved) / passed.Seconds()
+	}
+	if !known {
+		v.idle = 1 // a trial will tell
 	}
 	s.seenAt, s.seenIdle, s.seenMoved = now, idle, moved
 	active, m := s.balancer.look(v)
@@ -152,23 +155,22 @@ func (s *Server) balance(now time.Duration) {
 	}
 }
 
-// idleTime is the time that the machine's processors had nothing to do since it started, all of them together. Where that
-// cannot be read it is as if one always stood idle.
-func idleTime() time.Duration {
+// idleTime is the time that the machine's processors had nothing to do since it started, all of them together.
+func idleTime() (sum time.Duration, known bool) {
 	const hertz = 100 // USER_HZ: the kernel's unit towards programs, on every architecture that Go runs on
 	f, err := os.Open("/proc/stat")
-	if err == nil {
-		defer func() { _ = f.Close() }()
-		var line [256]byte
-		n, _ := f.Read(line[:])
-		// cpu user nice system idle iowait ...
-		if words := strings.Fields(string(line[:n])); len(words) > 4 && words[0] == "cpu" {
-			if ticks, err := strconv.ParseInt(words[4], 10, 64); err == nil {
-				return time.Duration(ticks) * time.Second / hertz
-			}
-		}
+	if err != nil {
+		return 0, false
 	}
-	return time.Duration(time.Now().UnixNano())
+	defer func() { _ = f.Close() }()
+	var line [256]byte
+	n, _ := f.Read(line[:])
+	words := strings.Fields(string(line[:n])) // cpu user nice system idle iowait ...
+	if len(words) < 5 || words[0] != "cpu" {
+		return 0, false
+	}
+	ticks, err := strconv.ParseInt(words[4], 10, 64)
+	return time.Duration(ticks) * time.Second / hertz, err == nil
 }
 
 // share is the part of the time since the last call that the loop was not parked. The watching goroutine alone calls it.
