@@ -197,7 +197,7 @@ func (l *loop) shed(to *loop, share float64) {
 
 // give moves sockets to another loop, except those whose turn is still to come.
 func (l *loop) give(to *loop, share float64) {
-	l.settle()
+	l.settle(nil)
 	n := int(float64(l.load.Load())*share + 0.5)
 	for _, k := range l.sockets {
 		if n == 0 {

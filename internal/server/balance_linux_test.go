@@ -205,3 +205,22 @@ func TestIdleLoopsRetire(t *testing.T) {
 		t.Fatalf("%d loops in use", r.active.Load())
 	}
 }
+
+// Who has read the reply to QUIT finds the client gone: its session ends before the loop serves anybody else.
+func TestQuitIsOverWhenAnswered(t *testing.T) {
+	r := newRig(t, "tcp", nil)
+	r.active.Store(1) // all on one loop
+	q := r.connect(t)
+	q.do("PING\r\n", "+PONG\r\n")
+	for range 200 {
+		p := r.connect(t)
+		p.do("QUIT\r\n", "+OK\r\n")
+		q.do("PING\r\n", "+PONG\r\n")
+		r.fakes.mu.Lock()
+		open := r.fakes.open
+		r.fakes.mu.Unlock()
+		if open != 1 {
+			t.Fatalf("%d sessions are open", open)
+		}
+	}
+}

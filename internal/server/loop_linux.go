@@ -162,20 +162,24 @@ func (l *loop) sendLater(k *socket, b []byte) {
 	l.late = append(l.late, lateReply{k, len(l.lateBuf)})
 	k.late = true
 	if len(l.late) == lateMost {
-		l.settle()
+		l.settle(k)
 	}
 }
 
-// settle sends the turn's replies.
-func (l *loop) settle() {
+// settle sends the turn's replies, and ends the connections that waited for that only: who reads the reply to QUIT must
+// find the client gone. One connection may be in the middle of its commands and is not ended here.
+func (l *loop) settle(running *socket) {
 	from := 0
 	for i, r := range l.late {
 		k := r.to
 		l.late[i].to, k.late = nil, false
 		if !k.ended {
 			k.sendNow(l.lateBuf[from:r.end])
-			if k.over() {
-				l.lookAgain(k) // not dropped here: its commands may be running
+			switch over := k.over(); {
+			case over && k == running:
+				l.lookAgain(k)
+			case over:
+				l.drop(k)
 			}
 		}
 		from = r.end
@@ -192,7 +196,7 @@ func (l *loop) lookAgain(k *socket) {
 
 // poll fetches events. It waits for the first one only if there is nothing else to do.
 func (l *loop) poll() {
-	l.settle()
+	l.settle(nil)
 	l.fired = 0
 	l.sleeping.Store(true)
 	if len(l.again) > 0 || l.hasMail() { // looked at after sleeping was set: whoever writes later sees that it is

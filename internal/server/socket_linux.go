@@ -47,7 +47,7 @@ func (k *socket) send(s *scratch) {
 	}
 	l := k.loop.Load()
 	if k.late { // what came first goes first
-		l.settle()
+		l.settle(k)
 	}
 	if k.out.size == 0 && len(b) <= lateBytes {
 		l.sendLater(k, b)
