@@ -32,6 +32,7 @@ var floors = []floor{
 	{0, "internal/invariant", nil, none},
 	{0, "store", []string{}, none},
 	{0, "observe", []string{}, none},
+	{1, "codec", []string{"store"}, []string{"github.com/vmihailenco/msgpack/"}},
 	{5, "internal/resp", nil, none},
 	{5, "internal/rdb", []string{"internal/types/number"}, none},
 	{5, "internal/config", []string{"internal/types/number", "internal/glob", "internal/clock", "internal/vfs"}, none},
@@ -62,6 +63,7 @@ var floors = []floor{
 	{80, "internal/leaktest", nil, none},
 	{80, "internal/redistest", nil, none},
 	{82, "internal/difftest", nil, some},
+	{82, "internal/fleet", []string{".", "store", "store/redisstore", "internal/redistest"}, none},
 	{90, "internal/arch", []string{}, none},
 }
 
@@ -72,7 +74,7 @@ var patterns = []string{"cache", "httpcache", "object", "ratelimit", "session", 
 func allFloors() []floor {
 	all := slices.Clone(floors)
 	for _, p := range patterns {
-		all = append(all, floor{14, p + "/...", []string{"store", "observe", "internal/clock", p + "/..."}, some})
+		all = append(all, floor{14, p + "/...", []string{"store", "observe", "codec", "internal/clock", p + "/..."}, some})
 	}
 	return all
 }

@@ -37,6 +37,8 @@ type Server struct {
 	dir  string
 	args []string
 	proc *process // nil while stopped
+
+	saved bool // the next Restart finds the data
 }
 
 // process is one run of the binary.
@@ -52,11 +54,9 @@ type process struct {
 // until it accepts connections.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, bin: binary(t), dir: t.TempDir(), args: args}
-	t.Cleanup(s.Stop)
+	s := prepare(t, args...)
 	for attempt := 1; ; attempt++ {
-		s.Port = freePort(t)
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+		s.listenAt(freePort(t))
 		err := s.launch()
 		if err == nil {
 			return s
@@ -68,57 +68,17 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 }
 
-// StartSentinel runs a sentinel that watches master under the name mymaster, with a quorum of one.
-func StartSentinel(t testing.TB, master *Server) *Server {
+// prepare makes a Server that does not run yet and has no port.
+func prepare(t testing.TB, args ...string) *Server {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	conf := fmt.Sprintf("sentinel monitor mymaster 127.0.0.1 %d 1\nsentinel down-after-milliseconds mymaster 2000\n", master.Port)
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatalf("redistest: %v", err)
-	}
-	return Start(t, file, "--sentinel")
+	s := &Server{t: t, bin: binary(t), dir: t.TempDir(), args: args}
+	t.Cleanup(s.Stop)
+	return s
 }
 
-// StartCluster runs a cluster of n primaries that share the slots and waits until all agree.
-func StartCluster(t testing.TB, n int) []*Server {
-	t.Helper()
-	nodes := make([]*Server, n)
-	for i := range nodes {
-		nodes[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
-	}
-	const slots = 16384
-	for i, node := range nodes {
-		node.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
-		node.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/n), strconv.Itoa((i+1)*slots/n-1))
-		if i > 0 {
-			node.Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(nodes[0].Port), busPort(nodes[0]))
-		}
-	}
-	deadline := time.Now().Add(patience)
-	for _, node := range nodes {
-		for !agrees(node, n) {
-			if time.Now().After(deadline) {
-				t.Fatalf("redistest: the cluster did not form: %s", node.Do("CLUSTER", "INFO"))
-			}
-			time.Sleep(20 * time.Millisecond) // gossip has no event to wait for
-		}
-	}
-	return nodes
-}
-
-func agrees(node *Server, n int) bool {
-	info := node.Do("CLUSTER", "INFO")
-	return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", n)) &&
-		strings.Contains(info, fmt.Sprintf("cluster_size:%d\r", n))
-}
-
-func busPort(s *Server) string {
-	for i, a := range s.args {
-		if a == "--cluster-port" {
-			return s.args[i+1]
-		}
-	}
-	return ""
+func (s *Server) listenAt(port int) {
+	s.Port = port
+	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // binary finds the server or ends the test.
@@ -157,7 +117,8 @@ func (s *Server) launch() error {
 		file, args = args[:1], args[1:]
 	}
 	words := append(file, "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "16", "--enable-debug-command", "local")
+		"--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "16", "--enable-debug-command", "local",
+		"--repl-diskless-sync-delay", "0")
 	p := &process{cmd: exec.Command(s.bin, append(words, args...)...), ready: make(chan struct{}), done: make(chan struct{})}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -231,12 +192,40 @@ func (s *Server) Stop() {
 	s.proc = nil
 }
 
-// Restart starts a stopped server again at the same address. Nothing of its data is left.
+// Restart starts a stopped server again at the same address. Nothing of its data is left, unless Save was called.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
+	if !s.saved {
+		_ = os.Remove(filepath.Join(s.dir, "dump.rdb")) // a replica leaves one behind after it was synchronized
+	}
+	s.saved = false
 	if err := s.launch(); err != nil {
 		s.t.Fatalf("redistest: %v", err)
+	}
+}
+
+// RestartAs is Restart with other arguments than those of Start.
+func (s *Server) RestartAs(args ...string) {
+	s.t.Helper()
+	s.args = args
+	s.Restart()
+}
+
+// Save writes what the server holds to disk, for the next Restart to find: a server with persistence that loses nothing.
+func (s *Server) Save() {
+	s.t.Helper()
+	s.Do("SAVE")
+	s.saved = true
+}
+
+// Eventually asks again until ok, and ends the test if that takes too long. What other processes do gives no event to wait for.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("redistest: waited in vain for %s", what)
+		}
 	}
 }
 
@@ -250,9 +239,18 @@ func (s *Server) URL() string { return "redis://" + s.Addr }
 // for looking in from outside, not for comparing replies. An error reply or a broken connection ends the test.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
+	text, err := s.Try(args...)
+	if err != nil {
+		s.t.Fatalf("redistest: %v: %v", args, err)
+	}
+	return text
+}
+
+// Try is Do for commands that may fail.
+func (s *Server) Try(args ...string) (string, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr, patience)
 	if err != nil {
-		s.t.Fatalf("redistest: %v", err)
+		return "", err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
@@ -260,11 +258,7 @@ func (s *Server) Do(args ...string) string {
 	for _, a := range args {
 		fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(a), a)
 	}
-	text, err := readReply(bufio.NewReader(conn))
-	if err != nil {
-		s.t.Fatalf("redistest: %v: %v", args, err)
-	}
-	return text
+	return readReply(bufio.NewReader(conn))
 }
 
 func readReply(r *bufio.Reader) (string, error) {
