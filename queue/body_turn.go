@@ -1,0 +1,583 @@
+package queue
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/larderdb/larder/store"
+)
+
+// noLimit stands for 0 where a limit is not set.
+const noLimit = 1000000000
+
+func limit(n int64) int64 {
+	if n == 0 {
+		return noLimit
+	}
+	return n
+}
+
+// drop is lifeLua's, as are the next four.
+func (s *step) drop(id string) {
+	s.do("HDEL", kJobs, id)
+	s.do("HDEL", kNotes, id)
+	s.do("HDEL", kOutput, id)
+}
+
+func (s *step) letUnique(h *header, id string) {
+	if h.unique == "" {
+		return
+	}
+	l := s.lock(h.unique)
+	if l.state == 0 || l.owner != id {
+		return
+	}
+	if l.expiry > s.now {
+		s.do("HSET", kUnique, h.unique, lockText('F', l.expiry, id))
+		s.do("ZADD", kExpiring, itoa(l.expiry), "u"+h.unique)
+		return
+	}
+	s.do("HDEL", kUnique, h.unique)
+}
+
+func (s *step) letKey(h *header, held bool) {
+	if h.key == "" {
+		return
+	}
+	var n int64
+	if held {
+		if n = s.int(s.do("HINCRBY", kGroups, h.key, "-1")); n <= 0 {
+			s.do("HDEL", kGroups, h.key)
+		}
+	} else {
+		n = s.running(h.key)
+	}
+	room := max(1, s.most-n)
+	for _, m := range s.list(s.do("ZRANGEBYLEX", kParked, "["+h.key+"\x00", "("+h.key+"\x01", "LIMIT", "0", itoa(room))) {
+		s.do("ZREM", kParked, m)
+		rest := m[min(len(m), len(h.key)+1):]
+		if rest == "" || rest[0] < '0' || rest[0] >= '0'+levels {
+			continue
+		}
+		if id := strings.TrimLeft(rest[1:], "0"); isIdent(id) {
+			s.ready(id, int(rest[0]-'0'))
+			s.wake()
+		}
+	}
+}
+
+func isIdent(s string) bool {
+	_, ok := ident(s)
+	return ok
+}
+
+func parkedMember(h *header, id string) string {
+	return h.key + "\x00" + strconv.Itoa(h.priority) + "0000000000000000"[:max(0, 16-len(id))] + id
+}
+
+// running is how many jobs of a key are held.
+func (s *step) running(key string) int64 {
+	text, _ := s.text(s.do("HGET", kGroups, key))
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+func (s *step) bury(h *header, id string) {
+	s.do("ZADD", kDead, itoa(s.now), id)
+	s.letUnique(h, id)
+}
+
+func (s *step) fault(h *header, id, text string) (last bool) {
+	n := int64(1)
+	if notes, ok := s.text(s.do("HGET", kNotes, id)); ok {
+		n += attemptsOf(notes)
+	}
+	s.do("HSET", kNotes, id, itoa(n)+";"+text)
+	return n >= int64(h.max)
+}
+
+// attemptsOf reads notes.
+func attemptsOf(notes string) int64 {
+	n, _, ok := strings.Cut(notes, ";")
+	if !ok {
+		return 0
+	}
+	return zero(n)
+}
+
+// load reads a job's header.
+func (s *step) load(id string) header {
+	record, _ := s.text(s.do("HGET", kJobs, id))
+	return headerOf(record)
+}
+
+// turn is turnLua.
+type turn struct {
+	*step
+	session             string
+	lease, want         int64
+	keepDead, gap       int64
+	done, failed, died  int64
+	lost                int64
+	expected, clearsOld bool
+}
+
+// The places in ARGV before the jobs that end, and for each of these.
+const (
+	turnArgs = 8
+	endArgs  = 5
+)
+
+func turnBody(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != keyCount || len(args) < turnArgs || (len(args)-turnArgs)%endArgs != 0 || len(args) > turnArgs+endArgs*mostBatch {
+		return bad
+	}
+	t := turn{step: newStep(tx, keys), session: args[0]}
+	if !t.parse(args) {
+		return bad
+	}
+	ended := t.finishAll(args[turnArgs:])
+	wasLost := int64(0)
+	if t.expected {
+		if _, known := t.text(t.do("ZSCORE", kHolders, t.session)); !known {
+			wasLost = 1
+		}
+	}
+	t.do("ZADD", kHolders, itoa(t.now+t.lease), t.session)
+	t.reap()
+	t.promote()
+	var cancelled []store.Reply
+	if t.clearsOld {
+		t.clear()
+		for _, id := range t.list(t.do("SMEMBERS", kCancelled)) {
+			cancelled = append(cancelled, store.Bulk(id))
+		}
+	}
+	paused := t.int(t.do("HEXISTS", kMeta, "paused"))
+	var taken []store.Reply
+	if paused == 0 && t.want > 0 {
+		taken = t.take()
+	}
+	t.count()
+	wait := int64(-1)
+	if first, ok := t.first(); ok {
+		wait = max(0, first/dueStep-t.now)
+	}
+	return t.reply(store.ArrayOf(store.Int(wasLost), store.Int(wait), store.Int(paused),
+		store.ArrayOf(ended...), store.ArrayOf(taken...), store.ArrayOf(cancelled...)))
+}
+
+func (t *turn) parse(args []string) bool {
+	if t.session == "" || strings.IndexByte(t.session, ':') >= 0 {
+		return false
+	}
+	for i, to := range map[int]*int64{1: &t.lease, 2: &t.want, 4: &t.keepDead, 5: &t.most, 6: &t.gap} {
+		n, ok := number(args[i])
+		if !ok {
+			return false
+		}
+		*to = n
+	}
+	t.expected, t.clearsOld = args[3] == "1", args[7] == "1"
+	for i := turnArgs; i < len(args); i += endArgs {
+		if _, ok := number(args[i+3]); !ok || len(args[i]) != 1 || !strings.Contains("dDfxbs", args[i]) || !isIdent(args[i+1]) {
+			return false
+		}
+	}
+	t.most = limit(t.most)
+	return t.lease > 0 && t.want <= mostBatch
+}
+
+// finishAll ends jobs.
+func (t *turn) finishAll(ends []string) []store.Reply {
+	if len(ends) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(ends)/endArgs)
+	for i := 0; i < len(ends); i += endArgs {
+		ids = append(ids, ends[i+1])
+	}
+	held := t.list(t.do("HMGET", kHeld, ids...))
+	if len(held) != len(ids) {
+		return nil // a command failed
+	}
+	var plain []string
+	var seen map[string]bool
+	if len(ids) > 1 {
+		seen = make(map[string]bool, len(ids))
+	}
+	ended := make([]store.Reply, len(ids))
+	for n, id := range ids {
+		e := ends[n*endArgs:][:endArgs]
+		ended[n] = store.Int(0)
+		if !owns(held[n], t.session, e[2]) || seen[id] {
+			continue
+		}
+		ended[n] = store.Int(1)
+		if seen != nil {
+			seen[id] = true
+		}
+		if e[0] == "d" {
+			plain = append(plain, id)
+		} else {
+			t.finish(e[0], id, zero(e[3]), e[4])
+		}
+	}
+	if len(plain) > 0 {
+		t.done += int64(len(plain))
+		for _, key := range [...]int{kHeld, kJobs, kNotes, kOutput} {
+			t.do("HDEL", key, plain...)
+		}
+		t.do("SREM", kCancelled, plain...)
+	}
+	return ended
+}
+
+// owns compares a lease with session:token.
+func owns(held, session, token string) bool {
+	return len(held) == len(session)+1+len(token) && held[:len(session)] == session && held[len(session)] == ':' && held[len(session)+1:] == token
+}
+
+func (t *turn) finish(what, id string, later int64, text string) {
+	h := t.load(id)
+	t.do("HDEL", kHeld, id)
+	cancelled := t.int(t.do("SREM", kCancelled, id)) == 1
+	switch {
+	case what == "D":
+		t.done++
+		t.letUnique(&h, id)
+		t.keep(&h, id, text)
+	case cancelled:
+		t.letUnique(&h, id)
+		t.drop(id)
+	case what == "b":
+		t.ready(id, h.priority)
+		t.wake()
+	case what == "s":
+		t.delay(id, h.priority, t.now+later)
+	default:
+		t.failed++
+		if t.fault(&h, id, text) || what == "x" {
+			t.died++
+			t.bury(&h, id)
+		} else {
+			t.delay(id, h.priority, t.now+later)
+		}
+	}
+	t.letKey(&h, true)
+}
+
+// keep keeps a job that is done for its time.
+func (t *turn) keep(h *header, id, result string) {
+	if h.keep == 0 {
+		t.drop(id)
+		return
+	}
+	t.do("ZADD", kDone, itoa(t.now+h.keep), id)
+	if result != "" {
+		t.do("HSET", kOutput, id, result)
+	} else {
+		t.do("HDEL", kOutput, id)
+	}
+}
+
+// reap takes jobs from sessions that died.
+func (t *turn) reap() {
+	gone := t.list(t.do("ZRANGEBYSCORE", kHolders, "-inf", itoa(t.now), "LIMIT", "0", itoa(mostReap)))
+	if len(gone) == 0 {
+		return
+	}
+	dead := make(map[string]bool, len(gone))
+	for _, session := range gone {
+		dead[session] = true
+	}
+	all := t.list(t.do("HGETALL", kHeld))
+	for i := 0; i+1 < len(all); i += 2 {
+		if session, _, _ := strings.Cut(all[i+1], ":"); dead[session] {
+			t.loseJob(all[i])
+		}
+	}
+	t.do("ZREM", kHolders, gone...)
+}
+
+func (t *turn) loseJob(id string) {
+	t.lost++
+	h := t.load(id)
+	t.do("HDEL", kHeld, id)
+	switch {
+	case t.int(t.do("SREM", kCancelled, id)) == 1:
+		t.letUnique(&h, id)
+		t.drop(id)
+	case t.fault(&h, id, leaseLostText):
+		t.died++
+		t.bury(&h, id)
+	default:
+		t.ready(id, h.priority)
+		t.wake()
+	}
+	t.letKey(&h, true)
+}
+
+// leaseLostText is what the notes say of an attempt whose worker died.
+const leaseLostText = "lease lost"
+
+// promote makes ready what is due.
+func (t *turn) promote() {
+	due := t.list(t.do("ZRANGEBYSCORE", kDelayed, "-inf", itoa(t.now*dueStep+dueStep-1), "WITHSCORES", "LIMIT", "0", itoa(mostDue)))
+	if len(due) == 0 {
+		return
+	}
+	ids, scores := make([]string, 0, len(due)/2), make([]string, 0, len(due))
+	for i := 0; i+1 < len(due); i += 2 {
+		score, _ := t.score(store.Bulk(due[i+1]))
+		ids = append(ids, due[i])
+		scores = append(scores, t.place(due[i], int(score%dueStep)), due[i])
+	}
+	t.do("ZREM", kDelayed, ids...)
+	t.do("ZADD", kReady, scores...)
+}
+
+// clear removes what is too old.
+func (t *turn) clear() {
+	old := func(key int, until int64) []string {
+		return t.list(t.do("ZRANGEBYSCORE", key, "-inf", itoa(until), "LIMIT", "0", itoa(mostTrim)))
+	}
+	for _, id := range old(kDone, t.now) {
+		t.do("ZREM", kDone, id)
+		t.drop(id)
+	}
+	if t.keepDead > 0 {
+		for _, id := range old(kDead, t.now-t.keepDead) {
+			t.do("ZREM", kDead, id)
+			t.drop(id)
+		}
+	}
+	for _, m := range old(kExpiring, t.now) {
+		t.do("ZREM", kExpiring, m)
+		if unique, ok := strings.CutPrefix(m, "u"); ok {
+			if l := t.lock(unique); l.state == 'F' && l.expiry <= t.now {
+				t.do("HDEL", kUnique, unique)
+			}
+		}
+	}
+}
+
+// admit says whether a job of a key may start; if not it has put it where it waits.
+func (t *turn) admit(h *header, id string) bool {
+	if t.running(h.key) >= t.most {
+		t.do("ZADD", kParked, "0", parkedMember(h, id))
+		return false
+	}
+	if t.gap > 0 {
+		start, _ := t.score(t.do("ZSCORE", kExpiring, "r"+h.key))
+		if start > t.now {
+			at := start
+			if start-t.now >= t.gap {
+				tail, _ := t.score(t.do("ZSCORE", kExpiring, "t"+h.key))
+				at = max(start, tail)
+				t.do("ZADD", kExpiring, itoa(at+t.gap), "t"+h.key)
+			}
+			t.delay(id, h.priority, at)
+			return false
+		}
+		t.do("ZADD", kExpiring, itoa(t.now+t.gap), "r"+h.key)
+	}
+	t.do("HINCRBY", kGroups, h.key, "1")
+	return true
+}
+
+// take gives what is ready to the session: five replies for each job.
+func (t *turn) take() []store.Reply {
+	var taken []store.Reply
+	var held []string
+	token := ""
+	for range mostRound {
+		popped := t.list(t.do("ZPOPMIN", kReady, itoa(t.want-int64(len(held)/2))))
+		if len(popped) == 0 {
+			break
+		}
+		ids := make([]string, 0, len(popped)/2)
+		for i := 0; i < len(popped); i += 2 {
+			ids = append(ids, popped[i])
+		}
+		records := t.list(t.do("HMGET", kJobs, ids...))
+		notes, output := t.beside(kNotes, ids), t.beside(kOutput, ids)
+		if token == "" {
+			token = itoa(t.int(t.do("HINCRBY", kMeta, "token", "1")))
+		}
+		if taken == nil {
+			taken = make([]store.Reply, 0, len(ids)*5)
+		}
+		owner := t.session + ":" + token
+		for i, id := range ids {
+			if t.err != nil || records[i] == "" || !t.mayStart(records[i], id) {
+				continue
+			}
+			held = append(held, id, owner)
+			taken = append(taken, store.Bulk(id), store.Bulk(token), store.Bulk(records[i]), store.Bulk(at(notes, i)), store.Bulk(at(output, i)))
+		}
+		if int64(len(held)/2) >= t.want {
+			break
+		}
+	}
+	if len(held) > 0 {
+		t.do("HSET", kHeld, held...)
+	}
+	if t.int(t.do("EXISTS", kReady)) == 1 {
+		t.wake()
+	}
+	return taken
+}
+
+func (t *turn) mayStart(record, id string) bool {
+	if strings.HasPrefix(record[1:], "0,") {
+		return true
+	}
+	h := headerOf(record)
+	return t.admit(&h, id)
+}
+
+// beside reads what a hash that is seldom there says of jobs.
+func (t *turn) beside(key int, ids []string) []string {
+	if t.int(t.do("EXISTS", key)) == 0 {
+		return nil
+	}
+	return t.list(t.do("HMGET", key, ids...))
+}
+
+func at(list []string, i int) string {
+	if i >= len(list) {
+		return ""
+	}
+	return list[i]
+}
+
+// count adds up what all workers did.
+func (t *turn) count() {
+	for _, c := range [...]struct {
+		name string
+		n    int64
+	}{{"done", t.done}, {"failed", t.failed}, {"dead", t.died}, {"lost", t.lost}} {
+		if c.n > 0 {
+			t.do("HINCRBY", kMeta, c.name, itoa(c.n))
+		}
+	}
+}
+
+func leaveBody(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != keyCount || len(args) < 3 {
+		return bad
+	}
+	most, ok := number(args[2])
+	if !ok {
+		return bad
+	}
+	s := newStep(tx, keys)
+	s.most = limit(most)
+	keeps := make(map[string]bool, len(args)-3)
+	for _, k := range args[3:] {
+		keeps[k] = true
+	}
+	all := s.list(s.do("HGETALL", kHeld))
+	n := int64(0)
+	for i := 0; i+1 < len(all); i += 2 {
+		id := all[i]
+		owner, token, ok := strings.Cut(all[i+1], ":")
+		if !ok || owner != args[0] || keeps[token+":"+id] {
+			continue
+		}
+		n++
+		h := s.load(id)
+		s.do("HDEL", kHeld, id)
+		if s.int(s.do("SREM", kCancelled, id)) == 1 {
+			s.letUnique(&h, id)
+			s.drop(id)
+		} else {
+			s.ready(id, h.priority)
+		}
+		s.letKey(&h, true)
+	}
+	if args[1] == "1" {
+		s.do("ZREM", kHolders, args[0])
+	}
+	if s.int(s.do("EXISTS", kReady)) == 1 {
+		s.wake()
+	}
+	return s.reply(store.Int(n))
+}
+
+func removeBody(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != keyCount || len(args) != 2 || !isIdent(args[0]) {
+		return bad
+	}
+	most, ok := number(args[1])
+	if !ok {
+		return bad
+	}
+	s := newStep(tx, keys)
+	s.most = limit(most)
+	id := args[0]
+	record, ok := s.text(s.do("HGET", kJobs, id))
+	if !ok {
+		return s.reply(store.Int(0))
+	}
+	if s.int(s.do("HEXISTS", kHeld, id)) == 1 {
+		s.do("SADD", kCancelled, id)
+		return s.reply(store.Int(2))
+	}
+	h := headerOf(record)
+	waited := s.int(s.do("ZREM", kReady, id))
+	for _, key := range [...]int{kDelayed, kDead, kDone} {
+		s.do("ZREM", key, id)
+	}
+	if h.key != "" {
+		s.do("ZREM", kParked, parkedMember(&h, id))
+		if waited == 1 {
+			s.letKey(&h, false)
+		}
+	}
+	s.letUnique(&h, id)
+	s.drop(id)
+	return s.reply(store.Int(1))
+}
+
+func replayBody(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != keyCount || len(args) == 0 || len(args) > mostBatch {
+		return bad
+	}
+	for _, id := range args {
+		if !isIdent(id) {
+			return bad
+		}
+	}
+	s := newStep(tx, keys)
+	out := make([]store.Reply, len(args))
+	for i, id := range args {
+		out[i] = store.Int(s.replay(id))
+	}
+	if s.int(s.do("EXISTS", kReady)) == 1 {
+		s.wake()
+	}
+	return s.reply(store.ArrayOf(out...))
+}
+
+func (s *step) replay(id string) int64 {
+	if _, dead := s.text(s.do("ZSCORE", kDead, id)); !dead {
+		return 0
+	}
+	h := s.load(id)
+	if h.unique != "" {
+		l := s.lock(h.unique)
+		if l.owner != id {
+			if l.state == 'L' || l.expiry > s.now {
+				return -1
+			}
+			l.expiry = 0
+		}
+		s.do("HSET", kUnique, h.unique, lockText('L', l.expiry, id))
+	}
+	s.do("ZREM", kDead, id)
+	s.do("HDEL", kNotes, id)
+	s.ready(id, h.priority)
+	return 1
+}

@@ -1,0 +1,367 @@
+package queue
+
+// turnLua is what a worker's process does again and again: it finishes jobs, says that it is alive, lets due and lost
+// jobs come back, and takes new ones.
+const turnLua = headLua + lifeLua + `
+-- KEYS     all
+-- ARGV[1]  session
+-- ARGV[2]  lease, ms
+-- ARGV[3]  how many jobs to take at most
+-- ARGV[4]  1 if the session was known at its last turn: then being unknown means that its jobs went to others
+-- ARGV[5]  ms to keep dead letters; 0: for ever
+-- ARGV[6]  how many jobs of one key may be held together; 0: no limit
+-- ARGV[7]  ms between the starts of two jobs of one key; 0: no limit
+-- ARGV[8]  1 to clear up what is too old, and to hear of cancelled jobs
+-- ARGV[9..]  for each job that ends: what, id, token, delay in ms, text
+--          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
+-- Returns  {1 if the session had been lost, ms until the next delayed job or -1, 1 if paused,
+--          {1 or 0 for each job that ended: 0 if it was not the session's any more},
+--          {id, token, record, notes or '', output or '' of each job taken}, {ids held by anybody that are cancelled}}
+if #KEYS ~= 16 or #ARGV < 8 or (#ARGV - 8) % 5 ~= 0 or #ARGV > 2508 then return BAD end
+local session = ARGV[1]
+if session == '' or string.find(session, ':') then return BAD end
+local lease, want, keep_dead, most, gap = number(ARGV[2]), number(ARGV[3]), number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
+if not (lease and want and keep_dead and most and gap) or lease == 0 or want > 500 then return BAD end
+for i = 9, #ARGV, 5 do
+  if not string.find(ARGV[i], '^[dDfxbs]$') or not ident(ARGV[i + 1]) or not number(ARGV[i + 3]) then return BAD end
+end
+if most == 0 then most = 1000000000 end
+
+local counts = {done = 0, failed = 0, dead = 0, lost = 0}
+
+-- finish ends what this session had of a job; what it is has been checked to be held
+local function finish(what, id, later, text)
+  local h = head(call('HGET', JOBS, id) or '')
+  call('HDEL', HELD, id)
+  local cancelled = call('SREM', CANCELLED, id) == 1
+  if what == 'D' then
+    counts.done = counts.done + 1
+    let_unique(h, id)
+    if h.keep > 0 then
+      call('ZADD', DONE, int(now + h.keep), id)
+      if text ~= '' then call('HSET', OUTPUT, id, text) else call('HDEL', OUTPUT, id) end
+    else
+      drop(id)
+    end
+  elseif cancelled then
+    let_unique(h, id)
+    drop(id)
+  elseif what == 'b' then
+    ready(id, h.p)
+    wake()
+  elseif what == 's' then
+    delay(id, h.p, now + later)
+  else
+    counts.failed = counts.failed + 1
+    if fault(h, id, text) or what == 'x' then
+      counts.dead = counts.dead + 1
+      bury(h, id)
+    else
+      delay(id, h.p, now + later)
+    end
+  end
+  let_key(h, true, most)
+end
+
+-- lost takes a job from a session that died: an attempt failed
+local function lost(id)
+  counts.lost = counts.lost + 1
+  local h = head(call('HGET', JOBS, id) or '')
+  call('HDEL', HELD, id)
+  if call('SREM', CANCELLED, id) == 1 then
+    let_unique(h, id)
+    drop(id)
+  elseif fault(h, id, 'lease lost') then
+    counts.dead = counts.dead + 1
+    bury(h, id)
+  else
+    ready(id, h.p)
+    wake()
+  end
+  let_key(h, true, most)
+end
+
+-- 1. what ends
+local ended = {}
+if #ARGV > 8 then
+  local ids = {}
+  for i = 9, #ARGV, 5 do ids[#ids + 1] = ARGV[i + 1] end
+  local held = call('HMGET', HELD, unpack(ids))
+  local plain, seen = {}, {}
+  for n, id in ipairs(ids) do
+    local at = 4 + n * 5
+    ended[n] = 0
+    if held[n] == session .. ':' .. ARGV[at + 2] and not seen[id] then
+      ended[n], seen[id] = 1, true
+      if ARGV[at] == 'd' then
+        plain[#plain + 1] = id
+      else
+        finish(ARGV[at], id, number(ARGV[at + 3]), ARGV[at + 4])
+      end
+    end
+  end
+  if #plain > 0 then
+    counts.done = counts.done + #plain
+    call('HDEL', HELD, unpack(plain))
+    call('HDEL', JOBS, unpack(plain))
+    call('HDEL', NOTES, unpack(plain))
+    call('HDEL', OUTPUT, unpack(plain))
+    call('SREM', CANCELLED, unpack(plain))
+  end
+end
+
+-- 2. the lease
+local was_lost = 0
+if ARGV[4] == '1' and not call('ZSCORE', HOLDERS, session) then was_lost = 1 end
+call('ZADD', HOLDERS, int(now + lease), session)
+
+-- 3. what dead sessions held
+local gone = call('ZRANGEBYSCORE', HOLDERS, '-inf', int(now), 'LIMIT', 0, 16)
+if #gone > 0 then
+  local dead = {}
+  for _, s in ipairs(gone) do dead[s] = true end
+  local all = call('HGETALL', HELD)
+  for i = 1, #all, 2 do
+    if dead[string.match(all[i + 1], '^([^:]*)')] then lost(all[i]) end
+  end
+  call('ZREM', HOLDERS, unpack(gone))
+end
+
+-- 4. what is due
+local due = call('ZRANGEBYSCORE', DELAYED, '-inf', int(now * DUE_STEP + 7), 'WITHSCORES', 'LIMIT', 0, 256)
+if #due > 0 then
+  local ids, scores = {}, {}
+  for i = 1, #due, 2 do
+    ids[#ids + 1] = due[i]
+    scores[#scores + 1], scores[#scores + 2] = int(due[i + 1] % DUE_STEP * LEVEL + due[i]), due[i]
+  end
+  call('ZREM', DELAYED, unpack(ids))
+  call('ZADD', READY, unpack(scores))
+end
+
+-- 5. what is too old
+local cancelled = {}
+if ARGV[8] == '1' then
+  for _, id in ipairs(call('ZRANGEBYSCORE', DONE, '-inf', int(now), 'LIMIT', 0, 64)) do
+    call('ZREM', DONE, id)
+    drop(id)
+  end
+  if keep_dead > 0 then
+    for _, id in ipairs(call('ZRANGEBYSCORE', DEAD, '-inf', int(now - keep_dead), 'LIMIT', 0, 64)) do
+      call('ZREM', DEAD, id)
+      drop(id)
+    end
+  end
+  for _, m in ipairs(call('ZRANGEBYSCORE', EXPIRING, '-inf', int(now), 'LIMIT', 0, 64)) do
+    call('ZREM', EXPIRING, m)
+    if string.sub(m, 1, 1) == 'u' then
+      local u = string.sub(m, 2)
+      local have = call('HGET', UNIQUE, u)
+      if have then
+        local expiry = string.match(have, '^F(%d+):')
+        if expiry and (number(expiry) or 0) <= now then call('HDEL', UNIQUE, u) end
+      end
+    end
+  end
+  cancelled = call('SMEMBERS', CANCELLED)
+end
+
+-- 6. what to take. admit says whether a job of a key may start; if not it has put it where it waits.
+local function admit(h, id)
+  if (tonumber(call('HGET', GROUPS, h.key) or '0') or 0) >= most then
+    call('ZADD', PARKED, '0', h.key .. '\0' .. int(h.p) .. string.format('%016.0f', id))
+    return false
+  end
+  if gap > 0 then
+    local start = tonumber(call('ZSCORE', EXPIRING, 'r' .. h.key) or '0')
+    if start > now then
+      local at = start
+      if start - now >= gap then -- not the next one: to the end of the line
+        at = math.max(start, tonumber(call('ZSCORE', EXPIRING, 't' .. h.key) or '0'))
+        call('ZADD', EXPIRING, int(at + gap), 't' .. h.key)
+      end
+      delay(id, h.p, at)
+      return false
+    end
+    call('ZADD', EXPIRING, int(now + gap), 'r' .. h.key)
+  end
+  call('HINCRBY', GROUPS, h.key, 1)
+  return true
+end
+
+local taken, held = {}, {}
+local paused = call('HEXISTS', META, 'paused')
+if paused == 0 and want > 0 then
+  local token
+  for _ = 1, 4 do
+    local popped = call('ZPOPMIN', READY, int(want - #taken / 5))
+    if #popped == 0 then break end
+    local ids = {}
+    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+    local records = call('HMGET', JOBS, unpack(ids))
+    local notes, output = {}, {}
+    if call('EXISTS', NOTES) == 1 then notes = call('HMGET', NOTES, unpack(ids)) end
+    if call('EXISTS', OUTPUT) == 1 then output = call('HMGET', OUTPUT, unpack(ids)) end
+    if not token then token = int(call('HINCRBY', META, 'token', 1)) end
+    for i, id in ipairs(ids) do
+      local rec = records[i]
+      if rec and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
+        held[#held + 1], held[#held + 2] = id, session .. ':' .. token
+        local n = #taken
+        taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4], taken[n + 5] = id, token, rec, notes[i] or '', output[i] or ''
+      end
+    end
+    if #taken / 5 >= want then break end
+  end
+  if #held > 0 then call('HSET', HELD, unpack(held)) end
+  if call('EXISTS', READY) == 1 then wake() end
+end
+
+for _, name in ipairs({'done', 'failed', 'dead', 'lost'}) do
+  if counts[name] > 0 then call('HINCRBY', META, name, counts[name]) end
+end
+local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+local wait = -1
+if first then wait = math.max(0, math.floor(tonumber(first) / DUE_STEP) - now) end
+return {was_lost, wait, paused, ended, taken, cancelled}
+`
+
+// leaveLua gives back what a session holds and does not know of, or all of it.
+const leaveLua = headLua + lifeLua + `
+-- KEYS     all
+-- ARGV[1]  session
+-- ARGV[2]  1 if the session ends
+-- ARGV[3]  how many jobs of one key may be held together; 0: no limit
+-- ARGV[4..]  tokens and ids that it keeps, as token:id
+-- Returns  how many jobs were given back
+if #KEYS ~= 16 or #ARGV < 3 or not number(ARGV[3]) then return BAD end
+local session, most, keeps = ARGV[1], number(ARGV[3]), {}
+if most == 0 then most = 1000000000 end
+for i = 4, #ARGV do keeps[ARGV[i]] = true end
+local all, n = call('HGETALL', HELD), 0
+for i = 1, #all, 2 do
+  local id = all[i]
+  local owner, token = string.match(all[i + 1], '^([^:]*):(.*)$')
+  if owner == session and not keeps[token .. ':' .. id] then
+    n = n + 1
+    local h = head(call('HGET', JOBS, id) or '')
+    call('HDEL', HELD, id)
+    if call('SREM', CANCELLED, id) == 1 then
+      let_unique(h, id)
+      drop(id)
+    else
+      ready(id, h.p)
+    end
+    let_key(h, true, most)
+  end
+end
+if ARGV[2] == '1' then call('ZREM', HOLDERS, session) end
+if call('EXISTS', READY) == 1 then wake() end
+return n
+`
+
+// removeLua deletes a job wherever it is. One that runs is marked: its worker drops it.
+const removeLua = headLua + lifeLua + `
+-- KEYS     all
+-- ARGV[1]  id
+-- ARGV[2]  how many jobs of one key may be held together; 0: no limit
+-- Returns  0 if there is no such job, 1 if it is gone, 2 if it runs and was marked
+if #KEYS ~= 16 or #ARGV ~= 2 or not ident(ARGV[1]) or not number(ARGV[2]) then return BAD end
+local id, most = ARGV[1], number(ARGV[2])
+if most == 0 then most = 1000000000 end
+local rec = call('HGET', JOBS, id)
+if not rec then return 0 end
+if call('HEXISTS', HELD, id) == 1 then
+  call('SADD', CANCELLED, id)
+  return 2
+end
+local h = head(rec)
+local waited = call('ZREM', READY, id)
+call('ZREM', DELAYED, id)
+call('ZREM', DEAD, id)
+call('ZREM', DONE, id)
+if h.key ~= '' then
+  call('ZREM', PARKED, h.key .. '\0' .. int(h.p) .. string.format('%016.0f', id))
+  if waited == 1 then let_key(h, false, most) end
+end
+let_unique(h, id)
+drop(id)
+return 1
+`
+
+// replayLua makes dead letters ready again, with all their attempts.
+const replayLua = headLua + lifeLua + `
+-- KEYS     all
+-- ARGV     ids
+-- Returns  for each id 1 if it is ready again, 0 if it is no dead letter, -1 if its unique key is another's
+if #KEYS ~= 16 or #ARGV == 0 or #ARGV > 500 then return BAD end
+for _, id in ipairs(ARGV) do
+  if not ident(id) then return BAD end
+end
+local out = {}
+for i, id in ipairs(ARGV) do
+  out[i] = 0
+  if call('ZSCORE', DEAD, id) then
+    local h = head(call('HGET', JOBS, id) or '')
+    local free = true
+    if h.unique ~= '' then
+      local expiry = 0
+      local have = call('HGET', UNIQUE, h.unique)
+      if have then
+        local state, until_, owner = string.match(have, '^([LF])(%d+):(%d+)$')
+        local at = number(until_) or 0
+        if owner == id then
+          expiry = at
+        elseif state == 'L' or state == 'F' and at > now then
+          free = false
+        end
+      end
+      if free then call('HSET', UNIQUE, h.unique, 'L' .. int(expiry) .. ':' .. id) end
+    end
+    if free then
+      call('ZREM', DEAD, id)
+      call('HDEL', NOTES, id)
+      ready(id, h.p)
+      out[i] = 1
+    else
+      out[i] = -1
+    end
+  end
+end
+if call('EXISTS', READY) == 1 then wake() end
+return out
+`
+
+// noteLua writes what a running job wants to be known: its progress.
+const noteLua = `
+-- KEYS[1]  held
+-- KEYS[2]  output
+-- ARGV[1]  id
+-- ARGV[2]  session:token
+-- ARGV[3]  text
+-- Returns  1, or 0 if the job is not the caller's any more
+if #KEYS ~= 2 or #ARGV ~= 3 then return redis.error_reply('` + badCall + `') end
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+return 1
+`
+
+// lookLua reads one job.
+const lookLua = `
+-- KEYS     all
+-- ARGV[1]  id
+-- Returns  nil if there is no such job, else {record, notes or '', output or '', state, a time in ms or ''}
+if #KEYS ~= 16 or #ARGV ~= 1 then return redis.error_reply('` + badCall + `') end
+local rec = redis.call('HGET', KEYS[2], ARGV[1])
+if not rec then return false end
+local state, at = 'parked', ''
+if redis.call('HEXISTS', KEYS[7], ARGV[1]) == 1 then
+  state = 'active'
+else
+  for name, key in pairs({ready = KEYS[3], delayed = KEYS[4], dead = KEYS[12], done = KEYS[13]}) do
+    local score = redis.call('ZSCORE', key, ARGV[1])
+    if score then state, at = name, score end
+  end
+end
+return {rec, redis.call('HGET', KEYS[9], ARGV[1]) or '', redis.call('HGET', KEYS[14], ARGV[1]) or '', state, at}
+`
