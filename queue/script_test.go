@@ -61,18 +61,26 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 		c.Args = []string{"queue.remove", g.id(r), pick(r, "0", "1", "2")}
 	case 7:
 		c.Args = []string{"queue.replay", g.id(r), g.id(r)}
+		c.Before = []store.Cmd{{"ZADD", g.keys[kDead], "1000", c.Args[1]}}
 	case 8:
 		c.Args = []string{"queue.look", g.id(r)}
 	case 9:
 		c.Keys = []string{g.keys[kHeld], g.keys[kOutput]}
 		c.Args = []string{"queue.note", g.id(r), g.session(r) + ":" + strconv.Itoa(1+r.IntN(9)), "p"}
+		if r.IntN(2) == 0 {
+			c.Before = []store.Cmd{{"HSET", g.keys[kHeld], c.Args[1], c.Args[2]}}
+		}
 	default:
 		c.Args = []string{
 			"queue.turn", g.session(r), pick(r, "300", "1000"), strconv.Itoa(r.IntN(4)), pick(r, "0", "1"), pick(r, "0", "500"),
 			pick(r, "0", "1", "1", "2"), pick(r, "0", "0", "100"), pick(r, "0", "1"),
 		}
 		for range r.IntN(5) {
-			c.Args = append(c.Args, pick(r, "d", "D", "f", "f", "x", "b", "s"), g.id(r), strconv.Itoa(1+r.IntN(9)), strconv.Itoa(r.IntN(300)), pick(r, "", "text"))
+			id, token := g.id(r), strconv.Itoa(1+r.IntN(9))
+			c.Args = append(c.Args, pick(r, "d", "D", "D", "f", "f", "x", "b", "s"), id, token, strconv.Itoa(r.IntN(300)), pick(r, "", "text"))
+			if r.IntN(2) == 0 {
+				c.Before = append(c.Before, store.Cmd{"HSET", g.keys[kHeld], id, c.Args[1] + ":" + token})
+			}
 		}
 	}
 	if r.IntN(40) == 0 {

@@ -205,7 +205,7 @@ if paused == 0 and want > 0 then
     if not token then token = int(call('HINCRBY', META, 'token', 1)) end
     for i, id in ipairs(ids) do
       local rec = records[i]
-      if rec and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
+      if rec and rec ~= '' and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
         held[#held + 1], held[#held + 2] = id, session .. ':' .. token
         local n = #taken
         taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4], taken[n + 5] = id, token, rec, notes[i] or '', output[i] or ''
@@ -358,9 +358,9 @@ local state, at = 'parked', ''
 if redis.call('HEXISTS', KEYS[7], ARGV[1]) == 1 then
   state = 'active'
 else
-  for name, key in pairs({ready = KEYS[3], delayed = KEYS[4], dead = KEYS[12], done = KEYS[13]}) do
-    local score = redis.call('ZSCORE', key, ARGV[1])
-    if score then state, at = name, score end
+  for _, of in ipairs({{'ready', KEYS[3]}, {'delayed', KEYS[4]}, {'dead', KEYS[12]}, {'done', KEYS[13]}}) do
+    local score = redis.call('ZSCORE', of[2], ARGV[1])
+    if score then state, at = of[1], score end
   end
 end
 return {rec, redis.call('HGET', KEYS[9], ARGV[1]) or '', redis.call('HGET', KEYS[14], ARGV[1]) or '', state, at}
