@@ -99,7 +99,7 @@ func (s *listeners) closeAll() {
 
 // Subscribe delivers published messages to sub.OnMessage until ctx ends; see [store.Store].
 func (db *DB) Subscribe(ctx context.Context, sub store.Subscription) error {
-	if len(sub.Channels)+len(sub.Patterns) == 0 || sub.OnMessage == nil {
+	if len(sub.Channels)+len(sub.Patterns)+len(sub.Shards) == 0 || sub.OnMessage == nil {
 		return store.ErrInvalid
 	}
 	l := &listener{wake: make(chan struct{}, 1)}
@@ -117,6 +117,11 @@ func (db *DB) Subscribe(ctx context.Context, sub store.Subscription) error {
 		p = strings.Clone(p)
 		hub.PSubscribe(l, p)
 		defer hub.PUnsubscribe(l, p)
+	}
+	for _, c := range sub.Shards {
+		c = strings.Clone(c)
+		hub.SSubscribe(l, c)
+		defer hub.SUnsubscribe(l, c)
 	}
 	if sub.OnReady != nil {
 		sub.OnReady(false)

@@ -60,13 +60,19 @@ type Subscription struct {
 	Channels []string // exact names
 	Patterns []string // glob patterns, as PSUBSCRIBE takes them
 
+	// Shards are the names of sharded channels, to which SPUBLISH sends (Redis 7 and later). They are a space of names
+	// of their own. On a Cluster a message to one goes only to the servers that hold its slot, where one to an ordinary
+	// channel goes to all.
+	Shards []string
+
 	// OnMessage is called for one message at a time, in the order of arrival. While it runs nothing else is
 	// delivered to this subscription; a consumer that may be slow hands the message on.
 	OnMessage func(Message)
 
 	// OnReady, if set, is called each time every channel and pattern is confirmed, before any later message.
-	// resumed is false the first time. True means that the connection had been lost: messages published meanwhile
-	// are lost, and what depends on them (a local cache, say) should be refreshed.
+	// resumed is false the first time. True means that a connection had been lost, or that a sharded channel's slot
+	// moved to another server: messages published meanwhile are lost, and what depends on them (a local cache, say)
+	// should be refreshed.
 	OnReady func(resumed bool)
 }
 

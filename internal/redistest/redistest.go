@@ -118,7 +118,7 @@ func (s *Server) launch() error {
 	}
 	words := append(file, "--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.dir,
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "16", "--enable-debug-command", "local",
-		"--repl-diskless-sync-delay", "0")
+		"--repl-diskless-sync", "no")
 	p := &process{cmd: exec.Command(s.bin, append(words, args...)...), ready: make(chan struct{}), done: make(chan struct{})}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -15,9 +15,10 @@
 //
 // # Retries
 //
-// A request is tried once and, when that failed for a passing reason, at most Config.Retries times more (default 3),
-// with pauses of 50, 100, 150, ... ms, never more than 2 s, as long as its ctx lives. What may be tried again depends
-// on what is known:
+// A request is tried once and, when that failed for a passing reason, again after pauses of 50, 100, 150, ... ms, never
+// more than 2 s, as long as its ctx lives: with a single server at most Config.Retries times (default 3); under Sentinel and
+// on a Cluster until Config.Timeout (3 s) has passed since the first failure, so that requests wait for a failover or a
+// slot that moves instead of failing. Retries of -1 turns that off for all. What may be tried again depends on what is known:
 //
 //   - The command was certainly not run, as no connection could be made or the server refused it for its state
 //     (LOADING, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; READONLY under Sentinel and Cluster): any command is.

@@ -103,6 +103,9 @@ func (s *Store) Do(ctx context.Context, args ...string) store.Reply {
 
 // Run executes a script by its SHA, and by its text when the server does not have it yet.
 func (s *Store) Run(ctx context.Context, script *store.Script, keys []string, args ...string) store.Reply {
+	if err := s.oneSlot(script.Name, keys); err != nil {
+		return store.Fail(err)
+	}
 	words := make([]string, 3, 3+len(keys)+len(args))
 	words[0], words[1], words[2] = "EVALSHA", script.SHA(), strconv.Itoa(len(keys))
 	words = append(append(words, keys...), args...)
@@ -120,9 +123,10 @@ func (s *Store) Run(ctx context.Context, script *store.Script, keys []string, ar
 
 // do is one request: attempts with pauses in between.
 func (s *Store) do(ctx context.Context, words []string, tr traits) store.Reply {
-	for attempt := 0; ; attempt++ {
+	var p patience
+	for {
 		r, verdict := s.once(ctx, words, tr)
-		if verdict == final || verdict == ambiguous && !tr.repeat || !s.pause(ctx, attempt, r.Err()) {
+		if verdict == final || verdict == ambiguous && !tr.repeat || !s.pause(ctx, &p, r.Err()) {
 			return r
 		}
 	}
@@ -166,9 +170,10 @@ func (s *Store) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
 		all[i] = traitsOf(c)
 		todo = append(todo, i)
 	}
-	for attempt := 0; len(todo) > 0; attempt++ {
+	var p patience
+	for len(todo) > 0 {
 		again := s.pipeOnce(ctx, cmds, all, todo, replies)
-		if len(again) == 0 || !s.pause(ctx, attempt, replies[again[0]].Err()) {
+		if len(again) == 0 || !s.pause(ctx, &p, replies[again[0]].Err()) {
 			break
 		}
 		todo = again

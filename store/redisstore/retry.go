@@ -26,14 +26,34 @@ func backoff(n int) time.Duration {
 	return min(time.Duration(n)*step, most)
 }
 
-// pause waits before the next attempt. It is false when there is none: retries are used up, the store is closed, or
-// ctx ends first.
-func (s *Store) pause(ctx context.Context, attempt int, cause error) bool {
-	if attempt >= s.cfg.Retries || s.gate.shut.Load() {
+// patience is how long a request has been tried. The zero value is that of one which has not failed yet.
+type patience struct {
+	attempts int
+	until    time.Time // no attempt begins later; set at the first failure
+}
+
+// left tells whether there is to be another attempt. One server is down or up again soon; where others can take its place
+// that takes them a while, which a request waits out for as long as it would wait for an answer.
+func (s *Store) left(p *patience) bool {
+	p.attempts++
+	if s.cfg.Target == store.Single || s.cfg.Retries == 0 {
+		return p.attempts <= s.cfg.Retries
+	}
+	now := time.Now()
+	if p.attempts == 1 {
+		p.until = now.Add(s.cfg.Timeout)
+	}
+	return now.Before(p.until)
+}
+
+// pause waits before the next attempt. It is false when there is none: patience is at its end, the store is closed,
+// or ctx ends first.
+func (s *Store) pause(ctx context.Context, p *patience, cause error) bool {
+	if !s.left(p) || s.gate.shut.Load() {
 		s.giveUp(cause)
 		return false
 	}
-	wait := backoff(attempt + 1)
+	wait := backoff(p.attempts)
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		s.giveUp(cause) // callers with short deadlines, too, should not all try in vain
 		return false

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"Concurrent", (*suite).concurrent},
 		{"Context", (*suite).context},
 		{"Subscribe", (*suite).subscribe},
+		{"SubscribeShards", (*suite).subscribeShards},
 		{"SubscribeRefuses", (*suite).subscribeRefuses},
 		{"SubscribeClose", (*suite).subscribeClose},
 		{"Close", (*suite).close},

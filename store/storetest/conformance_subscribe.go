@@ -17,13 +17,13 @@ type listening struct {
 }
 
 // listen subscribes and waits until that is confirmed.
-func (s *suite) listen(channels, patterns []string) *listening {
+func (s *suite) listen(channels, patterns []string, shards ...string) *listening {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.ctx)
 	l := &listening{make(chan store.Message, 1000), make(chan bool, 10), make(chan error, 1), cancel}
 	go func() {
 		l.ended <- s.st.Subscribe(ctx, store.Subscription{
-			Channels: channels, Patterns: patterns,
+			Channels: channels, Patterns: patterns, Shards: shards,
 			OnMessage: func(m store.Message) { l.messages <- m },
 			OnReady:   func(resumed bool) { l.ready <- resumed },
 		})
@@ -92,6 +92,39 @@ func (s *suite) subscribe() {
 	s.must("PUBLISH", a, "late")
 	if len(l.messages) != 0 {
 		s.Errorf("delivered after the end: %+v", <-l.messages)
+	}
+}
+
+// subscribeShards listens to sharded channels of several slots and to an ordinary channel of the same name as one of them.
+func (s *suite) subscribeShards() {
+	if errors.Is(s.st.Do(s.ctx, "SPUBLISH", s.key("nobody"), "x").Err(), store.ErrUnsupported) {
+		s.Skip("the store has no sharded channels")
+	}
+	shards := []string{s.key("a"), s.key("b"), s.key("c"), s.key("{a}2")}
+	l := s.listen([]string{shards[0]}, []string{s.prefix + "*"}, shards...)
+	defer l.cancel()
+	for i := range 20 {
+		for _, c := range shards {
+			s.must("SPUBLISH", c, strconv.Itoa(i))
+		}
+	}
+	s.must("SPUBLISH", s.key("unheard"), "x")
+	next := map[string]int{} // the order holds per channel
+	for range 20 * len(shards) {
+		m := s.next(l)
+		if m != (store.Message{Channel: m.Channel, Payload: strconv.Itoa(next[m.Channel])}) {
+			s.Fatalf("got %+v, want message %d", m, next[m.Channel])
+		}
+		next[m.Channel]++
+	}
+	s.must("PUBLISH", shards[0], "ordinary")
+	for range 2 { // by name and by pattern
+		if m := s.next(l); m.Channel != shards[0] || m.Payload != "ordinary" {
+			s.Errorf("on the ordinary channel: %+v", m)
+		}
+	}
+	if len(l.messages) != 0 {
+		s.Errorf("too many messages: %+v", <-l.messages)
 	}
 }
 

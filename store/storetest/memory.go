@@ -94,9 +94,9 @@ type memoryTx struct{ m *Memory }
 func (tx memoryTx) Do(args ...string) store.Reply { return tx.m.do(args) }
 func (tx memoryTx) Now() time.Time                { return tx.m.now }
 
-// Subscribe delivers what PUBLISH sends to exact channels; patterns are not supported.
+// Subscribe delivers what PUBLISH sends to exact channels; patterns and sharded channels are not supported.
 func (m *Memory) Subscribe(ctx context.Context, sub store.Subscription) error {
-	if len(sub.Channels) == 0 || len(sub.Patterns) != 0 || sub.OnMessage == nil {
+	if len(sub.Channels) == 0 || len(sub.Patterns)+len(sub.Shards) != 0 || sub.OnMessage == nil {
 		return fmt.Errorf("storetest: %w: subscription", store.ErrInvalid)
 	}
 	if err := m.usable(ctx); err != nil {
