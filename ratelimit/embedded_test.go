@@ -41,9 +41,7 @@ func TestBodiesAgreeEmbedded(t *testing.T) {
 	}
 	defer lua.Close()
 	db := embedded(t)
-	for _, limit := range []int{3, 40, 5000} {
-		for _, script := range ratelimit.Scripts() {
-			storetest.Scripts(t, db, lua, script, ratelimit.RandomCalls(limit, 100_000))
-		}
+	for _, c := range ratelimit.Calls() {
+		storetest.Scripts(t, db, lua, c.Script, c.Generate)
 	}
 }

@@ -31,43 +31,57 @@ func redis(t testing.TB) store.Store {
 
 func TestConstantsAgreeWithLua(t *testing.T) {
 	want := fmt.Sprintf("local HEAD, ENTRY, CHUNK, SHORT, WRAP = %d, %d, %d, %d, %d\n", headBytes, entryBytes, chunkBytes, shortBytes, wrap)
-	if !strings.Contains(headLua, want) {
-		t.Errorf("headLua lacks %q", want)
+	if !strings.Contains(openLua, want) {
+		t.Errorf("openLua lacks %q", want)
 	}
 }
 
 // TestBodiesAgree holds Go and Lua against each other: short logs, long ones, strange data and strange arguments.
 func TestBodiesAgree(t *testing.T) {
 	lua := redis(t)
-	for _, size := range []struct{ limit, spanMillis int }{{1, 60_000}, {3, 100_000}, {40, 100_000}, {5_000, 1_000_000}} {
-		for _, script := range Scripts() {
-			t.Run(fmt.Sprintf("%s of %d", script.Name, size.limit), func(t *testing.T) {
-				storetest.Scripts(t, storetest.NewMemory(), lua, script, RandomCalls(size.limit, size.spanMillis))
-			})
-		}
+	for _, c := range Calls() {
+		t.Run(c.Name, func(t *testing.T) {
+			storetest.Scripts(t, storetest.NewMemory(), lua, c.Script, c.Generate)
+		})
 	}
 }
 
-// RandomCalls generates calls for storetest.Scripts.
-func RandomCalls(limit, spanMillis int) func(*rand.Rand, string) storetest.Call {
-	return func(r *rand.Rand, prefix string) storetest.Call { return randomCall(r, prefix, limit, spanMillis) }
+// ScriptCalls are random calls of a script, for storetest.Scripts.
+type ScriptCalls struct {
+	Name     string
+	Script   *store.Script
+	Generate func(*rand.Rand, string) storetest.Call
 }
+
+// Calls are those of every script.
+func Calls() (all []ScriptCalls) {
+	for _, size := range []struct{ limit, spanMillis int }{{1, 60_000}, {3, 100_000}, {40, 100_000}, {5_000, 1_000_000}} {
+		for _, script := range []*store.Script{takeScript, peekScript, refundScript} {
+			all = append(all, ScriptCalls{fmt.Sprintf("%s of %d", script.Name, size.limit), script, func(r *rand.Rand, prefix string) storetest.Call {
+				return randomCall(r, prefix, size.limit, size.spanMillis)
+			}})
+		}
+		for _, script := range []*store.Script{measureScript, glanceScript, restoreScript} {
+			all = append(all, ScriptCalls{fmt.Sprintf("%s of %d", script.Name, size.limit), script, func(r *rand.Rand, prefix string) storetest.Call {
+				return randomMeters(r, prefix, size.limit, size.spanMillis)
+			}})
+		}
+	}
+	return append(all, ScriptCalls{blockScript.Name, blockScript, randomBlock})
+}
+
+var strange = []string{"0", "-1", "1.5", "1e3", "", "x", "0x10", " 1", "99999999999999"}
 
 func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
 	c := storetest.Call{
 		Keys: []string{prefix + strconv.Itoa(r.IntN(2))},
 		Args: []string{strconv.Itoa(1 + r.IntN(max(1, limit/4))), strconv.Itoa(limit), strconv.Itoa(spanMillis)},
 	}
-	switch r.IntN(4) {
-	case 0: // the same millisecond
-	case 1:
-		c.Advance = time.Millisecond
-	case 2:
-		c.Advance = time.Duration(r.IntN(spanMillis/10)) * time.Millisecond
+	for r.IntN(4) == 0 { // further rules
+		c.Args = append(c.Args, strconv.Itoa(max(1, limit/2)+r.IntN(2*limit)), strconv.Itoa(1+r.IntN(spanMillis)))
 	}
+	c.Advance = randomAdvance(r, spanMillis)
 	switch r.IntN(32) {
-	case 30:
-		c.Advance = -time.Duration(r.IntN(2*spanMillis)) * time.Millisecond
 	case 0:
 		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("x", r.IntN(40))}} // not ours, or by chance
 	case 29:
@@ -79,11 +93,112 @@ func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Ca
 	case 4:
 		c.Before = []store.Cmd{{"SET", c.Keys[0], longLog(r, limit, spanMillis), "PX", strconv.Itoa(spanMillis)}}
 	case 5:
-		c.Args[r.IntN(3)] = []string{"0", "-1", "1.5", "1e3", "", "x", "0x10", " 1", "99999999999999"}[r.IntN(9)]
+		c.Args[r.IntN(len(c.Args))] = strange[r.IntN(len(strange))]
 	case 6:
-		c.Args = c.Args[:r.IntN(3)]
+		c.Args = c.Args[:r.IntN(len(c.Args))]
 	case 7:
 		c.Args[1] = strconv.Itoa(1 + r.IntN(2*limit)) // another limit on the same log
+	case 8, 9, 10:
+		c.Before = []store.Cmd{{"APPEND", c.Keys[0], trailer(r, spanMillis)}} // a block, if it was not blocked
+	}
+	return c
+}
+
+func randomAdvance(r *rand.Rand, spanMillis int) time.Duration {
+	switch r.IntN(32) {
+	case 0:
+		return -time.Duration(r.IntN(2*spanMillis)) * time.Millisecond
+	case 1, 2, 3, 4, 5, 6, 7, 8:
+		return time.Millisecond
+	case 9, 10, 11, 12, 13, 14, 15, 16:
+		return time.Duration(r.IntN(spanMillis/10)) * time.Millisecond
+	}
+	return 0 // the same millisecond
+}
+
+// trailer is a block that has ended or will.
+func trailer(r *rand.Rand, spanMillis int) string {
+	return string(pack48(nil, storetest.NewMemory().Now().UnixMilli()+int64(r.IntN(2*spanMillis)-spanMillis)))
+}
+
+func randomMeters(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
+	c := storetest.Call{
+		Keys:    []string{prefix + strconv.Itoa(r.IntN(2))},
+		Args:    []string{strconv.Itoa(1 + r.IntN(max(1, limit/4)))},
+		Advance: randomAdvance(r, spanMillis),
+	}
+	for len(c.Args) == 1 || r.IntN(3) == 0 {
+		kind := string("bgfs"[r.IntN(4)])
+		of := limit
+		if r.IntN(8) == 0 {
+			of = limit/2 + 1 + r.IntN(2*limit)
+		}
+		window, burst := strconv.Itoa(spanMillis-r.IntN(4)*spanMillis/5), strconv.Itoa(of)
+		if r.IntN(4) == 0 && (kind == "b" || kind == "g") {
+			burst = strconv.Itoa(max(1, of/2))
+		}
+		if r.IntN(16) == 0 {
+			window = strconv.Itoa(spanMillis * 10_000_000 / of) // milliseconds as ticks, or too much
+		}
+		c.Args = append(c.Args, kind, strconv.Itoa(of), window, burst)
+	}
+	switch r.IntN(24) {
+	case 0:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("b", r.IntN(60))}}
+	case 1:
+		b := make([]byte, 22*r.IntN(20)+6*r.IntN(2))
+		for i := range b {
+			if b[i] = byte(r.IntN(256)); i%22 == 0 {
+				b[i] = "bgfs"[r.IntN(4)]
+			} else if i%22 == 1 || i%22%7 == 1 {
+				b[i] = 0
+			}
+		}
+		c.Before = []store.Cmd{{"SET", c.Keys[0], string(b)}}
+	case 2:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
+	case 3, 4:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
+	case 5:
+		c.Args[r.IntN(len(c.Args))] = strange[r.IntN(len(strange))]
+	case 6:
+		c.Args = c.Args[:r.IntN(len(c.Args))]
+	case 7, 8:
+		c.Before = []store.Cmd{{"APPEND", c.Keys[0], trailer(r, spanMillis)}}
+	case 9, 10: // slots near now
+		var b []byte
+		for range 1 + r.IntN(3) {
+			at := storetest.NewMemory().Now().Add(time.Duration(r.IntN(4*spanMillis)-2*spanMillis) * time.Millisecond)
+			kind := "bgfs"[r.IntN(4)]
+			b = pack56(pack56(pack56(append(b, kind), at.UnixMilli()), int64(r.IntN(2*limit))), int64(r.IntN(2*limit)))
+		}
+		c.Before = []store.Cmd{{"SET", c.Keys[0], string(b), "PX", strconv.Itoa(spanMillis)}}
+	}
+	return c
+}
+
+func randomBlock(r *rand.Rand, prefix string) storetest.Call {
+	c := storetest.Call{
+		Keys:    []string{prefix + strconv.Itoa(r.IntN(2))},
+		Args:    []string{strconv.Itoa(r.IntN(3) * (20_000 + r.IntN(50_000))), "12", "6"},
+		Advance: randomAdvance(r, 50_000),
+	}
+	if r.IntN(2) == 0 {
+		c.Args[1], c.Args[2] = "22", "0"
+	}
+	switch r.IntN(16) {
+	case 0, 1:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("x", r.IntN(60))}}
+	case 2, 3, 4:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("\x00", 18), "PX", "30000"}}
+	case 5:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
+	case 6, 7, 8:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
+	case 9:
+		c.Args[r.IntN(3)] = strange[r.IntN(len(strange))]
+	case 10:
+		c.Args = c.Args[:r.IntN(3)]
 	}
 	return c
 }
