@@ -256,14 +256,14 @@ func (c *Ctx) replyDocs(r *Command) {
 	if r.Outdated != "" {
 		n += 2
 	}
-	if r.Subs != nil {
-		n++
+	args := c.Table.syntax.arguments(r.full)
+	for _, there := range []bool{r.Subs != nil, args != nil} {
+		if there {
+			n++
+		}
 	}
 	c.Out.Map(n)
-	for _, f := range facts {
-		c.Out.BulkString(f[0])
-		c.Out.BulkString(f[1])
-	}
+	c.bulks(facts)
 	if flags != nil {
 		c.Out.BulkString("doc_flags")
 		c.Out.Set(len(flags))
@@ -276,6 +276,10 @@ func (c *Ctx) replyDocs(r *Command) {
 		c.Out.BulkString(r.Outdated)
 		c.Out.BulkString("replaced_by")
 		c.Out.BulkString(r.Instead)
+	}
+	if args != nil {
+		c.Out.BulkString("arguments")
+		c.replyArguments(args)
 	}
 	if r.Subs != nil {
 		c.Out.BulkString("subcommands")

@@ -14,6 +14,7 @@ type Table struct {
 	rows   []*Command // top level, in the order of the families
 	byName map[string]*Command
 	all    []*Command // with subcommands: what counters are kept for
+	syntax syntaxes
 }
 
 // NewTable builds the table.
