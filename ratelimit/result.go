@@ -58,18 +58,17 @@ func (p *Plan) read(r store.Reply) (Result, error) {
 	if !p.plain {
 		res.of = p
 	}
-	var all []RuleResult
 	if len(p.rules) > 1 {
-		all = make([]RuleResult, 0, len(p.rules))
-		res.all = &all
+		res.all = new([]RuleResult)
+		*res.all = make([]RuleResult, 0, len(p.rules))
 	}
 	for i, rule := range p.rules {
 		one, err := readRule(rule, list[1+3*i:])
 		if err != nil {
 			return Result{}, err
 		}
-		if len(p.rules) > 1 {
-			all = append(all, one)
+		if res.all != nil {
+			*res.all = append(*res.all, one)
 		}
 		if i == 0 || one.RetryAfter > res.RetryAfter || res.RetryAfter == 0 && one.Remaining < res.Remaining {
 			res.Limit, res.Rule = rule.Limit, rule.Name

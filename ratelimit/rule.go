@@ -203,6 +203,6 @@ var (
 // Scripts lists the package's scripts, for servers that run their Go bodies.
 func Scripts() []*store.Script {
 	return []*store.Script{
-		takeScript, peekScript, refundScript, measureScript, glanceScript, restoreScript, blockScript,
+		takeScript, peekScript, refundScript, measureScript, glanceScript, restoreScript, blockScript, leaseScript,
 	}
 }

@@ -67,7 +67,7 @@ func Calls() (all []ScriptCalls) {
 			}})
 		}
 	}
-	return append(all, ScriptCalls{blockScript.Name, blockScript, randomBlock})
+	return append(all, ScriptCalls{blockScript.Name, blockScript, randomBlock}, ScriptCalls{leaseScript.Name, leaseScript, randomLease})
 }
 
 var strange = []string{"0", "-1", "1.5", "1e3", "", "x", "0x10", " 1", "99999999999999"}
@@ -199,6 +199,42 @@ func randomBlock(r *rand.Rand, prefix string) storetest.Call {
 		c.Args[r.IntN(3)] = strange[r.IntN(len(strange))]
 	case 10:
 		c.Args = c.Args[:r.IntN(3)]
+	}
+	return c
+}
+
+func randomLease(r *rand.Rand, prefix string) storetest.Call {
+	const limit, ttl = 5, 50_000
+	token := func() string { return "token-" + strconv.Itoa(10+r.IntN(12)) }
+	c := storetest.Call{
+		Keys:    []string{prefix + strconv.Itoa(r.IntN(2))},
+		Args:    []string{string("aaaerp"[r.IntN(6)]), token(), strconv.Itoa(1 + r.IntN(2)), strconv.Itoa(limit), strconv.Itoa(ttl)},
+		Advance: randomAdvance(r, ttl),
+	}
+	switch r.IntN(24) {
+	case 0:
+		c.Before = []store.Cmd{{"SET", c.Keys[0], strings.Repeat("x", r.IntN(60))}}
+	case 1:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
+	case 2, 3:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
+	case 4:
+		c.Args[2+r.IntN(3)] = strange[r.IntN(len(strange))]
+	case 5:
+		c.Args = c.Args[:r.IntN(5)]
+	case 6:
+		c.Args[0] = "x"
+	case 7:
+		c.Args[1] = "short"
+	case 8: // leases near now, more than the limit
+		var b []byte
+		for range r.IntN(6) {
+			til := storetest.NewMemory().Now().UnixMilli() + int64(r.IntN(2*ttl)-ttl/2)
+			b = pack48(pack48(append(b, token()...), til), int64(r.IntN(4)))
+		}
+		if len(b) > 0 {
+			c.Before = []store.Cmd{{"SET", c.Keys[0], string(b), "PX", strconv.Itoa(2 * ttl)}}
+		}
 	}
 	return c
 }

@@ -1,0 +1,245 @@
+package ratelimit
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderdb/larder/observe"
+	"github.com/larderdb/larder/store"
+)
+
+// DefaultLeasePrefix begins the keys of a Concurrency.
+const DefaultLeasePrefix = "rl:lease:"
+
+// ConcurrencyOptions are those of a Concurrency. Limit and TTL are required.
+type ConcurrencyOptions struct {
+	// Limit is how many units an id may have in use at once.
+	Limit int
+
+	// TTL is how long a lease lasts that is neither released nor extended: its holder died. Whole milliseconds.
+	TTL time.Duration
+
+	// Prefix begins every key in the store; default DefaultLeasePrefix.
+	Prefix string
+
+	// Timeout is how long the store may take; default DefaultTimeout, negative for no limit but the ctx's. A store in
+	// this process needs none and gets none.
+	Timeout time.Duration
+
+	// FailClosed denies while the store fails. By default leases that nothing counts are given.
+	FailClosed bool
+
+	// Observer hears of "acquire" (observe.OK, observe.Denied), "extend" (observe.OK, or "lost"), "release", "peek" and
+	// "reset".
+	Observer observe.Observer
+}
+
+// Concurrency limits how many of something are at work at once: exports per customer, calls to a slow partner. What is
+// taken is given back, or ends by itself after TTL. It is safe for concurrent use; make one per limit with NewConcurrency.
+//
+// At no moment of the store's clock do leases of more than Limit units exist for an id.
+type Concurrency struct {
+	st      store.Store
+	o       ConcurrencyOptions
+	timeout time.Duration
+	limit   string
+	ttl     string // ms
+
+	acquired, denied, failed, lost atomic.Uint64
+}
+
+// ConcurrencyStats counts what a Concurrency did in this process since it was made.
+type ConcurrencyStats struct {
+	Acquired uint64
+	Denied   uint64
+	Failed   uint64 // calls that the store failed
+	Lost     uint64 // leases that had ended when they were to be extended or released
+}
+
+// NewConcurrency makes a Concurrency on st. It does not touch the store; it fails only for options that make no sense.
+func NewConcurrency(st store.Store, o ConcurrencyOptions) (*Concurrency, error) {
+	if o.Limit < 1 || int64(o.Limit) > maxLimit {
+		return nil, fmt.Errorf("ratelimit: %w: Limit %d, want 1 to %d", store.ErrInvalid, o.Limit, int64(maxLimit))
+	}
+	if o.TTL < time.Millisecond || o.TTL%time.Millisecond != 0 {
+		return nil, fmt.Errorf("ratelimit: %w: TTL %v, want whole milliseconds", store.ErrInvalid, o.TTL)
+	}
+	if o.Prefix == "" {
+		o.Prefix = DefaultLeasePrefix
+	}
+	return &Concurrency{
+		st: st, o: o, timeout: timeoutOf(st, o.Timeout),
+		limit: strconv.Itoa(o.Limit), ttl: strconv.FormatInt(o.TTL.Milliseconds(), 10),
+	}, nil
+}
+
+// Lease is what an id has in use. Release it; Extend it in time where the work may take longer than TTL.
+type Lease struct {
+	c        *Concurrency
+	id       string
+	token    string // empty: nothing counts it, as the store failed
+	released atomic.Bool
+}
+
+// Acquire takes one unit for id, in one round trip. lease is nil if res.Allowed is false; then res.RetryAfter is when a
+// lease ends by itself: mostly one is released earlier. If the store fails, err tells why, and unless FailClosed is set
+// there is a lease nonetheless, which nothing counts.
+func (c *Concurrency) Acquire(ctx context.Context, id string) (lease *Lease, res Result, err error) {
+	return c.AcquireN(ctx, id, 1)
+}
+
+// AcquireN takes n units with one lease: all or none. An n below 1 or above Limit is denied with ErrInvalid.
+func (c *Concurrency) AcquireN(ctx context.Context, id string, n int) (lease *Lease, res Result, err error) {
+	ctx, end := observe.Begin(ctx, c.o.Observer, c.op("acquire", id))
+	token := newToken()
+	res, err = c.step(ctx, "acquire", id, "a", token, n)
+	switch {
+	case errors.Is(err, store.ErrInvalid), errors.Is(err, context.Canceled):
+		end(observe.Failed, err)
+		return nil, res, err
+	case err != nil:
+		end(observe.Failed, err)
+		if res.Allowed = !c.o.FailClosed; res.Allowed {
+			lease = &Lease{c: c, id: id}
+		}
+		return lease, res, err
+	case !res.Allowed:
+		c.denied.Add(1)
+		end(observe.Denied, nil)
+		return nil, res, nil
+	}
+	c.acquired.Add(1)
+	end(observe.OK, nil)
+	return &Lease{c: c, id: id, token: token}, res, nil
+}
+
+// Peek tells what Acquire would answer now, and takes nothing.
+func (c *Concurrency) Peek(ctx context.Context, id string) (Result, error) {
+	ctx, end := observe.Begin(ctx, c.o.Observer, c.op("peek", id))
+	res, err := c.step(ctx, "peek", id, "p", noToken, 1)
+	if err != nil {
+		res.Allowed = !c.o.FailClosed
+		end(observe.Failed, err)
+		return res, err
+	}
+	end(observe.OK, nil)
+	return res, nil
+}
+
+// Reset ends all leases of id. Their holders find out when they extend them.
+func (c *Concurrency) Reset(ctx context.Context, id string) error {
+	ctx, end := observe.Begin(ctx, c.o.Observer, c.op("reset", id))
+	bounded, cancel := c.bound(ctx)
+	defer cancel()
+	if err := c.st.Do(bounded, "DEL", c.o.Prefix+id).Err(); err != nil {
+		err = c.fail("reset", id, err)
+		end(observe.Failed, err)
+		return err
+	}
+	end(observe.OK, nil)
+	return nil
+}
+
+// Stats is a snapshot of the counters.
+func (c *Concurrency) Stats() ConcurrencyStats {
+	return ConcurrencyStats{c.acquired.Load(), c.denied.Load(), c.failed.Load(), c.lost.Load()}
+}
+
+// Extend lets the lease last a TTL from now. ok is false if it has ended: then others may have taken its place, and the work
+// should stop. A lease that nothing counts is always there. One round trip.
+func (l *Lease) Extend(ctx context.Context) (ok bool, err error) {
+	if l.released.Load() {
+		return false, nil
+	}
+	return l.call(ctx, "extend", "e")
+}
+
+// Release gives the units back. A second call is a no-op, and so is one after the lease has ended. If the store fails the
+// lease ends by itself after its TTL. One round trip.
+func (l *Lease) Release(ctx context.Context) error {
+	if l.released.Swap(true) {
+		return nil
+	}
+	_, err := l.call(ctx, "release", "r")
+	return err
+}
+
+func (l *Lease) call(ctx context.Context, verb, op string) (bool, error) {
+	if l.token == "" {
+		return true, nil
+	}
+	c := l.c
+	ctx, end := observe.Begin(ctx, c.o.Observer, c.op(verb, l.id))
+	res, err := c.step(ctx, verb, l.id, op, l.token, 1)
+	switch {
+	case err != nil:
+		end(observe.Failed, err)
+		return false, err
+	case !res.Allowed:
+		c.lost.Add(1)
+		end("lost", nil)
+		return false, nil
+	}
+	end(observe.OK, nil)
+	return true, nil
+}
+
+func (c *Concurrency) op(verb, id string) observe.Op {
+	return observe.Op{Pattern: "ratelimit", Name: c.o.Prefix, Verb: verb, Key: id}
+}
+
+// step runs the script and reads its reply.
+func (c *Concurrency) step(ctx context.Context, verb, id, op, token string, n int) (Result, error) {
+	res := Result{Limit: c.o.Limit}
+	if n < 1 || n > c.o.Limit {
+		err := fmt.Errorf("%w: %d units, want 1 to the limit of %d", store.ErrInvalid, n, c.o.Limit)
+		return res, store.Wrap("ratelimit", verb, c.o.Prefix+id, err)
+	}
+	bounded, cancel := c.bound(ctx)
+	defer cancel()
+	list, err := c.st.Run(bounded, leaseScript, []string{c.o.Prefix + id}, op, token, strconv.Itoa(n), c.limit, c.ttl).Ints()
+	if err == nil && len(list) != 4 {
+		err = fmt.Errorf("%w: %d elements, want 4", store.ErrReply, len(list))
+	}
+	if err != nil {
+		return res, c.fail(verb, id, err)
+	}
+	res.Allowed, res.Remaining = list[0] == 1, int(list[1])
+	res.RetryAfter, res.ResetAfter = time.Duration(list[2])*time.Millisecond, time.Duration(list[3])*time.Millisecond
+	return res, nil
+}
+
+func (c *Concurrency) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.timeout)
+}
+
+func (c *Concurrency) fail(verb, id string, err error) error {
+	if !errors.Is(err, context.Canceled) {
+		c.failed.Add(1)
+	}
+	return store.Wrap("ratelimit", verb, c.o.Prefix+id, err)
+}
+
+// noToken is no lease's.
+const noToken = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// newToken is 8 random bytes: two leases of one id meet with a chance of 2^-64.
+func newToken() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return string(b[:])
+}
+
+func sortByEnd(list []lease) {
+	slices.SortFunc(list, func(a, b lease) int { return cmp.Compare(a.till, b.till) })
+}
