@@ -1,0 +1,2 @@
+// Package lock is a stub page.
+package lock
