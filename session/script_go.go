@@ -1,0 +1,421 @@
+package session
+
+import (
+	"strconv"
+
+	"github.com/larderdb/larder/store"
+)
+
+// The Go bodies. What they do, their keys, arguments and replies stand in script.go, with the Lua bodies.
+
+const maxArgs = 2*maxFields + 16
+
+var (
+	badReply    = store.Fail(store.ServerError(badCall))
+	brokenReply = store.Fail(store.ServerError(notOurs))
+	takenReply  = store.Fail(store.ServerError(taken))
+)
+
+func load(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != 1 || len(args) != 2 {
+		return badReply
+	}
+	idle, ok1 := number(args[0])
+	touch, ok2 := number(args[1])
+	if !ok1 || !ok2 {
+		return badReply
+	}
+	all, err := tx.Do("HGETALL", keys[0]).Array()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if len(all) == 0 {
+		return store.Nil()
+	}
+	h := headOf(all)
+	now := tx.Now().UnixMilli()
+	if h.why != nil {
+		if until, ok := number(text(h.grace)); h.heir != nil && ok && until > now {
+			return store.ArrayOf(store.Bulk("n"), store.Bulk(*h.heir))
+		}
+		return store.ArrayOf(store.Bulk("x"), store.Bulk(*h.why))
+	}
+	seen, ok1 := number(text(h.seen))
+	end, ok2 := number(text(h.end))
+	switch {
+	case !ok1 || !ok2:
+		return brokenReply
+	case end <= now || now-seen >= idle:
+		return store.Nil()
+	}
+	stamp := strconv.FormatInt(now, 10)
+	if now-seen >= touch {
+		if r := tx.Do("HSET", keys[0], "s", stamp); r.Err() != nil {
+			return r
+		}
+		if r := tx.Do("PEXPIRE", keys[0], strconv.FormatInt(min(idle, end-now), 10)); r.Err() != nil {
+			return r
+		}
+	}
+	out := make([]store.Reply, 2, 2+len(all))
+	out[0], out[1] = store.Bulk("s"), store.Bulk(stamp)
+	return store.ArrayOf(append(out, all...)...)
+}
+
+// head is the one-letter fields that decide whether a session lives; nil for an absent one.
+type head struct{ seen, end, why, heir, grace *string }
+
+func headOf(all []store.Reply) (h head) {
+	for i := 0; i+1 < len(all); i += 2 {
+		name, _ := all[i].Text()
+		var to **string
+		switch name {
+		case "s":
+			to = &h.seen
+		case "d":
+			to = &h.end
+		case "x":
+			to = &h.why
+		case "n":
+			to = &h.heir
+		case "g":
+			to = &h.grace
+		default:
+			continue
+		}
+		v, _ := all[i+1].Text()
+		*to = &v
+	}
+	return h
+}
+
+func text(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+func create(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) < 1 || len(keys) > 2 || len(args) < 6 || len(args)%2 != 0 || len(args) > maxArgs || (len(keys) == 2) != (args[3] != "") {
+		return badReply
+	}
+	idle, ok1 := number(args[0])
+	life, ok2 := number(args[1])
+	if !ok1 || !ok2 {
+		return badReply
+	}
+	if r := vacant(tx, keys[0], keys[1:]); r.Err() != nil {
+		return r
+	}
+	now := tx.Now().UnixMilli()
+	stamp, end := strconv.FormatInt(now, 10), strconv.FormatInt(now+life, 10)
+	words := make([]string, 0, 16+len(args)-6)
+	words = append(words, "HSET", keys[0], "c", stamp, "d", end, "s", stamp, "r", stamp)
+	for i, name := range [...]string{"u", "a", "i"} {
+		if args[3+i] != "" {
+			words = append(words, name, args[3+i])
+		}
+	}
+	if r := tx.Do(append(words, args[6:]...)...); r.Err() != nil {
+		return r
+	}
+	if r := tx.Do("PEXPIRE", keys[0], strconv.FormatInt(min(idle, life), 10)); r.Err() != nil {
+		return r
+	}
+	if len(keys) == 2 {
+		if r := enlist(tx, keys[1], args[2], stamp, end, life); r.Err() != nil {
+			return r
+		}
+	}
+	return store.Int(now)
+}
+
+// vacant fails unless a place is free and what should be a list of sessions can be one.
+func vacant(tx store.Tx, key string, index []string) store.Reply {
+	n, err := tx.Do("EXISTS", key).Int64()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if n != 0 {
+		return takenReply
+	}
+	return isList(tx, index)
+}
+
+func isList(tx store.Tx, index []string) store.Reply {
+	if len(index) == 0 {
+		return store.Nil()
+	}
+	return tx.Do("ZCARD", index[0])
+}
+
+func enlist(tx store.Tx, index, member, stamp, end string, life int64) store.Reply {
+	if r := tx.Do("ZREMRANGEBYSCORE", index, "-inf", stamp); r.Err() != nil {
+		return r
+	}
+	if r := tx.Do("ZADD", index, end, member); r.Err() != nil {
+		return r
+	}
+	ttl, err := tx.Do("PTTL", index).Int64()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if ttl < life {
+		return tx.Do("PEXPIRE", index, strconv.FormatInt(life, 10))
+	}
+	return store.Nil()
+}
+
+func patch(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) != 1 || len(args) < 1 || len(args) > maxArgs {
+		return badReply
+	}
+	n, ok := pairs(args)
+	if !ok {
+		return badReply
+	}
+	l, err := living(tx, keys[0])
+	switch {
+	case err != nil:
+		return store.Fail(err)
+	case l.graced:
+		return store.Bulk(l.heir)
+	case !l.alive:
+		return store.Int(0)
+	}
+	if r := change(tx, keys[0], args, n); r.Err() != nil {
+		return r
+	}
+	return store.Int(1)
+}
+
+// pairs reads the number in front of pairs, and checks that so many are there.
+func pairs(args []string) (n int, ok bool) {
+	v, ok := number(args[0])
+	if !ok || v > maxArgs || len(args) < 1+2*int(v) {
+		return 0, false
+	}
+	return int(v), true
+}
+
+// change does what args say: their number n, pairs to set, fields to remove.
+func change(tx store.Tx, key string, args []string, n int) store.Reply {
+	sets, gone := args[1:1+2*n], args[1+2*n:]
+	if len(sets) > 0 {
+		if r := tx.Do(append([]string{"HSET", key}, sets...)...); r.Err() != nil {
+			return r
+		}
+	}
+	if len(gone) > 0 {
+		return tx.Do(append([]string{"HDEL", key}, gone...)...)
+	}
+	return store.Nil()
+}
+
+// life is what lies at a session's key.
+type life struct {
+	alive  bool
+	end    int64  // when it must end
+	heir   string // of one that ended: the id in its place, if any
+	graced bool   // its token still leads to the heir
+}
+
+func living(tx store.Tx, key string) (l life, err error) {
+	list, err := tx.Do("HMGET", key, "d", "x", "n", "g").Array()
+	if err != nil {
+		return l, err
+	}
+	now := tx.Now().UnixMilli()
+	if !list[1].IsNil() {
+		if list[2].IsNil() {
+			return l, nil
+		}
+		l.heir, _ = list[2].Text()
+		grace, _ := list[3].Text()
+		until, ok := number(grace)
+		l.graced = ok && until > now
+		return l, nil
+	}
+	end, _ := list[0].Text()
+	var ok bool
+	l.end, ok = number(end)
+	l.alive = ok && l.end > now
+	return l, nil
+}
+
+func bury(tx store.Tx, key string, ttl int64, why, heir string, grace int64) store.Reply {
+	if r := tx.Do("DEL", key); r.Err() != nil {
+		return r
+	}
+	words := []string{"HSET", key, "x", why}
+	if heir != "" {
+		words = append(words, "n", heir)
+	}
+	if grace > 0 {
+		words = append(words, "g", strconv.FormatInt(tx.Now().UnixMilli()+grace, 10))
+	}
+	if r := tx.Do(words...); r.Err() != nil {
+		return r
+	}
+	return tx.Do("PEXPIRE", key, strconv.FormatInt(max(ttl, grace), 10))
+}
+
+func rotate(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) < 2 || len(keys) > 3 || len(args) < 5 || len(args) > maxArgs {
+		return badReply
+	}
+	grace, ok1 := number(args[0])
+	tomb, ok2 := number(args[1])
+	n, ok3 := pairs(args[4:])
+	if !ok1 || !ok2 || !ok3 {
+		return badReply
+	}
+	if r := vacant(tx, keys[1], keys[2:]); r.Err() != nil {
+		return r
+	}
+	l, err := living(tx, keys[0])
+	switch {
+	case err != nil:
+		return store.Fail(err)
+	case l.graced:
+		return store.Bulk(l.heir)
+	case !l.alive:
+		return store.Int(0)
+	}
+	if r := change(tx, keys[0], args[4:], n); r.Err() != nil {
+		return r
+	}
+	if r := tx.Do("RENAME", keys[0], keys[1]); r.Err() != nil {
+		return r
+	}
+	if r := tx.Do("HSET", keys[1], "r", strconv.FormatInt(tx.Now().UnixMilli(), 10)); r.Err() != nil {
+		return r
+	}
+	if r := bury(tx, keys[0], tomb, "rotated", args[3], grace); r.Err() != nil {
+		return r
+	}
+	if len(keys) == 3 {
+		if r := tx.Do("ZREM", keys[2], args[2]); r.Err() != nil {
+			return r
+		}
+		if r := tx.Do("ZADD", keys[2], strconv.FormatInt(l.end, 10), args[3][min(bucketLen, len(args[3])):]); r.Err() != nil {
+			return r
+		}
+	}
+	return store.Int(1)
+}
+
+func retire(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) < 1 || len(keys) > 2 || len(args) != 4 {
+		return badReply
+	}
+	tomb, ok := number(args[0])
+	if !ok {
+		return badReply
+	}
+	if r := isList(tx, keys[1:]); r.Err() != nil {
+		return r
+	}
+	l, err := living(tx, keys[0])
+	switch {
+	case err != nil:
+		return store.Fail(err)
+	case l.heir != "":
+		return store.Bulk(l.heir)
+	case !l.alive:
+		return store.Int(0)
+	}
+	was := store.ArrayOf()
+	if args[3] != "" {
+		if was = tx.Do("HGETALL", keys[0]); was.Err() != nil {
+			return was
+		}
+	}
+	if r := bury(tx, keys[0], tomb, args[1], args[3], 0); r.Err() != nil {
+		return r
+	}
+	if len(keys) == 2 {
+		if r := tx.Do("ZREM", keys[1], args[2]); r.Err() != nil {
+			return r
+		}
+	}
+	return was
+}
+
+func revoke(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) < 1 || len(args) != len(keys)+1 || len(keys) > batch+1 {
+		return badReply
+	}
+	tomb, ok := number(args[0])
+	if !ok {
+		return badReply
+	}
+	now := strconv.FormatInt(tx.Now().UnixMilli(), 10)
+	if r := tx.Do("ZREMRANGEBYSCORE", keys[0], "-inf", now); r.Err() != nil {
+		return r
+	}
+	var ended int64
+	for i, key := range keys[1:] {
+		listed, err := tx.Do("ZREM", keys[0], args[2+i]).Int64()
+		if err != nil {
+			return store.Fail(err)
+		}
+		if listed != 1 {
+			continue
+		}
+		l, err := living(tx, key)
+		if err != nil {
+			return store.Fail(err)
+		}
+		if l.alive {
+			if r := bury(tx, key, tomb, args[1], "", 0); r.Err() != nil {
+				return r
+			}
+			ended++
+		}
+	}
+	left, err := tx.Do("ZRANGE", keys[0], "0", strconv.Itoa(batch-1)).Array()
+	if err != nil {
+		return store.Fail(err)
+	}
+	out := make([]store.Reply, 1, 1+len(left))
+	out[0] = store.Int(ended)
+	return store.ArrayOf(append(out, left...)...)
+}
+
+func prune(tx store.Tx, keys, args []string) store.Reply {
+	if len(keys) < 1 || len(args) != len(keys)-1 {
+		return badReply
+	}
+	var gone int64
+	for i, key := range keys[1:] {
+		l, err := living(tx, key)
+		if err != nil {
+			return store.Fail(err)
+		}
+		if l.alive {
+			continue
+		}
+		n, err := tx.Do("ZREM", keys[0], args[i]).Int64()
+		if err != nil {
+			return store.Fail(err)
+		}
+		gone += n
+	}
+	return store.Int(gone)
+}
+
+// number reads up to 15 digits, nothing else.
+func number(s string) (n int64, ok bool) {
+	if s == "" || len(s) > 15 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, true
+}

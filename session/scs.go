@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/store"
+)
+
+// DefaultSCSPrefix begins the keys of an SCS.
+const DefaultSCSPrefix = "scs:"
+
+// SCSOptions are for NewSCS. The zero value is right.
+type SCSOptions struct {
+	// Prefix begins every key in the store; it has no braces. Default DefaultSCSPrefix.
+	Prefix string
+
+	// Tombstone is how long a deleted session cannot be committed again: longer than any request takes. Default
+	// DefaultTombstone.
+	Tombstone time.Duration
+
+	// Timeout as in Options.
+	Timeout time.Duration
+
+	// Clock, if set, is where time comes from, for tests of this module.
+	Clock clock.Clock
+}
+
+// SCS keeps the sessions of github.com/alexedwards/scs. It is an scs.Store, CtxStore, IterableStore and
+// IterableCtxStore:
+//
+//	sessions := scs.New()
+//	sessions.Store, err = session.NewSCS(st, session.SCSOptions{})
+//
+// Beyond what scs asks: tokens are hashed, whether or not HashTokenInStore is set; a session that was destroyed, or
+// whose token was renewed, is not brought back by a request that commits late; and iteration reads lists that every
+// commit keeps, never the whole keyspace.
+//
+// Find, Commit and Delete are one round trip each.
+//
+// scs stores a session as one value, so two requests that change different values still overwrite each other. That is
+// what Manager is for.
+type SCS struct {
+	st      store.Store
+	get     store.Getter
+	o       SCSOptions
+	timeout time.Duration
+	clock   clock.Clock
+	tomb    string
+	secret  [32]byte // of this process: authenticates what All calls tokens
+}
+
+// NewSCS makes an SCS on st. It does not touch the store.
+func NewSCS(st store.Store, o SCSOptions) (*SCS, error) {
+	if o.Prefix == "" {
+		o.Prefix = DefaultSCSPrefix
+	}
+	if o.Tombstone == 0 {
+		o.Tombstone = DefaultTombstone
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if strings.ContainsAny(o.Prefix, "{}") || o.Tombstone < time.Millisecond || o.Tombstone > most {
+		return nil, fmt.Errorf("session: %w: Prefix %q, Tombstone %v: want no braces, and 1ms to %v", store.ErrInvalid, o.Prefix, o.Tombstone, most)
+	}
+	s := &SCS{st: st, get: store.GetterOf(st), o: o, timeout: o.Timeout, clock: o.Clock, tomb: millis(o.Tombstone)}
+	if s.clock == nil {
+		s.clock = clock.System()
+	}
+	if o.Timeout < 0 || store.InProcess(st) {
+		s.timeout = 0
+	}
+	_, _ = rand.Read(s.secret[:])
+	return s, nil
+}
+
+// scsBuckets is how many lists there are: the first character of a hash is its bucket and hash tag.
+const scsBuckets = len(alphabet)
+
+func (s *SCS) bucket(name string) string { return s.o.Prefix + "{" + name + "}" }
+
+// place is a token's hash and keys.
+func (s *SCS) place(token string) (hash, value, list string) {
+	hash, ok := s.handled(token)
+	if !ok {
+		hash = hashed(token)
+	}
+	b := s.bucket(hash[:1])
+	return hash, b + hash[1:], b + "list"
+}
+
+// What All calls a token is a handle: the hash, and a code that only this process can make. Find, Commit and Delete take
+// it for the hash, so that what scs's Iterate calls can read, change and destroy a session, and yet nobody who
+// learnt a hash from the store can use it as a token.
+const handleMark = "\x00"
+
+func (s *SCS) handle(hash string) string { return handleMark + hash + s.code(hash) }
+
+func (s *SCS) code(hash string) string {
+	mac := hmac.New(sha256.New, s.secret[:])
+	mac.Write([]byte(hash))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (s *SCS) handled(token string) (hash string, ok bool) {
+	rest, ok := strings.CutPrefix(token, handleMark)
+	if !ok || len(rest) != 2*hashLen {
+		return "", false
+	}
+	return rest[:hashLen], hmac.Equal([]byte(rest[hashLen:]), []byte(s.code(rest[:hashLen])))
+}
+
+// FindCtx is the data of a session. found is false for a token that is unknown, expired, deleted or none at all.
+func (s *SCS) FindCtx(ctx context.Context, token string) (b []byte, found bool, err error) {
+	if token == "" {
+		return nil, false, nil
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	_, key, _ := s.place(token)
+	v, found, err := s.get.GetBytes(ctx, key, nil)
+	if err != nil || !found || len(v) == 0 || v[0] != '1' {
+		return nil, false, store.Wrap("session", "find", key, err)
+	}
+	return v[1:], true, nil
+}
+
+// CommitCtx stores the data of a session until expiry. It does nothing, without an error, for one that was deleted less
+// than Tombstone ago; an expiry that has passed deletes.
+func (s *SCS) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
+	if token == "" {
+		return fmt.Errorf("session: commit: %w: no token", store.ErrInvalid)
+	}
+	left := min(expiry.Sub(s.clock.Now()), most)
+	if left <= 0 {
+		return s.DeleteCtx(ctx, token)
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	hash, key, list := s.place(token)
+	ms := store.Millis(left)
+	value := make([]byte, 1+len(b))
+	value[0] = '1'
+	copy(value[1:], b)
+	until := strconv.FormatInt(max(0, s.clock.Now().UnixMilli()+ms), 10)
+	err := s.st.Run(ctx, commitScript, []string{key, list}, string(value), strconv.FormatInt(ms, 10), until, hash[1:]).Err()
+	return store.Wrap("session", "commit", key, err)
+}
+
+// DeleteCtx ends a session. A token that is unknown is no error.
+func (s *SCS) DeleteCtx(ctx context.Context, token string) error {
+	if token == "" {
+		return nil
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	hash, key, list := s.place(token)
+	return store.Wrap("session", "delete", key, s.st.Run(ctx, deleteScript, []string{key, list}, s.tomb, hash[1:]).Err())
+}
+
+// allPage is how many sessions of a bucket All asks for at once.
+const allPage = "256"
+
+// AllCtx is the data of all sessions. The keys of the map are handles, not tokens: this SCS takes them like tokens, and
+// nobody else does. A session that lives all the while is there; one that comes or goes meanwhile may be. O(sessions), in
+// steps of O(256) at the server; two round trips per 16 Ki sessions.
+func (s *SCS) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	scans := make([]store.Cmd, scsBuckets)
+	for i := range scans {
+		scans[i] = store.Cmd{"ZSCAN", s.bucket(alphabet[i:i+1]) + "list", "0", "COUNT", allPage}
+	}
+	for len(scans) > 0 {
+		reads, more, err := s.scan(ctx, scans)
+		if err == nil {
+			err = s.read(ctx, all, reads)
+		}
+		if err != nil {
+			return nil, store.Wrap("session", "all", s.o.Prefix, err)
+		}
+		scans = more
+	}
+	return all, nil
+}
+
+// scan takes the next step through each list: what to read for it, and the steps after.
+func (s *SCS) scan(ctx context.Context, scans []store.Cmd) (reads, more []store.Cmd, err error) {
+	for i, r := range s.pipe(ctx, scans) {
+		step, err := r.Array()
+		if err == nil && len(step) != 2 {
+			err = fmt.Errorf("%w: %d elements of ZSCAN", store.ErrReply, len(step))
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		members, err := step[1].Scores()
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(members) > 0 {
+			read := make(store.Cmd, 1, 1+len(members))
+			read[0] = "MGET"
+			bucket := strings.TrimSuffix(scans[i][1], "list")
+			for _, m := range members {
+				read = append(read, bucket+m.Member)
+			}
+			reads = append(reads, read)
+		}
+		if cursor, err := step[0].Text(); err != nil {
+			return nil, nil, err
+		} else if cursor != "0" {
+			scans[i][2] = cursor
+			more = append(more, scans[i])
+		}
+	}
+	return reads, more, nil
+}
+
+// read adds the sessions that live.
+func (s *SCS) read(ctx context.Context, all map[string][]byte, reads []store.Cmd) error {
+	if len(reads) == 0 {
+		return nil
+	}
+	for i, r := range s.pipe(ctx, reads) {
+		values, err := r.Array()
+		if err == nil && len(values) != len(reads[i])-1 {
+			err = fmt.Errorf("%w: %d values for %d keys", store.ErrReply, len(values), len(reads[i])-1)
+		}
+		if err != nil {
+			return err
+		}
+		for k, v := range values {
+			text, _, err := v.Lookup()
+			if err != nil {
+				return err
+			}
+			if strings.HasPrefix(text, "1") {
+				name, member, _ := strings.Cut(strings.TrimPrefix(reads[i][k+1], s.o.Prefix+"{"), "}")
+				all[s.handle(name+member)] = []byte(text[1:])
+			}
+		}
+	}
+	return nil
+}
+
+func (s *SCS) pipe(ctx context.Context, cmds []store.Cmd) []store.Reply {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	return s.st.Pipe(ctx, cmds...)
+}
+
+func (s *SCS) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.timeout)
+}
+
+// Find is FindCtx without a ctx.
+func (s *SCS) Find(token string) (b []byte, found bool, err error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+// Commit is CommitCtx without a ctx.
+func (s *SCS) Commit(token string, b []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, b, expiry)
+}
+
+// Delete is DeleteCtx without a ctx.
+func (s *SCS) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// All is AllCtx without a ctx.
+func (s *SCS) All() (map[string][]byte, error) { return s.AllCtx(context.Background()) }
