@@ -95,6 +95,9 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 	default:
 		panic(fmt.Sprint("no calls for ", script))
 	}
+	if r.IntN(12) == 0 {
+		c.Keys = c.Keys[:1]
+	}
 	for range r.IntN(3) {
 		k := c.Keys[r.IntN(len(c.Keys))]
 		if k == index {
@@ -130,8 +133,6 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		}
 	case 1:
 		c.Args = c.Args[:r.IntN(len(c.Args)+1)]
-	case 2:
-		c.Keys = c.Keys[:1]
 	}
 	return c
 }

@@ -228,13 +228,10 @@ func living(tx store.Tx, key string) (l life, err error) {
 	}
 	now := tx.Now().UnixMilli()
 	if !list[1].IsNil() {
-		if list[2].IsNil() {
-			return l, nil
-		}
 		l.heir, _ = list[2].Text()
 		grace, _ := list[3].Text()
 		until, ok := number(grace)
-		l.graced = ok && until > now
+		l.graced = l.heir != "" && ok && until > now
 		return l, nil
 	}
 	end, _ := list[0].Text()
