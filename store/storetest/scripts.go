@@ -49,7 +49,7 @@ const ttlSlack = 1500 // milliseconds
 func Scripts(t testing.TB, goSide Clocked, lua store.Store, script *store.Script, generate func(r *rand.Rand, prefix string) Call) {
 	t.Helper()
 	timed := &store.Script{Name: script.Name, Lua: clockShim + script.Lua, ReadOnly: script.ReadOnly}
-	for _, seed := range seeds(scriptRounds) {
+	for _, seed := range Seeds(scriptRounds) {
 		p := &pair{TB: t, goSide: goSide, lua: lua, script: script, timed: timed, seed: seed, seen: map[string]bool{}}
 		r := rand.New(rand.NewPCG(seed, 0))
 		prefix := fmt.Sprintf("{scripts:%x}:", seed)

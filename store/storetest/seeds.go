@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// seeds gives n seeds for random rounds, or the one that LARDER_SEED names.
-func seeds(n int) []uint64 {
+// Seeds gives n seeds for random rounds, or the one that LARDER_SEED names. A test prints the seed of a round that fails.
+func Seeds(n int) []uint64 {
 	if s, err := strconv.ParseUint(os.Getenv("LARDER_SEED"), 10, 64); err == nil {
 		return []uint64{s}
 	}
