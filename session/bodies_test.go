@@ -54,7 +54,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		c.Advance = time.Duration(r.IntN(100_000)) * time.Millisecond
 	}
 	// A session ends long after the round or has ended: at the border the clocks of the two sides differ.
-	end := func() string { return strconv.FormatInt(now+pickInt(r, 30_000_000, 60_000_000, -1, -10_000_000), 10) }
+	end := func() string { return strconv.FormatInt(now+pickInt(r, 300_000_000, 600_000_000, -1, -10_000_000), 10) }
 	stamp := func(spread int64) string { return strconv.FormatInt(now+r.Int64N(2*spread)-spread/2, 10) }
 	change := [][]string{{"0"}, {"1", ".theme", "blue"}, {"1", ".new", "1", ".cart"}, {"0", ".theme", ".cart", ".none"}, {"2", ".a", "", ".a", "2"}}[r.IntN(5)]
 	switch script {
