@@ -59,7 +59,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 	change := [][]string{{"0"}, {"1", ".theme", "blue"}, {"1", ".new", "1", ".cart"}, {"0", ".theme", ".cart", ".none"}, {"2", ".a", "", ".a", "2"}}[r.IntN(5)]
 	switch script {
 	case "session.load":
-		c.Keys, c.Args = []string{key()}, []string{pick(r, "1", "20000000", "90000000"), pick(r, "0", "1", "60000")}
+		c.Keys, c.Args = []string{key()}, []string{pick(r, "20000000", "90000000"), pick(r, "0", "1", "60000")}
 	case "session.create":
 		c.Keys, c.Args = []string{key()}, []string{pick(r, "50000000", "90000000"), "90000000", pick(r, members...), "", pick(r, "", "agent"), "", ".f", "v"}
 		if r.IntN(2) == 0 {
@@ -107,7 +107,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		case 0:
 			c.Before = append(c.Before, store.Cmd{"DEL", k})
 		case 1, 2, 3:
-			c.Before = append(c.Before, store.Cmd{"DEL", k}, store.Cmd{"HSET", k, "c", "1", "d", end(), "s", stamp(1_000_000),
+			c.Before = append(c.Before, store.Cmd{"DEL", k}, store.Cmd{"HSET", k, "c", "1", "d", end(), "s", pick(r, stamp(1_000_000), stamp(1_000_000), strconv.FormatInt(now-30_000_000, 10)),
 				".theme", "dark", ".cart", "[]"}, store.Cmd{"PEXPIRE", k, "90000000"})
 		case 4:
 			c.Before = append(c.Before, store.Cmd{"DEL", k}, store.Cmd{"HSET", k, "x", "rotated", "n", "zz" + pick(r, members...), "g", stamp(10_000_000)})
