@@ -6,7 +6,7 @@ GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 FUZZTIME      ?= 5s
 BENCHFLAGS    ?=
 PLATFORMS     := linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
-NESTED        := bench compat
+NESTED        := $(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod))
 
 .PHONY: all build test setup vet fmt lint cross unit race nested fuzz bench cover demo clean
 .DEFAULT_GOAL := build
@@ -39,7 +39,7 @@ unit:
 race: ## the race detector; short: exhaustive tests run without it, in unit
 	$(GO) test -race -short ./...
 
-nested: ## the modules in bench/ and compat/
+nested: ## the modules in folders of this one: bench, compat, metrics/...
 	for m in $(NESTED); do $(GO) -C $$m test ./... || exit 1; done
 
 fuzz: ## every fuzz target for FUZZTIME
