@@ -1,0 +1,155 @@
+package httpcache
+
+import (
+	"context"
+	"sync"
+)
+
+// Flights
+//
+// A flight is one fetch from the origin, for which others that want the same wait. Its leader is the request that made
+// it; the fetch runs on the leader's goroutine (Handler) or on its own (Transport), with a ctx that ends only when the
+// leader and all who wait have left: a leader whose client goes away fetches on for the others.
+//
+// A request joins a flight only if its lookup saw what the flight's saw: after a purge, by whichever process, it gets a
+// flight of its own. Those who wait get the response if it may be stored and is fresh enough for them, and only once it
+// is complete; otherwise each asks for itself.
+
+type flight struct {
+	token  token
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when there is something to tell
+
+	once    sync.Once
+	entry   *entry // to share; nil if there is nothing. Set before done is closed
+	variant string // where it lies: whoever finds it there by its own header may have it
+	failed  bool   // it stands in for an origin that failed
+
+	refs int // leader and waiters; guarded by Cache.mu
+}
+
+// role of a request towards a flight.
+type role uint8
+
+const (
+	leads   role = iota
+	follows      // waits
+	again        // a flight has landed since the lookup: look again
+)
+
+// landings is how many flights have landed.
+func (c *Cache) landings() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.landed
+}
+
+// join finds the flight for what a lookup saw, or begins one.
+func (c *Cache) join(ctx context.Context, v *view, landed uint64) (*flight, role) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[v.flight]; f != nil && f.token == v.token && f.refs > 0 {
+		f.refs++
+		return f, follows
+	}
+	if v.known && c.landed != landed {
+		return nil, again
+	}
+	return c.launch(ctx, v), leads
+}
+
+// launch registers a flight, with mu held.
+func (c *Cache) launch(ctx context.Context, v *view) *flight {
+	f := &flight{token: v.token, done: make(chan struct{}), refs: 1}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.flights[v.flight] = f
+	return f
+}
+
+// lead begins a flight unless there is one, for a fetch in the background.
+func (c *Cache) lead(ctx context.Context, v *view) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[v.flight]; f != nil && f.token == v.token && f.refs > 0 {
+		return nil
+	}
+	return c.launch(ctx, v)
+}
+
+// leave is what a leader or waiter does whose client is gone.
+func (c *Cache) leave(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.refs--; f.refs == 0 {
+		f.cancel()
+	}
+}
+
+// abandoned tells whether nobody waits for the flight any more.
+func (c *Cache) abandoned(f *flight) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f.refs <= 0
+}
+
+// publish lets those who wait go, with an entry or without. Only the first call counts.
+func (f *flight) publish(e *entry, variant string, failed bool) {
+	if f == nil {
+		return
+	}
+	f.once.Do(func() {
+		f.entry, f.variant, f.failed = e, variant, failed
+		close(f.done)
+	})
+}
+
+// land publishes nothing, if nothing was published, and forgets the flight.
+func (c *Cache) land(f *flight, key string) {
+	if f == nil {
+		return
+	}
+	f.publish(nil, "", false)
+	c.mu.Lock()
+	c.landed++
+	if c.flights[key] == f {
+		delete(c.flights, key)
+	}
+	c.mu.Unlock()
+	f.cancel()
+}
+
+// wait is for a flight's end, or the ctx's.
+func (c *Cache) wait(ctx context.Context, f *flight) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		c.leave(f)
+		return ctx.Err()
+	}
+}
+
+// shared is what a flight's end gives to one who waited.
+func (c *Cache) shared(t *target, q *request, f *flight) *entry {
+	e := f.entry
+	if e == nil || t.place(q, e.spec) != f.variant {
+		return nil
+	}
+	now := c.Clock.Now()
+	if f.failed && c.mayServeOnError(&q.asked, e, now) {
+		return e
+	}
+	if u := c.decide(&q.asked, e, now); u == useFresh || u == useStale {
+		return e
+	}
+	return nil
+}
+
+// place is where a response with this Vary lies for a request: the base, or a variant.
+func (t *target) place(q *request, spec string) string {
+	if spec == "" && t.implied == "" {
+		return t.base
+	}
+	return t.variantKey(spec, q.header)
+}
