@@ -75,7 +75,11 @@ type consumer[T any] struct {
 	capacity int
 	lanes    []chan *flight[T]
 	seed     maphash.Seed
-	last     string // the newest entry that the group gave; of the reading goroutine
+
+	// Of the reading goroutine.
+	last  string // the newest entry that the group gave
+	top   string // the stream's newest entry at some time,
+	added int64  // and how many entries it had got then, plus those that came here since
 
 	draining chan struct{} // closed when nothing is read or retried any more
 	stop     chan struct{} // closed when workers should end
@@ -174,6 +178,9 @@ func (c *consumer[T]) read(ctx context.Context) error {
 		found, err := c.fetch(ctx, ">", n)
 		for i := range found {
 			c.last = found[i].id
+			if lessID(c.top, c.last) {
+				c.added++
+			}
 			c.take(&found[i], 1)
 		}
 		c.s.shared.n.received.Add(uint64(len(found)))

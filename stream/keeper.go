@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -232,93 +231,6 @@ func (c *consumer[T]) gauge(ctx context.Context) error {
 	op.Verb = "pending"
 	observe.Gauge(ctx, c.s.o.Observer, op, float64(lag.Pending))
 	return nil
-}
-
-// disappeared tells that the group, or the stream with it, is no more.
-func disappeared(err error) bool {
-	var e store.ServerError
-	return errors.As(err, &e) && (e.Code() == "NOGROUP" || e.Code() == "UNBLOCKED")
-}
-
-// join creates the group if it does not exist and learns how far it is.
-func (c *consumer[T]) join(ctx context.Context) error {
-	return c.s.insist(ctx, "consume", func() error {
-		if err := c.create(ctx, string(c.g.From)); err != nil {
-			return err
-		}
-		g, err := c.s.group(ctx, c.g.Name)
-		c.last = g.last
-		return err
-	})
-}
-
-func (c *consumer[T]) create(ctx context.Context, from string) error {
-	ctx, cancel := c.s.bound(ctx)
-	defer cancel()
-	err := c.s.st.Do(ctx, "XGROUP", "CREATE", c.s.o.Name, c.g.Name, from, "MKSTREAM").Err()
-	var e store.ServerError
-	if errors.As(err, &e) && e.Code() == "BUSYGROUP" {
-		return nil
-	}
-	return err
-}
-
-// rejoin makes the group anew after it disappeared, and with it the memory of what was delivered and not acknowledged. It
-// begins before the oldest entry that is held here unfinished, so that the group knows of it again; in a new stream, at
-// its beginning. What dead consumers had left unfinished is forgotten.
-func (c *consumer[T]) rejoin(ctx context.Context, cause error) error {
-	c.s.shared.n.rejoined.Add(1)
-	c.s.event(ctx, "rejoined", 1)
-	c.s.report(ctx, store.Wrap("stream", "consume", c.s.o.Name, fmt.Errorf("group %q is made anew: %w", c.g.Name, cause)))
-	from := c.last
-	c.mu.Lock()
-	for id, f := range c.held {
-		if before := previousID(id); f.state != settled && lessID(before, from) {
-			from = before
-		}
-	}
-	c.mu.Unlock()
-	bounded, cancel := c.s.bound(ctx)
-	defer cancel()
-	info, err := c.s.st.Do(bounded, "XINFO", "STREAM", c.s.o.Name).Pairs()
-	top := "0-0" // no stream: any beginning is the same
-	for i := 0; i+1 < len(info); i += 2 {
-		if name, _ := info[i].Text(); name == "last-generated-id" {
-			top, _ = info[i+1].Text()
-		}
-	}
-	var e store.ServerError
-	if err != nil && (!errors.As(err, &e) || e.Code() != "ERR") { // ERR no such key
-		return err
-	}
-	if lessID(top, from) {
-		from = "0-0" // another stream, whose ids begin lower
-	}
-	return c.create(ctx, from)
-}
-
-// resume takes up what a consumer of the same name left unfinished.
-func (c *consumer[T]) resume(ctx context.Context) error {
-	if !c.fixed {
-		return nil
-	}
-	for from := "0"; ; {
-		n := c.room(ctx)
-		if n == 0 {
-			return nil
-		}
-		var found []entry
-		err := c.s.insist(ctx, "consume", func() (err error) {
-			if found, err = c.fetch(ctx, from, min(n, holdBatch)); err != nil {
-				return err
-			}
-			return c.adopt(ctx, found)
-		})
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		from = found[len(found)-1].id
-	}
 }
 
 // splitID reads "ms-seq"; what is not an id is 0-0.

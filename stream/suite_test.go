@@ -168,10 +168,12 @@ func (c *tally) once(t testing.TB) {
 	}
 }
 
+// wantLag wants a group to be so far. The number of consumers is exact only in this process: across the network a read that
+// is cancelled may reach the server after the consumer has left, and makes it anew, until a sweep removes it.
 func wantLag(t testing.TB, s *stream.Stream[order], group string, waiting, pending, consumers int64) {
 	t.Helper()
 	lag, err := s.Lag(t.Context(), group)
-	if err != nil || lag.Waiting != waiting || lag.Pending != pending || lag.Consumers != consumers {
+	if err != nil || lag.Waiting != waiting || lag.Pending != pending || lag.Consumers < consumers || lag.Consumers > consumers && strings.Contains(t.Name(), "embedded") {
 		t.Errorf("lag of %s: %+v, %v; want %d waiting, %d pending, %d consumers", group, lag, err, waiting, pending, consumers)
 	}
 }
@@ -467,13 +469,16 @@ func testDrain(t *testing.T, st store.Store) {
 	wantLag(t, s, "billing", 0, 0, 0)
 
 	publish(t, s, 4, 5)
-	causes := make(chan error, 1)
+	causes, started := make(chan error, 1), make(chan struct{})
 	c = consume(t, s, stream.Group{Name: "billing", Drain: -1}, func(ctx context.Context, m *stream.Message[order]) error {
-		c.cancel()
+		close(started)
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return ctx.Err()
 	})
+	wait(t, started)
+	fleet.Eventually(t, "both read", func() bool { return s.Stats().Received == 5 })
+	c.cancel()
 	if cause := wait(t, causes); !errors.Is(cause, stream.ErrDrained) {
 		t.Errorf("a handler that takes too long is told: %v", cause)
 	}
