@@ -19,7 +19,10 @@ type step struct {
 	err  error
 }
 
-var bad = store.Fail(store.ServerError(badCall))
+var (
+	bad  = store.Fail(store.ServerError(badCall))
+	late = store.Fail(store.ServerError(tooLate))
+)
 
 func newStep(tx store.Tx, keys []string) *step {
 	return &step{tx: tx, keys: keys, now: tx.Now().UnixMilli()}

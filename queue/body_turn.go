@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -114,12 +115,12 @@ func (s *step) load(id string) header {
 // turn is turnLua.
 type turn struct {
 	*step
-	session             string
-	lease, want         int64
-	keepDead, gap       int64
-	done, failed, died  int64
-	lost                int64
-	expected, clearsOld bool
+	session            string
+	lease, want, seq   int64
+	keepDead, gap      int64
+	done, failed, died int64
+	lost               int64
+	clearsOld          bool
 }
 
 // The places in ARGV before the jobs that end, and for each of these.
@@ -136,12 +137,14 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	if !t.parse(args) {
 		return bad
 	}
+	flags := t.list(t.do("HMGET", kMeta, "paused", "seq:"+t.session))
+	if len(flags) == 2 && t.overtaken(t.seq, flags[1]) {
+		return late
+	}
 	ended := t.finishAll(args[turnArgs:])
-	wasLost := int64(0)
-	if t.expected {
-		if _, known := t.text(t.do("ZSCORE", kHolders, t.session)); !known {
-			wasLost = 1
-		}
+	unknown := int64(1)
+	if _, known := t.text(t.do("ZSCORE", kHolders, t.session)); known {
+		unknown = 0
 	}
 	t.do("ZADD", kHolders, itoa(t.now+t.lease), t.session)
 	t.reap()
@@ -153,9 +156,11 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 			cancelled = append(cancelled, store.Bulk(id))
 		}
 	}
-	paused := t.int(t.do("HEXISTS", kMeta, "paused"))
 	var taken []store.Reply
-	if paused == 0 && t.want > 0 {
+	paused := int64(0)
+	if len(flags) == 2 && flags[0] != "" {
+		paused = 1
+	} else if t.want > 0 {
 		taken = t.take()
 	}
 	t.count()
@@ -163,22 +168,27 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	if first, ok := t.first(); ok {
 		wait = max(0, first/dueStep-t.now)
 	}
-	return t.reply(store.ArrayOf(store.Int(wasLost), store.Int(wait), store.Int(paused),
+	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(wait), store.Int(paused),
 		store.ArrayOf(ended...), store.ArrayOf(taken...), store.ArrayOf(cancelled...)))
+}
+
+// overtaken says that a session's call must not do anything any more.
+func (s *step) overtaken(seq int64, newest string) bool {
+	return s.err == nil && newest != "" && seq <= zero(newest)
 }
 
 func (t *turn) parse(args []string) bool {
 	if t.session == "" || strings.IndexByte(t.session, ':') >= 0 {
 		return false
 	}
-	for i, to := range map[int]*int64{1: &t.lease, 2: &t.want, 4: &t.keepDead, 5: &t.most, 6: &t.gap} {
-		n, ok := number(args[i])
+	for i, to := range [...]*int64{&t.lease, &t.want, &t.seq, &t.keepDead, &t.most, &t.gap} {
+		n, ok := number(args[1+i])
 		if !ok {
 			return false
 		}
 		*to = n
 	}
-	t.expected, t.clearsOld = args[3] == "1", args[7] == "1"
+	t.clearsOld = args[7] == "1"
 	for i := turnArgs; i < len(args); i += endArgs {
 		if _, ok := number(args[i+3]); !ok || len(args[i]) != 1 || !strings.Contains("dDfxbs", args[i]) || !isIdent(args[i+1]) {
 			return false
@@ -298,6 +308,9 @@ func (t *turn) reap() {
 		}
 	}
 	t.do("ZREM", kHolders, gone...)
+	for _, session := range gone {
+		t.do("HDEL", kMeta, "seq:"+session)
+	}
 }
 
 func (t *turn) loseJob(id string) {
@@ -465,17 +478,22 @@ func (t *turn) count() {
 }
 
 func leaveBody(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != keyCount || len(args) < 3 {
+	if len(keys) != keyCount || len(args) < 4 {
 		return bad
 	}
-	most, ok := number(args[2])
-	if !ok {
+	most, ok1 := number(args[2])
+	seq, ok2 := number(args[3])
+	if !ok1 || !ok2 {
 		return bad
 	}
 	s := newStep(tx, keys)
 	s.most = limit(most)
-	keeps := make(map[string]bool, len(args)-3)
-	for _, k := range args[3:] {
+	newest, _ := s.text(s.do("HGET", kMeta, "seq:"+args[0]))
+	if s.overtaken(seq, cmp.Or(newest, "0")) {
+		return late
+	}
+	keeps := make(map[string]bool, len(args)-4)
+	for _, k := range args[4:] {
 		keeps[k] = true
 	}
 	all := s.list(s.do("HGETALL", kHeld))
@@ -499,6 +517,9 @@ func leaveBody(tx store.Tx, keys, args []string) store.Reply {
 	}
 	if args[1] == "1" {
 		s.do("ZREM", kHolders, args[0])
+		s.do("HDEL", kMeta, "seq:"+args[0])
+	} else {
+		s.do("HSET", kMeta, "seq:"+args[0], args[3])
 	}
 	if s.int(s.do("EXISTS", kReady)) == 1 {
 		s.wake()

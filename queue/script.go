@@ -44,7 +44,7 @@ import (
 
 // The keys, in the order of KEYS. Scripts that need few take the first ones.
 const (
-	kMeta      = iota // hash: id (the newest), token (the newest), paused, counters, cron:NAME -> time of the last tick
+	kMeta      = iota // hash: id (the newest), token (the newest), paused, counters, seq:SESSION -> calls that are refused, cron:NAME -> time of the last tick
 	kJobs             // hash: id -> record
 	kReady            // sorted set: priority * 2^50 + id
 	kDelayed          // sorted set: ms * 8 + priority
@@ -84,13 +84,17 @@ const (
 	maxDigits = 14            // of times and durations in ms
 )
 
-const badCall = "ERR queue: malformed call"
+const (
+	badCall = "ERR queue: malformed call"
+	tooLate = "ERR queue: overtaken by a later call"
+)
 
 // headLua is what every script that writes begins with.
 const headLua = `
 local META, JOBS, READY, DELAYED, WAKE, UNIQUE, HELD, HOLDERS, NOTES, GROUPS, PARKED, DEAD, DONE, OUTPUT, EXPIRING, CANCELLED = unpack(KEYS)
 local LEVEL, EPOCH, PER_MILLI, DUE_STEP = 1125899906842624, 1767225600000, 1024, 8
 local BAD = redis.error_reply('` + badCall + `')
+local LATE = redis.error_reply('` + tooLate + `')
 local call = redis.call
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

@@ -30,6 +30,7 @@ func AllScripts() *store.Script {
 type Random struct {
 	prefix string
 	keys   []string
+	calls  int
 	Base   func() time.Time
 }
 
@@ -56,7 +57,7 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 		c.Keys = g.keys[:enqueueKeys]
 		c.Args = append([]string{"queue.tick", pick(r, "a", "b"), itoa(g.Base().UnixMilli() + int64(r.IntN(8000)))}, g.job(r)...)
 	case 5:
-		c.Args = []string{"queue.leave", g.session(r), pick(r, "0", "1"), pick(r, "0", "1", "2"), strconv.Itoa(r.IntN(9)) + ":" + g.id(r)}
+		c.Args = []string{"queue.leave", g.session(r), pick(r, "0", "1"), pick(r, "0", "1", "2"), g.seq(r), strconv.Itoa(r.IntN(9)) + ":" + g.id(r)}
 	case 6:
 		c.Args = []string{"queue.remove", g.id(r), pick(r, "0", "1", "2")}
 	case 7:
@@ -72,7 +73,7 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 		}
 	default:
 		c.Args = []string{
-			"queue.turn", g.session(r), pick(r, "300", "1000"), strconv.Itoa(r.IntN(4)), pick(r, "0", "1"), pick(r, "0", "500"),
+			"queue.turn", g.session(r), pick(r, "300", "1000"), strconv.Itoa(r.IntN(4)), g.seq(r), pick(r, "0", "500"),
 			pick(r, "0", "1", "1", "2"), pick(r, "0", "0", "100"), pick(r, "0", "1"),
 		}
 		for range r.IntN(5) {
@@ -106,6 +107,12 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 }
 
 func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
+
+// seq grows, most of the time.
+func (g *Random) seq(r *rand.Rand) string {
+	g.calls++
+	return strconv.Itoa(max(0, g.calls-r.IntN(2)*r.IntN(9)))
+}
 
 func (g *Random) session(r *rand.Rand) string { return pick(r, "s", "s", "t") }
 

@@ -7,25 +7,28 @@ const turnLua = headLua + lifeLua + `
 -- ARGV[1]  session
 -- ARGV[2]  lease, ms
 -- ARGV[3]  how many jobs to take at most
--- ARGV[4]  1 if the session was known at its last turn: then being unknown means that its jobs went to others
+-- ARGV[4]  number of the call; a session's calls have growing ones
 -- ARGV[5]  ms to keep dead letters; 0: for ever
 -- ARGV[6]  how many jobs of one key may be held together; 0: no limit
 -- ARGV[7]  ms between the starts of two jobs of one key; 0: no limit
 -- ARGV[8]  1 to clear up what is too old, and to hear of cancelled jobs
 -- ARGV[9..]  for each job that ends: what, id, token, delay in ms, text
 --          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
--- Returns  {1 if the session had been lost, ms until the next delayed job or -1, 1 if paused,
+-- Returns  {1 if the session was not known, ms until the next delayed job or -1, 1 if paused,
 --          {1 or 0 for each job that ended: 0 if it was not the session's any more},
 --          {id, token, record, notes or '', output or '' of each job taken}, {ids held by anybody that are cancelled}}
 if #KEYS ~= 16 or #ARGV < 8 or (#ARGV - 8) % 5 ~= 0 or #ARGV > 2508 then return BAD end
 local session = ARGV[1]
 if session == '' or string.find(session, ':') then return BAD end
-local lease, want, keep_dead, most, gap = number(ARGV[2]), number(ARGV[3]), number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
-if not (lease and want and keep_dead and most and gap) or lease == 0 or want > 500 then return BAD end
+local lease, want, seq, keep_dead, most, gap = number(ARGV[2]), number(ARGV[3]), number(ARGV[4]), number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
+if not (lease and want and seq and keep_dead and most and gap) or lease == 0 or want > 500 then return BAD end
 for i = 9, #ARGV, 5 do
   if not string.find(ARGV[i], '^[dDfxbs]$') or not ident(ARGV[i + 1]) or not number(ARGV[i + 3]) then return BAD end
 end
 if most == 0 then most = 1000000000 end
+
+local flags = call('HMGET', META, 'paused', 'seq:' .. session)
+if flags[2] and seq <= (number(flags[2]) or 0) then return LATE end
 
 local counts = {done = 0, failed = 0, dead = 0, lost = 0}
 
@@ -111,8 +114,8 @@ if #ARGV > 8 then
 end
 
 -- 2. the lease
-local was_lost = 0
-if ARGV[4] == '1' and not call('ZSCORE', HOLDERS, session) then was_lost = 1 end
+local unknown = 1
+if call('ZSCORE', HOLDERS, session) then unknown = 0 end
 call('ZADD', HOLDERS, int(now + lease), session)
 
 -- 3. what dead sessions held
@@ -125,6 +128,7 @@ if #gone > 0 then
     if dead[string.match(all[i + 1], '^([^:]*)')] then lost(all[i]) end
   end
   call('ZREM', HOLDERS, unpack(gone))
+  for _, s in ipairs(gone) do call('HDEL', META, 'seq:' .. s) end
 end
 
 -- 4. what is due
@@ -190,7 +194,7 @@ local function admit(h, id)
 end
 
 local taken, held = {}, {}
-local paused = call('HEXISTS', META, 'paused')
+local paused = flags[1] and 1 or 0
 if paused == 0 and want > 0 then
   local token
   for _ = 1, 4 do
@@ -223,7 +227,7 @@ end
 local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if first then wait = math.max(0, math.floor(tonumber(first) / DUE_STEP) - now) end
-return {was_lost, wait, paused, ended, taken, cancelled}
+return {unknown, wait, paused, ended, taken, cancelled}
 `
 
 // leaveLua gives back what a session holds and does not know of, or all of it.
@@ -232,12 +236,15 @@ const leaveLua = headLua + lifeLua + `
 -- ARGV[1]  session
 -- ARGV[2]  1 if the session ends
 -- ARGV[3]  how many jobs of one key may be held together; 0: no limit
--- ARGV[4..]  tokens and ids that it keeps, as token:id
+-- ARGV[4]  number of the call; calls of the session with this number or a lower one are refused from now on, as they were
+--          overtaken: they could take jobs that nobody knows of, or give back what was taken since
+-- ARGV[5..]  tokens and ids that it keeps, as token:id
 -- Returns  how many jobs were given back
-if #KEYS ~= 16 or #ARGV < 3 or not number(ARGV[3]) then return BAD end
+if #KEYS ~= 16 or #ARGV < 4 or not number(ARGV[3]) or not number(ARGV[4]) then return BAD end
 local session, most, keeps = ARGV[1], number(ARGV[3]), {}
+if number(ARGV[4]) <= (number(call('HGET', META, 'seq:' .. session) or '0') or 0) then return LATE end
 if most == 0 then most = 1000000000 end
-for i = 4, #ARGV do keeps[ARGV[i]] = true end
+for i = 5, #ARGV do keeps[ARGV[i]] = true end
 local all, n = call('HGETALL', HELD), 0
 for i = 1, #all, 2 do
   local id = all[i]
@@ -255,7 +262,12 @@ for i = 1, #all, 2 do
     let_key(h, true, most)
   end
 end
-if ARGV[2] == '1' then call('ZREM', HOLDERS, session) end
+if ARGV[2] == '1' then
+  call('ZREM', HOLDERS, session)
+  call('HDEL', META, 'seq:' .. session)
+else
+  call('HSET', META, 'seq:' .. session, ARGV[4])
+end
 if call('EXISTS', READY) == 1 then wake() end
 return n
 `

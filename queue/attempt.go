@@ -1,0 +1,256 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderdb/larder/observe"
+	"github.com/larderdb/larder/store"
+)
+
+// run is an attempt that this worker has taken.
+type run struct {
+	id, token, session string
+	h                  header
+	payload            string
+	attempt            int
+	fence              int64
+	lastError          string
+	output             string
+
+	// guarded by worker.mu
+	cause  error                   // why it must stop; nil as long as it need not
+	cancel context.CancelCauseFunc // nil until it begins
+}
+
+// name is unique for the take, also when a session takes a job twice.
+func (r *run) name() string { return r.token + ":" + r.id }
+
+// owner is what the store says who holds it.
+func (r *run) owner() string { return r.session + ":" + r.token }
+
+// stop ends the attempt's ctx. worker.mu is held.
+func (r *run) stop(cause error) {
+	if r.cause != nil {
+		return
+	}
+	r.cause = cause
+	if r.cancel != nil {
+		r.cancel(cause)
+	}
+}
+
+// serve is a handler's goroutine.
+func (w *worker) serve() {
+	for r := range w.jobs {
+		w.attempt(r)
+	}
+}
+
+// attempt runs the handler, unless it must not begin any more, and notes the end for the next turn.
+func (w *worker) attempt(r *run) {
+	ctx, cancel := context.WithCancelCause(w.base)
+	defer cancel(nil)
+	began := w.clock.Monotonic()
+	w.mu.Lock()
+	if w.stopping != nil {
+		r.stop(ErrDraining)
+	} else if began >= w.until {
+		r.stop(ErrLeaseLost)
+	}
+	r.cancel = cancel
+	stopped := r.cause
+	w.mu.Unlock()
+	if stopped != nil {
+		w.stats.given.Add(1)
+		w.finish(end{run: r, what: 'b'}, 0)
+		return
+	}
+	if r.h.timeout > 0 {
+		timer := w.clock.AfterFunc(time.Duration(r.h.timeout)*time.Millisecond, func() { cancel(ErrRunTimeout) })
+		defer timer.Stop()
+	}
+	w.stats.running.Add(1)
+	ctx, done := observe.Begin(ctx, w.core.o.Observer, w.op("run", r.id))
+	result, err := w.call(ctx, r)
+	e, said := w.judge(r, result, err, context.Cause(ctx))
+	if said == observe.OK {
+		err = nil
+	}
+	done(said, err)
+	w.stats.running.Add(-1)
+	w.finish(e, w.clock.Monotonic()-began)
+}
+
+// call runs the handler and makes a panic an error.
+func (w *worker) call(ctx context.Context, r *run) (result []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.stats.panics.Add(1)
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			w.log.ErrorContext(ctx, "queue: a handler panicked", "queue", w.core.o.Name, "job", r.id, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	return w.handle(ctx, r)
+}
+
+// maxError bounds what is kept of a handler's error.
+const maxError = 8 << 10 // bytes
+
+// judge says what the handler's outcome means for the job.
+func (w *worker) judge(r *run, result []byte, err, cause error) (e end, said string) {
+	e = end{run: r, what: 'd'}
+	if err == nil {
+		if !r.h.isPlain() {
+			e.what, e.text = 'D', string(result)
+		}
+		w.stats.done.Add(1)
+		return e, observe.OK
+	}
+	switch {
+	case errors.Is(cause, ErrDraining), errors.Is(cause, ErrLeaseLost), errors.Is(cause, ErrCancelled):
+		e.what = 'b'
+		w.stats.given.Add(1)
+		switch {
+		case errors.Is(cause, ErrLeaseLost):
+			return e, Lost
+		case errors.Is(cause, ErrCancelled):
+			return e, Gone
+		}
+		return e, Given
+	case errors.Is(cause, ErrRunTimeout):
+		err = fmt.Errorf("%w: %w", ErrRunTimeout, err)
+	}
+	e.what, e.after = 'f', -1
+	var v *verdict
+	if errors.As(err, &v) {
+		e.what, e.after = v.what, v.after
+	}
+	if e.what == 's' {
+		w.stats.given.Add(1)
+		return e, Given
+	}
+	if e.after < 0 {
+		e.after = w.core.o.Backoff(r.attempt)
+	}
+	e.after = min(max(e.after, 0), longest)
+	e.text = strings.ToValidUTF8(clip(err.Error(), maxError), "?")
+	w.stats.failed.Add(1)
+	if e.what == 'x' || r.attempt >= r.h.max {
+		w.stats.dead.Add(1)
+		return e, Dead
+	}
+	w.stats.retried.Add(1)
+	return e, Retried
+}
+
+func clip(s string, most int) string {
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// finish notes an end, and how long the handler took.
+func (w *worker) finish(e end, took time.Duration) {
+	w.mu.Lock()
+	w.finished = append(w.finished, e)
+	w.busy--
+	if took > 0 {
+		if w.average == unknown {
+			w.average = took
+		}
+		w.average += (took - w.average) / 8
+	}
+	w.mu.Unlock()
+	w.kick()
+}
+
+// turnArgs are the script's.
+func (w *worker) turnArgs(batch []end, want int, beat bool) []string {
+	o := &w.core.o
+	w.seq++
+	args := make([]string, turnArgs, turnArgs+endArgs*len(batch))
+	args[0], args[1], args[2], args[3] = w.session, ms(o.Lease), itoa(int64(want)), itoa(w.seq)
+	args[4], args[5], args[6], args[7] = "0", itoa(int64(o.PerKey.Concurrency)), ms(w.gap), "0"
+	if o.DeadRetention != NoTTL {
+		args[4] = ms(o.DeadRetention)
+	}
+	if beat {
+		args[7] = "1"
+	}
+	for _, e := range batch {
+		args = append(args, whats[e.what], e.run.id, e.run.token, ms(e.after), e.text)
+	}
+	return args
+}
+
+// whats are the script's words, so that none is made anew for each job.
+var whats = [256]string{'d': "d", 'D': "D", 'f': "f", 'x': "x", 'b': "b", 's': "s"}
+
+// answer is a turn's reply.
+type answer struct {
+	lost      bool
+	wait      time.Duration // until something is due; -1: nothing is
+	paused    bool
+	ended     []bool
+	taken     []*run
+	cancelled []string
+}
+
+func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
+	list, err := r.Array()
+	if err != nil {
+		return a, err
+	}
+	if len(list) != 6 {
+		return a, fmt.Errorf("%w: %d elements of a turn", store.ErrReply, len(list))
+	}
+	var n [3]int64
+	for i := range n {
+		if n[i], err = list[i].Int64(); err != nil {
+			return a, err
+		}
+	}
+	a.lost, a.paused, a.wait = n[0] == 1, n[2] == 1, time.Duration(n[1])*time.Millisecond
+	ended, err := list[3].Ints()
+	if err != nil || len(ended) != len(batch) {
+		return a, fmt.Errorf("%w: %d ends of %d: %w", store.ErrReply, len(ended), len(batch), err)
+	}
+	for _, e := range ended {
+		a.ended = append(a.ended, e == 1)
+	}
+	taken, err := list[4].Strings()
+	if err != nil {
+		return a, err
+	}
+	a.taken = make([]*run, 0, len(taken)/5)
+	runs := make([]run, len(taken)/5)
+	for i := range runs {
+		t := taken[5*i:]
+		runs[i] = w.taken(t[0], t[1], t[2], t[3], t[4])
+		a.taken = append(a.taken, &runs[i])
+	}
+	a.cancelled, err = list[5].Strings()
+	return a, err
+}
+
+func (w *worker) taken(id, token, record, notes, output string) run {
+	r := run{id: id, token: token, session: w.session, attempt: 1, output: output}
+	h, payload, ok := parseHeader(record)
+	if !ok {
+		h, payload = plain, record
+	}
+	r.h, r.payload = h, payload
+	r.fence, _ = strconv.ParseInt(token, 10, 64)
+	if notes != "" {
+		r.attempt += int(attemptsOf(notes))
+		_, r.lastError, _ = strings.Cut(notes, ";")
+	}
+	return r
+}

@@ -1,0 +1,2 @@
+// Package queue runs background jobs from any Larder store.
+package queue
