@@ -208,7 +208,7 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	if len(list) != 6 {
+	if len(list) != 7 {
 		return a, fmt.Errorf("%w: %d elements of a turn", store.ErrReply, len(list))
 	}
 	var n [3]int64
@@ -225,19 +225,35 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 	for _, e := range ended {
 		a.ended = append(a.ended, e == 1)
 	}
-	taken, err := list[4].Strings()
-	if err != nil {
+	if a.taken, err = w.takenOf(list[4], list[5]); err != nil {
 		return a, err
 	}
-	a.taken = make([]*run, 0, len(taken)/5)
-	runs := make([]run, len(taken)/5)
-	for i := range runs {
-		t := taken[5*i:]
-		runs[i] = w.taken(t[0], t[1], t[2], t[3], t[4])
-		a.taken = append(a.taken, &runs[i])
-	}
-	a.cancelled, err = list[5].Strings()
+	a.cancelled, err = list[6].Strings()
 	return a, err
+}
+
+// takenOf reads what was taken.
+func (w *worker) takenOf(jobs, token store.Reply) ([]*run, error) {
+	list, err := jobs.Array()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	name, err := token.Text()
+	if err != nil || len(list)%4 != 0 {
+		return nil, fmt.Errorf("%w: %d elements of jobs taken: %w", store.ErrReply, len(list), err)
+	}
+	runs, out := make([]run, len(list)/4), make([]*run, len(list)/4)
+	for i := range runs {
+		var t [4]string
+		for k := range t {
+			if t[k], err = list[4*i+k].Text(); err != nil {
+				return nil, err
+			}
+		}
+		runs[i] = w.taken(t[0], name, t[1], t[2], t[3])
+		out[i] = &runs[i]
+	}
+	return out, nil
 }
 
 func (w *worker) taken(id, token, record, notes, output string) run {

@@ -157,11 +157,11 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 		}
 	}
 	var taken []store.Reply
-	paused := int64(0)
+	paused, token := int64(0), ""
 	if len(flags) == 2 && flags[0] != "" {
 		paused = 1
 	} else if t.want > 0 {
-		taken = t.take()
+		taken, token = t.take()
 	}
 	t.count()
 	wait := int64(-1)
@@ -169,7 +169,7 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 		wait = max(0, first/dueStep-t.now)
 	}
 	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(wait), store.Int(paused),
-		store.ArrayOf(ended...), store.ArrayOf(taken...), store.ArrayOf(cancelled...)))
+		store.ArrayOf(ended...), store.ArrayOf(taken...), store.Bulk(token), store.ArrayOf(cancelled...)))
 }
 
 // overtaken says that a session's call must not do anything any more.
@@ -235,10 +235,16 @@ func (t *turn) finishAll(ends []string) []store.Reply {
 	}
 	if len(plain) > 0 {
 		t.done += int64(len(plain))
-		for _, key := range [...]int{kHeld, kJobs, kNotes, kOutput} {
-			t.do("HDEL", key, plain...)
+		t.do("HDEL", kHeld, plain...)
+		t.do("HDEL", kJobs, plain...)
+		for _, of := range [...]struct {
+			key     int
+			command string
+		}{{kNotes, "HDEL"}, {kOutput, "HDEL"}, {kCancelled, "SREM"}} {
+			if t.int(t.do("EXISTS", of.key)) == 1 {
+				t.do(of.command, of.key, plain...)
+			}
 		}
-		t.do("SREM", kCancelled, plain...)
 	}
 	return ended
 }
@@ -399,11 +405,9 @@ func (t *turn) admit(h *header, id string) bool {
 	return true
 }
 
-// take gives what is ready to the session: five replies for each job.
-func (t *turn) take() []store.Reply {
-	var taken []store.Reply
+// take gives what is ready to the session: four replies for each job.
+func (t *turn) take() (taken []store.Reply, token string) {
 	var held []string
-	token := ""
 	for range mostRound {
 		popped := t.list(t.do("ZPOPMIN", kReady, itoa(t.want-int64(len(held)/2))))
 		if len(popped) == 0 {
@@ -419,7 +423,8 @@ func (t *turn) take() []store.Reply {
 			token = itoa(t.int(t.do("HINCRBY", kMeta, "token", "1")))
 		}
 		if taken == nil {
-			taken = make([]store.Reply, 0, len(ids)*5)
+			taken = make([]store.Reply, 0, len(ids)*4)
+			held = make([]string, 0, len(ids)*2)
 		}
 		owner := t.session + ":" + token
 		for i, id := range ids {
@@ -427,7 +432,7 @@ func (t *turn) take() []store.Reply {
 				continue
 			}
 			held = append(held, id, owner)
-			taken = append(taken, store.Bulk(id), store.Bulk(token), store.Bulk(records[i]), store.Bulk(at(notes, i)), store.Bulk(at(output, i)))
+			taken = append(taken, store.Bulk(id), store.Bulk(records[i]), store.Bulk(at(notes, i)), store.Bulk(at(output, i)))
 		}
 		if int64(len(held)/2) >= t.want {
 			break
@@ -439,7 +444,7 @@ func (t *turn) take() []store.Reply {
 	if t.int(t.do("EXISTS", kReady)) == 1 {
 		t.wake()
 	}
-	return taken
+	return taken, token
 }
 
 func (t *turn) mayStart(record, id string) bool {

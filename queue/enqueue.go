@@ -146,7 +146,8 @@ func (c *core) settle(opts []Option) settings {
 	return s
 }
 
-// Enqueue adds a job and returns its id: one script, O(log n) of the jobs in its state.
+// Enqueue adds a job and returns its id: one script, O(log n) of the jobs in its state. Calls that come while another one
+// is under way go together in the next script.
 //
 // An error that is store.ErrUnavailable leaves open whether the job was added: to try again without doing it twice, make
 // it Unique. With ErrDuplicate the id is the other job's.
@@ -158,14 +159,7 @@ func (q *Queue[T]) Enqueue(ctx context.Context, payload T, opts ...Option) (id s
 		return "", q.wrap("enqueue", "", err)
 	}
 	ctx, end := observe.Begin(ctx, q.o.Observer, q.op("enqueue", ""))
-	list, err := q.run(ctx, enqueueScript, q.keys[:enqueueKeys], args...).Array()
-	if err == nil && len(list) != 1 {
-		err = fmt.Errorf("%w: %d ids for a job", store.ErrReply, len(list))
-	}
-	if err == nil {
-		id, err = list[0].Text()
-	}
-	if err != nil {
+	if id, err = q.group.add(ctx, q.core, args); err != nil {
 		err = q.wrap("enqueue", "", err)
 		end(observe.Failed, err)
 		return "", err
@@ -209,10 +203,7 @@ func (q *Queue[T]) EnqueueMany(ctx context.Context, payloads []T, opts ...Option
 	taken := 0
 	for from := 0; from < len(ids); from += mostBatch {
 		to := min(from+mostBatch, len(ids))
-		list, err := q.run(ctx, enqueueScript, q.keys[:enqueueKeys], args[3*from:3*to]...).Strings()
-		if err == nil && len(list) != to-from {
-			err = fmt.Errorf("%w: %d ids for %d jobs", store.ErrReply, len(list), to-from)
-		}
+		list, err := q.send(ctx, args[3*from:3*to])
 		if err != nil {
 			err = q.wrap("enqueue", "", err)
 			end(observe.Failed, err)

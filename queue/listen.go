@@ -156,7 +156,7 @@ func (w *worker) flush(ctx context.Context, cause error) (left int, wait time.Du
 func (w *worker) stopAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range w.runs {
+	for r := range w.runs {
 		r.stop(ErrDraining)
 	}
 }

@@ -114,6 +114,7 @@ type core struct {
 	log     *slog.Logger
 	gap     time.Duration // between starts of one key
 	stats   counters
+	group   group
 
 	mu      sync.Mutex
 	workers map[*worker]struct{} // guarded by mu

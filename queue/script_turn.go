@@ -16,7 +16,7 @@ const turnLua = headLua + lifeLua + `
 --          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
 -- Returns  {1 if the session was not known, ms until the next delayed job or -1, 1 if paused,
 --          {1 or 0 for each job that ended: 0 if it was not the session's any more},
---          {id, token, record, notes or '', output or '' of each job taken}, {ids held by anybody that are cancelled}}
+--          {id, record, notes or '', output or '' of each job taken}, token of these or '', {ids held by anybody that are cancelled}}
 if #KEYS ~= 16 or #ARGV < 8 or (#ARGV - 8) % 5 ~= 0 or #ARGV > 2508 then return BAD end
 local session = ARGV[1]
 if session == '' or string.find(session, ':') then return BAD end
@@ -107,9 +107,9 @@ if #ARGV > 8 then
     counts.done = counts.done + #plain
     call('HDEL', HELD, unpack(plain))
     call('HDEL', JOBS, unpack(plain))
-    call('HDEL', NOTES, unpack(plain))
-    call('HDEL', OUTPUT, unpack(plain))
-    call('SREM', CANCELLED, unpack(plain))
+    if call('EXISTS', NOTES) == 1 then call('HDEL', NOTES, unpack(plain)) end
+    if call('EXISTS', OUTPUT) == 1 then call('HDEL', OUTPUT, unpack(plain)) end
+    if call('EXISTS', CANCELLED) == 1 then call('SREM', CANCELLED, unpack(plain)) end
   end
 end
 
@@ -193,12 +193,11 @@ local function admit(h, id)
   return true
 end
 
-local taken, held = {}, {}
+local taken, held, token = {}, {}, ''
 local paused = flags[1] and 1 or 0
 if paused == 0 and want > 0 then
-  local token
   for _ = 1, 4 do
-    local popped = call('ZPOPMIN', READY, int(want - #taken / 5))
+    local popped = call('ZPOPMIN', READY, int(want - #taken / 4))
     if #popped == 0 then break end
     local ids = {}
     for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
@@ -206,16 +205,16 @@ if paused == 0 and want > 0 then
     local notes, output = {}, {}
     if call('EXISTS', NOTES) == 1 then notes = call('HMGET', NOTES, unpack(ids)) end
     if call('EXISTS', OUTPUT) == 1 then output = call('HMGET', OUTPUT, unpack(ids)) end
-    if not token then token = int(call('HINCRBY', META, 'token', 1)) end
+    if token == '' then token = int(call('HINCRBY', META, 'token', 1)) end
     for i, id in ipairs(ids) do
       local rec = records[i]
       if rec and rec ~= '' and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
         held[#held + 1], held[#held + 2] = id, session .. ':' .. token
         local n = #taken
-        taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4], taken[n + 5] = id, token, rec, notes[i] or '', output[i] or ''
+        taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, rec, notes[i] or '', output[i] or ''
       end
     end
-    if #taken / 5 >= want then break end
+    if #taken / 4 >= want then break end
   end
   if #held > 0 then call('HSET', HELD, unpack(held)) end
   if call('EXISTS', READY) == 1 then wake() end
@@ -227,7 +226,7 @@ end
 local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if first then wait = math.max(0, math.floor(tonumber(first) / DUE_STEP) - now) end
-return {unknown, wait, paused, ended, taken, cancelled}
+return {unknown, wait, paused, ended, taken, token, cancelled}
 `
 
 // leaveLua gives back what a session holds and does not know of, or all of it.

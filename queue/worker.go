@@ -32,7 +32,7 @@ type worker struct {
 	err     error         // set before ended is closed
 
 	mu       sync.Mutex
-	runs     map[string]*run // guarded by mu: taken and not settled, by token:id
+	runs     map[*run]bool   // guarded by mu: taken and not settled
 	finished []end           // guarded by mu: for the next turn
 	busy     int             // guarded by mu: taken and not ended
 	hungry   bool            // guarded by mu
@@ -75,7 +75,7 @@ func newWorker(c *core, ctx context.Context, o Workers, handle handler) *worker 
 	return &worker{
 		core: c, o: o, handle: handle, base: context.WithoutCancel(ctx), session: newSession(),
 		jobs: make(chan *run, o.Concurrency+max(o.Prefetch, 0)), kicked: make(chan struct{}, 1), listen: make(chan struct{}, 1),
-		ended: make(chan struct{}), runs: map[string]*run{}, hungry: true, average: unknown,
+		ended: make(chan struct{}), runs: map[*run]bool{}, hungry: true, average: unknown,
 	}
 }
 
@@ -278,7 +278,7 @@ func (w *worker) leave(ctx context.Context, final string) error {
 	w.seq++
 	args := []string{w.session, final, itoa(int64(w.core.o.PerKey.Concurrency)), itoa(w.seq)}
 	w.mu.Lock()
-	for _, r := range w.runs {
+	for r := range w.runs {
 		args = append(args, r.name())
 	}
 	w.mu.Unlock()
@@ -290,7 +290,7 @@ func (w *worker) settled(ctx context.Context, batch []end, owned []bool) {
 	lost := 0
 	w.mu.Lock()
 	for i, e := range batch {
-		delete(w.runs, e.run.name())
+		delete(w.runs, e.run)
 		if !owned[i] && !e.resent {
 			lost++
 		}
@@ -333,7 +333,7 @@ func (w *worker) leaseOver() {
 func (w *worker) loseAll(why string) {
 	w.mu.Lock()
 	n := len(w.runs)
-	for _, r := range w.runs {
+	for r := range w.runs {
 		r.stop(ErrLeaseLost)
 	}
 	w.mu.Unlock()
@@ -349,7 +349,7 @@ func (w *worker) cancelRuns(ids []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
-		for _, r := range w.runs {
+		for r := range w.runs {
 			if r.id == id {
 				r.stop(ErrCancelled)
 			}
@@ -365,7 +365,7 @@ func (w *worker) start(a answer, want int) {
 	}
 	w.busy += len(a.taken)
 	for _, r := range a.taken {
-		w.runs[r.name()] = r
+		w.runs[r] = true
 	}
 	w.mu.Unlock()
 	w.stats.taken.Add(uint64(len(a.taken)))
