@@ -68,7 +68,7 @@ type servers interface {
 	open(t testing.TB, params string) store.Store
 	stop()
 	start()
-	save()
+	stopKeeping() // start then finds the data
 	stall(d time.Duration) (over <-chan struct{})
 	settle()
 	failover(key string)
@@ -162,13 +162,12 @@ func (s *Store) Restart() {
 	s.Start()
 }
 
-// RestartKeeping kills the servers and starts them again with the data that they had when it was called, as servers do
-// whose persistence loses nothing. Scripts are forgotten. What is written while it runs may be lost or not.
+// RestartKeeping ends the servers and starts them again with all that they ever confirmed, as servers whose persistence loses nothing
+// do after they were killed. Scripts are forgotten.
 func (s *Store) RestartKeeping() {
 	s.t.Helper()
 	s.need(CanKeep, "keep data over a restart")
-	s.save()
-	s.stop()
+	s.stopKeeping()
 	s.start()
 }
 

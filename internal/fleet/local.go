@@ -17,7 +17,7 @@ type unable struct{}
 func (unable) stop()                               {}
 func (unable) start()                              {}
 func (unable) settle()                             {}
-func (unable) save()                               {}
+func (unable) stopKeeping()                        {}
 func (unable) stall(time.Duration) <-chan struct{} { return nil }
 func (unable) failover(string)                     {}
 func (unable) beginMove(string) func()             { return func() {} }

@@ -23,9 +23,9 @@ func (g *group) open(t testing.TB, params string) store.Store {
 	return connect(t, g.url, params)
 }
 
-func (g *group) save() {
+func (g *group) stopKeeping() {
 	for _, s := range g.all() {
-		s.Save()
+		s.StopKeeping()
 	}
 }
 

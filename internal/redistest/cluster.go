@@ -85,13 +85,6 @@ func (c *Cluster) Stop() {
 	}
 }
 
-// Save writes what all nodes hold to disk, for the next Restart to find.
-func (c *Cluster) Save() {
-	for _, node := range c.Nodes {
-		node.Save()
-	}
-}
-
 func (c *Cluster) any() *Server {
 	for _, node := range c.Nodes {
 		if node.proc != nil {

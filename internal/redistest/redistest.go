@@ -192,7 +192,7 @@ func (s *Server) Stop() {
 	s.proc = nil
 }
 
-// Restart starts a stopped server again at the same address. Nothing of its data is left, unless Save was called.
+// Restart starts a stopped server again at the same address. Nothing of its data is left, unless StopKeeping ended it.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
@@ -212,11 +212,17 @@ func (s *Server) RestartAs(args ...string) {
 	s.Restart()
 }
 
-// Save writes what the server holds to disk, for the next Restart to find: a server with persistence that loses nothing.
-func (s *Server) Save() {
+// StopKeeping ends the server in such a way that the next Restart finds all that it ever confirmed: for its clients the same as Stop
+// of a server whose persistence loses nothing.
+func (s *Server) StopKeeping() {
 	s.t.Helper()
-	s.Do("SAVE")
-	s.saved = true
+	_, _ = s.Try("SHUTDOWN", "SAVE", "NOW", "FORCE") // it closes the connection instead of answering
+	select {
+	case <-s.proc.done:
+	case <-time.After(patience):
+		s.t.Fatal("redistest: the server does not shut down")
+	}
+	s.proc, s.saved = nil, true
 }
 
 // Eventually asks again until ok, and ends the test if that takes too long. What other processes do gives no event to wait for.

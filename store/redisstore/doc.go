@@ -28,7 +28,8 @@
 //   - No answer came in time (Config.Timeout, 3 s): nothing is. A slow server is not helped by more work.
 //
 // While a single server cannot be reached, one request at a time probes it, at the same growing pauses; the others
-// fail at once with the last reason instead of queueing. A pattern on top falls back to its source without delay.
+// fail at once with the last reason instead of queueing. A pattern on top falls back to its source without delay. Under Sentinel
+// the same begins when there has been no primary for Config.Timeout; until then requests whose ctx allows it wait.
 //
 // # Time
 //

@@ -371,3 +371,35 @@ func TestConcurrentFirstUse(t *testing.T) {
 		t.Errorf("n is %s", got)
 	}
 }
+
+// TestPatienceUnderSentinel has one caller that cannot wait for a primary, and one that can.
+func TestPatienceUnderSentinel(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	sentinel := redistest.StartSentinel(t, server)
+	d := &dialer{}
+	st := open(t, "redis+sentinel://"+sentinel.Addr+"/mymaster", redisstore.Options{Dial: d.dial})
+	if err := st.Do(t.Context(), "PING").Err(); err != nil {
+		t.Fatal(err)
+	}
+	d.refuse.Store(true)
+	server.Do("CLIENT", "KILL", "TYPE", "normal")
+	// The first call may find the dead connection, the next finds no other.
+	var err error
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
+		err = st.Do(ctx, "INCR", "n").Err()
+		cancel()
+	}
+	if !errors.Is(err, errRefused) {
+		t.Errorf("without patience: %v", err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { d.refuse.Store(false) })
+	start := time.Now()
+	if err := st.Do(t.Context(), "INCR", "n").Err(); err != nil {
+		t.Errorf("with patience: %v after %v", err, time.Since(start))
+	}
+	if took := time.Since(start); took < 400*time.Millisecond {
+		t.Errorf("with patience: %v", took)
+	}
+}

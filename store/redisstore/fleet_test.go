@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,10 +26,24 @@ func TestConformance(t *testing.T) {
 			storetest.Run(t, func(t testing.TB) store.Store { return s.Open(t) })
 			return
 		}
+		st := s.Open(t) // one that lives through what follows
 		for _, protocol := range []string{"3", "2"} {
 			t.Run("RESP"+protocol, func(t *testing.T) {
 				storetest.Run(t, func(t testing.TB) store.Store { return s.Open(t, "protocol="+protocol) })
 			})
+			if err := st.Do(t.Context(), "SET", "{k}1", protocol).Err(); err != nil {
+				t.Error(err)
+			}
+			s.Settle()
+			if s.Can(fleet.CanFailover) {
+				s.Failover("{k}")
+			}
+			if s.Can(fleet.CanMove) {
+				s.MoveSlot("{k}")
+			}
+			if got, err := st.Do(t.Context(), "GET", "{k}1").Text(); err != nil || got != protocol {
+				t.Errorf("after a failover or not: %q, %v", got, err)
+			}
 		}
 	})
 }
@@ -62,7 +77,8 @@ type load struct {
 
 	mu     sync.Mutex
 	acked  []string // what was confirmed
-	failed []error
+	failed int
+	last   error         // of the failures
 	slow   time.Duration // the longest call
 }
 
@@ -91,7 +107,10 @@ func (l *load) write(t *testing.T, id string) {
 	defer l.mu.Unlock()
 	l.slow = max(l.slow, took)
 	if err != nil {
-		l.failed = append(l.failed, err)
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("failed with %v", err)
+		}
+		l.failed, l.last = l.failed+1, err
 		return
 	}
 	l.acked = append(l.acked, id)
@@ -102,11 +121,6 @@ func (l *load) running(t *testing.T, more int) {
 	t.Helper()
 	count := func() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.acked) }
 	want := count() + more
-	defer func() {
-		if t.Failed() && len(l.failed) > 0 {
-			t.Logf("%d calls failed, the last: %v", len(l.failed), l.failed[len(l.failed)-1])
-		}
-	}()
 	fleet.Eventually(t, "writes to be confirmed", func() bool { return count() >= want })
 }
 
@@ -130,14 +144,9 @@ func (l *load) end(t *testing.T, lossless bool) {
 			lost++
 		}
 	}
-	t.Logf("%d confirmed, %d failed, %d lost; the longest call took %v", len(l.acked), len(l.failed), lost, l.slow.Round(time.Millisecond))
+	t.Logf("%d confirmed, %d failed, %d lost; the longest call took %v", len(l.acked), l.failed, lost, l.slow.Round(time.Millisecond))
 	if lossless && lost > 0 {
 		t.Errorf("%d confirmed writes are gone", lost)
-	}
-	for _, err := range l.failed {
-		if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("failed with %v", err)
-		}
 	}
 }
 
@@ -157,8 +166,8 @@ func TestDisturbed(t *testing.T) {
 				l.running(t, 20)
 				how(t, tag, l)
 				l.end(t, lossless)
-				if len(l.failed) > most {
-					t.Errorf("%d calls failed, want at most %d; one of them: %v", len(l.failed), most, l.failed[0])
+				if l.failed > most {
+					t.Errorf("%d calls failed, want at most %d; one of them: %v", l.failed, most, l.last)
 				}
 			})
 		}
@@ -187,6 +196,11 @@ func TestDisturbed(t *testing.T) {
 				s.Failover(tag)
 				l.running(t, 20)
 			}
+		})
+		// A single server that is down fails calls at once; the others are back before patience ends, or not.
+		disturb("killed and back with its data", fleet.CanKeep, true, math.MaxInt, func(t *testing.T, _ string, l *load) {
+			s.RestartKeeping()
+			l.running(t, 20)
 		})
 	}, fleet.CanRestart)
 }

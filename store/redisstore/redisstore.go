@@ -251,6 +251,7 @@ func (s *Store) isClosed() bool { return s.life.Err() != nil }
 func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	var answered *rueidis.RedisError
 	var serverErr store.ServerError
+	var shut *gateShut
 	switch {
 	case s.isClosed():
 		return store.Fail(fmt.Errorf("redisstore: %w", store.ErrClosed)), final
@@ -262,7 +263,11 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	case errors.As(err, &answered): // the server refused the connection: wrong password, loading
 		serverErr = serverText(answered)
 		return store.Fail(fmt.Errorf("redisstore: %s: %w", s.cfg, serverErr)), s.refusal(serverErr)
-	case errors.As(err, new(*gateShut)):
+	case errors.As(err, &shut):
+		// One caller of little patience shuts the gate for all. Where a failover may be under way, others wait at it.
+		if s.cfg.Target != store.Single && shut.shut < s.cfg.Timeout {
+			return store.Fail(err), unsent
+		}
 		return store.Fail(err), final
 	case errors.As(err, new(*dialFailure)):
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), unsent

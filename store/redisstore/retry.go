@@ -49,11 +49,14 @@ func (s *Store) left(p *patience) bool {
 // pause waits before the next attempt. It is false when there is none: patience is at its end, the store is closed,
 // or ctx ends first.
 func (s *Store) pause(ctx context.Context, p *patience, cause error) bool {
-	if !s.left(p) || s.gate.shut.Load() {
+	if !s.left(p) || s.cfg.Target == store.Single && s.gate.shut.Load() {
 		s.giveUp(cause)
 		return false
 	}
 	wait := backoff(p.attempts)
+	if shut := (*gateShut)(nil); errors.As(cause, &shut) {
+		wait = max(wait, shut.wait) // nobody is let through before
+	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		s.giveUp(cause) // callers with short deadlines, too, should not all try in vain
 		return false
@@ -107,13 +110,18 @@ type gate struct {
 
 	mu       sync.Mutex // guards the rest
 	failures int        // in a row
+	since    time.Time  // the first of them
 	until    time.Time  // no probe before
 	probing  bool       // a probe is on its way
 	cause    error
 }
 
 // gateShut is what callers get while the gate is shut.
-type gateShut struct{ cause error }
+type gateShut struct {
+	cause error
+	shut  time.Duration // how long it has been
+	wait  time.Duration // until the next probe
+}
 
 func (e *gateShut) Error() string   { return fmt.Sprintf("%v (not tried again yet)", e.cause) }
 func (e *gateShut) Unwrap() []error { return []error{store.ErrUnavailable, e.cause} }
@@ -131,7 +139,7 @@ func (g *gate) pass() error {
 		g.probing, g.until = true, now.Add(backoff(g.failures))
 		return nil
 	}
-	return &gateShut{g.cause}
+	return &gateShut{g.cause, now.Sub(g.since), g.until.Sub(now)}
 }
 
 // exhausted shuts the gate if cause is a failure to connect.
@@ -144,9 +152,13 @@ func (g *gate) exhausted(cause error) {
 	if g.failures > 0 && !g.probing {
 		return // one of many that failed together: counted once
 	}
+	now := time.Now()
+	if g.failures == 0 {
+		g.since = now
+	}
 	g.failures++
 	g.probing = false
-	g.until, g.cause = time.Now().Add(backoff(g.failures)), cause
+	g.until, g.cause = now.Add(backoff(g.failures)), cause
 	g.shut.Store(true)
 }
 
