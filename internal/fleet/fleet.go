@@ -9,8 +9,8 @@
 //
 // Servers are real processes of redis-server on loopback (see redistest: without the binary these kinds are skipped,
 // with CI=true they fail), except Larder's, which serves from this process. They live as long as the subtest of their
-// kind. Starting costs some 30 ms, and 2 s for a Cluster, which waits that long before it serves: let one Each run
-// a whole suite.
+// kind. Starting costs some 30 ms, and 2 s for a Cluster, which waits that long before it serves; Each lets it do that while
+// the other kinds run. Let one Each run a whole suite.
 package fleet
 
 import (
@@ -81,12 +81,37 @@ type servers interface {
 // left out: Each(t, run, fleet.CanFailover) is for Sentinel and Cluster.
 func Each(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
 	t.Helper()
+	begun := begin(t, Cluster)
+	defer func() { <-begun }() // also if the subtest is not asked for
 	for _, kind := range []Kind{Embedded, Larder, Redis, Sentinel, Cluster} {
 		if !can(kind, needs) {
 			continue
 		}
-		t.Run(string(kind), func(t *testing.T) { run(t, Start(t, kind)) })
+		t.Run(string(kind), func(t *testing.T) {
+			if kind != Cluster {
+				run(t, Start(t, kind))
+			} else if s := <-begun; s != nil {
+				s.t = t
+				run(t, s)
+			} else {
+				run(t, Start(t, kind)) // and fail or skip for the same reason
+			}
+		})
 	}
+}
+
+// begin starts a kind in the background. The channel gives the Store, and is closed then; nil means that it did not start.
+func begin(t *testing.T, kind Kind) <-chan *Store {
+	begun := make(chan *Store, 1)
+	if !redistest.Found() {
+		close(begun)
+		return begun
+	}
+	go func() {
+		defer close(begun) // also when Start ends the test, and with it this goroutine
+		begun <- Start(t, kind)
+	}()
+	return begun
 }
 
 // Start runs a store of one kind until the end of the test.

@@ -89,94 +89,98 @@ func eventually(t testing.TB, st store.Store, args ...string) (text string) {
 	return text
 }
 
-func TestRestart(t *testing.T) {
+// TestDisturb makes one store of each kind go through everything that can be done to it.
+func TestDisturb(t *testing.T) {
 	Each(t, func(t *testing.T, s *Store) {
-		st := s.Open(t)
-		ask(t, st, "SET", "k", "v")
-		s.Stop()
-		if err := st.Do(t.Context(), "GET", "k").Err(); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("stopped: %v", err)
+		for _, test := range []struct {
+			name string
+			need Ability
+			run  func(t *testing.T, s *Store)
+		}{
+			{"Stall", CanStall, testStall}, {"MoveSlot", CanMove, testMoveSlot}, {"Failover", CanFailover, testFailover}, {"Restart", CanRestart, testRestart},
+		} {
+			if s.Can(test.need) {
+				t.Run(test.name, func(t *testing.T) { test.run(t, s) })
+			}
 		}
-		s.Start()
-		if got := eventually(t, st, "GET", "k"); got != "" {
-			t.Errorf("survived: %q", got)
-		}
-		if !s.Can(CanKeep) {
-			return
-		}
+	}, CanRestart)
+}
+
+func testRestart(t *testing.T, s *Store) {
+	st := s.Open(t, "timeout=500ms")
+	ask(t, st, "SET", "k", "v")
+	s.Stop()
+	if err := st.Do(t.Context(), "GET", "k").Err(); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("stopped: %v", err)
+	}
+	s.Start()
+	if got := eventually(t, st, "GET", "k"); got != "" {
+		t.Errorf("survived: %q", got)
+	}
+	if s.Can(CanKeep) {
 		eventually(t, st, "SET", "k", "w")
 		s.RestartKeeping()
 		if got := eventually(t, st, "GET", "k"); got != "w" {
 			t.Errorf("after RestartKeeping: %q", got)
 		}
-		s.Restart()
-		if got := eventually(t, st, "GET", "k"); got != "" {
-			t.Errorf("survived: %q", got)
-		}
-	}, CanRestart)
+	}
 }
 
-func TestFailover(t *testing.T) {
-	Each(t, func(t *testing.T, s *Store) {
-		st := s.Open(t)
-		ask(t, st, "SET", "k", "v")
-		for round := range 2 {
-			s.Settle()
-			start := time.Now()
-			s.Failover("k")
-			t.Logf("failover %d took %v", round, time.Since(start).Round(time.Millisecond))
-			if got := eventually(t, st, "GET", "k"); got != "v" {
-				t.Errorf("after failover %d: %q", round, got)
-			}
-			eventually(t, st, "SET", "k", "v")
-		}
-	}, CanFailover)
-}
-
-func TestMoveSlot(t *testing.T) {
-	Each(t, func(t *testing.T, s *Store) {
-		st := s.Open(t)
-		for i := range 30 {
-			ask(t, st, "SET", "{k}"+strconv.Itoa(i), strconv.Itoa(i))
-		}
-		c := s.servers.(*cluster).c
-		before := c.Owner("k")
-		finish := s.BeginMove("k")
-		for i := range 30 { // half way
-			if got := ask(t, st, "GET", "{k}"+strconv.Itoa(i)); got != strconv.Itoa(i) {
-				t.Errorf("half way key %d is %q", i, got)
-			}
-		}
-		ask(t, st, "SET", "{k}new\r\n", "n")
-		finish()
-		if c.Owner("k") == before {
-			t.Error("the slot did not move")
-		}
-		for i := range 30 {
-			if got := ask(t, st, "GET", "{k}"+strconv.Itoa(i)); got != strconv.Itoa(i) {
-				t.Errorf("key %d is %q", i, got)
-			}
-		}
-		if got := ask(t, st, "GET", "{k}new\r\n"); got != "n" {
-			t.Errorf("a key that was written half way is %q", got)
-		}
-		s.MoveSlot("k")
-	}, CanMove)
-}
-
-func TestStall(t *testing.T) {
-	Each(t, func(t *testing.T, s *Store) {
-		st := s.Open(t)
-		ask(t, st, "SET", "k", "v")
-		over := s.Stall(500 * time.Millisecond)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		if err := st.Do(ctx, "GET", "k").Err(); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("frozen: %v", err)
-		}
-		<-over
+func testFailover(t *testing.T, s *Store) {
+	st := s.Open(t)
+	ask(t, st, "SET", "k", "v")
+	for round := range 2 {
+		s.Settle()
+		start := time.Now()
+		s.Failover("k")
+		t.Logf("failover %d took %v", round, time.Since(start).Round(time.Millisecond))
 		if got := eventually(t, st, "GET", "k"); got != "v" {
-			t.Errorf("after a stall: %q", got)
+			t.Errorf("after failover %d: %q", round, got)
 		}
-	}, CanStall)
+		eventually(t, st, "SET", "k", "v")
+	}
+}
+
+func testMoveSlot(t *testing.T, s *Store) {
+	st := s.Open(t)
+	for i := range 30 {
+		ask(t, st, "SET", "{k}"+strconv.Itoa(i), strconv.Itoa(i))
+	}
+	c := s.servers.(*cluster).c
+	before := c.Owner("k")
+	finish := s.BeginMove("k")
+	for i := range 30 { // half way
+		if got := ask(t, st, "GET", "{k}"+strconv.Itoa(i)); got != strconv.Itoa(i) {
+			t.Errorf("half way key %d is %q", i, got)
+		}
+	}
+	ask(t, st, "SET", "{k}new\r\n", "n")
+	finish()
+	if c.Owner("k") == before {
+		t.Error("the slot did not move")
+	}
+	for i := range 30 {
+		if got := ask(t, st, "GET", "{k}"+strconv.Itoa(i)); got != strconv.Itoa(i) {
+			t.Errorf("key %d is %q", i, got)
+		}
+	}
+	if got := ask(t, st, "GET", "{k}new\r\n"); got != "n" {
+		t.Errorf("a key that was written half way is %q", got)
+	}
+	s.MoveSlot("k")
+}
+
+func testStall(t *testing.T, s *Store) {
+	st := s.Open(t)
+	ask(t, st, "SET", "k", "v")
+	over := s.Stall(500 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := st.Do(ctx, "GET", "k").Err(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("frozen: %v", err)
+	}
+	<-over
+	if got := eventually(t, st, "GET", "k"); got != "v" {
+		t.Errorf("after a stall: %q", got)
+	}
 }

@@ -81,13 +81,23 @@ func (s *Server) listenAt(port int) {
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
+// Found tells whether there is a redis-server to start.
+func Found() bool {
+	_, err := exec.LookPath(binaryName())
+	return err == nil
+}
+
+func binaryName() string {
+	if name := os.Getenv("LARDER_REDIS_SERVER"); name != "" {
+		return name
+	}
+	return "redis-server"
+}
+
 // binary finds the server or ends the test.
 func binary(t testing.TB) string {
 	t.Helper()
-	name := os.Getenv("LARDER_REDIS_SERVER")
-	if name == "" {
-		name = "redis-server"
-	}
+	name := binaryName()
 	path, err := exec.LookPath(name)
 	if err == nil {
 		return path
