@@ -102,6 +102,10 @@ func (k *Lock) obtain(ctx context.Context, le *Lease, wait time.Duration) error 
 	if err != nil {
 		l.forget(le)
 	}
+	if errors.Is(err, ErrHeld) && left { // it has lost patience, not the store
+		_, failed := k.leave(ctx, le.id, ticket)
+		left = failed != nil
+	}
 	if left {
 		l.spawn(func() { l.abandon(k, le.id, ticket) })
 	}
@@ -207,7 +211,7 @@ func (k *Lock) queue(ctx context.Context, le *Lease, a answer, tooLate <-chan ti
 		case err != nil: // the store is out: stay, and ask in a while whatever the answer might have been
 			le.ticket = -1
 			failures++
-			timer.Reset(min(50*time.Millisecond<<min(failures, 5), time.Second))
+			timer.Reset(backoff(failures))
 			continue
 		case a.granted:
 			return k.hold(le, a.token, le.heard.sent, a.left(a.now))

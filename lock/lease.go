@@ -261,7 +261,7 @@ func (le *Lease) Release(ctx context.Context) error {
 	le.end(ErrReleased)
 	le.mu.Unlock()
 	k, l := le.lock, le.lock.l
-	l.forget(le)
+	defer l.forget(le) // not before: a late message to an unknown id makes the Locker leave in its name
 	ctx, end := observe.Begin(context.WithoutCancel(ctx), l.o.Observer, k.op("release"))
 	was, err := k.leave(ctx, le.id, 0)
 	repeated := errors.Is(err, store.ErrUnavailable)
@@ -310,16 +310,16 @@ func (l *Locker) abandon(k *Lock, id string, ticket int64) {
 	}
 }
 
-// close is for Locker.Close.
-func (le *Lease) close(ctx context.Context) {
+// stopWaiting is for Locker.Close.
+func (le *Lease) stopWaiting(ctx context.Context) {
 	le.mu.Lock()
-	if le.state == waiting {
+	waits := le.state == waiting
+	if waits {
 		le.end(store.ErrClosed)
-		le.mu.Unlock()
-		le.wakeUp()
-		le.lock.leave(ctx, le.id, -1) //nolint:errcheck // it counts as alive for a while, then it is passed over
-		return
 	}
 	le.mu.Unlock()
-	le.Release(ctx) //nolint:errcheck // its time to live does the rest
+	if waits {
+		le.wakeUp()
+		le.lock.leave(ctx, le.id, -1) //nolint:errcheck // it counts as alive for a while, then it is passed over
+	}
 }

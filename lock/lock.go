@@ -267,8 +267,12 @@ func (l *Locker) Close(ctx context.Context) error {
 	if was {
 		return nil
 	}
-	for _, le := range l.all() {
-		le.close(ctx)
+	all := l.all()
+	for _, le := range all { // waiters first: what is released is not for them
+		le.stopWaiting(ctx)
+	}
+	for _, le := range all {
+		le.Release(ctx) //nolint:errcheck // its time to live does the rest
 	}
 	l.cancel()
 	done := make(chan struct{})

@@ -217,12 +217,12 @@ func (s *step) answer(r store.Reply) store.Reply {
 	return r
 }
 
-func text(n int64) string { return strconv.FormatInt(n, 10) }
+func digits(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (s *step) put(field, value string) {
 	s.do("HSET", s.body, field, value)
 	if s.keep > 0 {
-		s.do("PEXPIRE", s.body, text(s.keep))
+		s.do("PEXPIRE", s.body, digits(s.keep))
 	} else {
 		s.do("PERSIST", s.body)
 	}
@@ -242,10 +242,10 @@ func (s *step) announce(who, what string) {
 func (s *step) sharer(who string) (sharer, bool) { return parseSharer(s.get("h" + who)) }
 
 func (s *step) share(who string, h sharer) {
-	s.put("h"+who, text(h.expiry)+" "+text(h.token)+" "+text(h.since)+" "+text(digit(h.claimed)))
+	s.put("h"+who, digits(h.expiry)+" "+digits(h.token)+" "+digits(h.since)+" "+digits(digit(h.claimed)))
 }
 
-func (s *step) waiter(at int64) (waiter, bool) { return parseWaiter(s.get("w" + text(at))) }
+func (s *step) waiter(at int64) (waiter, bool) { return parseWaiter(s.get("w" + digits(at))) }
 
 func (s *step) admits(mode byte, capacity int64) bool {
 	switch {
@@ -269,7 +269,7 @@ func (s *step) grant(who string, length int64, claim bool) (ends int64) {
 		return ends
 	}
 	s.holder, s.expiry, s.since, s.claimed = who, ends, s.now, claim
-	s.announce(who, who+" "+text(s.token))
+	s.announce(who, who+" "+digits(s.token))
 	return ends
 }
 
@@ -282,7 +282,7 @@ func (s *step) forfeit(who string) {
 	c := clientOf(who)
 	for at := s.first; at <= s.last && s.err == nil; at++ {
 		if w, ok := s.waiter(at); ok && clientOf(w.id) == c {
-			s.do("HDEL", s.body, "w"+text(at))
+			s.do("HDEL", s.body, "w"+digits(at))
 		}
 	}
 }
@@ -334,10 +334,10 @@ func (s *step) serve() {
 		if lives && !s.admits(w.id[0], w.capacity) {
 			return
 		}
-		s.do("HDEL", s.body, "w"+text(s.first))
+		s.do("HDEL", s.body, "w"+digits(s.first))
 		if lives {
 			ends := s.grant(w.id, w.claim, true)
-			s.do("PUBLISH", s.wake+clientOf(w.id), w.id+" "+text(s.token)+" "+text(ends)+" "+text(s.now)+" "+s.key)
+			s.do("PUBLISH", s.wake+clientOf(w.id), w.id+" "+digits(s.token)+" "+digits(ends)+" "+digits(s.now)+" "+s.key)
 		}
 		s.first++
 	}
@@ -391,14 +391,14 @@ func acquire(tx store.Tx, keys, args []string) store.Reply {
 		return store.Fail(err)
 	}
 	capacity, length, claim, alive := n[0], n[1], n[2], n[3]
-	entry := func() string { return text(s.now+alive) + " " + text(capacity) + " " + text(claim) + " " + s.id }
+	entry := func() string { return digits(s.now+alive) + " " + digits(capacity) + " " + digits(claim) + " " + s.id }
 	place := int64(0)
 	if s.ticket != 0 {
 		if mine, ok := s.extend(length); ok {
 			return s.answer(mine)
 		}
 		if place = s.queued(); place != 0 {
-			s.put("w"+text(place), entry())
+			s.put("w"+digits(place), entry())
 		}
 	}
 	s.expire()
@@ -418,7 +418,7 @@ func acquire(tx store.Tx, keys, args []string) store.Reply {
 		if alive > 0 {
 			s.last++
 			place = s.last
-			s.put("w"+text(place), entry())
+			s.put("w"+digits(place), entry())
 		}
 	}
 	free, ahead := s.expiry, int64(0)
@@ -475,7 +475,7 @@ func (s *step) leave() int64 {
 		}
 	}
 	if place := s.queued(); place != 0 {
-		s.do("HDEL", s.body, "w"+text(place))
+		s.do("HDEL", s.body, "w"+digits(place))
 		return 2
 	}
 	return 0
