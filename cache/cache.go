@@ -5,99 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 )
 
-// Defaults of Options.
-const (
-	DefaultJitter  = 0.1
-	DefaultTimeout = 100 * time.Millisecond
-)
-
-// ErrNotFound is what a loader returns (itself, or wrapped) when the source has no such thing. With
-// Options.NegativeTTL that is remembered, and Get and GetOrLoad return an error that is ErrNotFound.
-var ErrNotFound = errors.New("not found")
-
-// Options of a Cache. Prefix and TTL are required.
-type Options struct {
-	// Prefix begins every key in the store: "product:". It separates this cache from everything else there.
-	Prefix string
-
-	// TTL is how long an entry lives. There is no entry without one.
-	TTL time.Duration
-
-	// Jitter is the share of TTL by which an entry may live shorter, at random, so that what was written at the same
-	// time is not loaded at the same time again. Default DefaultJitter; negative for none; at most 0.9.
-	Jitter float64
-
-	// NegativeTTL is how long ErrNotFound is remembered; 0 for not at all. Choose it short: what comes into being
-	// meanwhile stays invisible until then, unless Set or Delete is called for it.
-	NegativeTTL time.Duration
-
-	// Codec turns values into bytes and back. Default: strings and []byte as they are, everything else MessagePack.
-	Codec Codec
-
-	// Schema names the form of the entries. By default it is derived from the fields of T. Set it to share entries
-	// between programs whose types differ, or to make old entries invalid when only the meaning of T has changed.
-	Schema string
-
-	// Timeout is how long one call to the store may take; default DefaultTimeout, negative for no limit but the ctx's.
-	// A store in this process needs none and gets none.
-	Timeout time.Duration
-
-	// OnError, if set, hears of every failure that callers do not see: the store's, and entries that cannot be decoded.
-	// OnLoad hears of every call of a loader when it is done. They run on the goroutine at work and should be quick.
-	OnError func(ctx context.Context, key string, err error)
-	OnLoad  func(ctx context.Context, key string, took time.Duration, err error)
-}
-
-// Cache holds values of type T. It is safe for concurrent use; make one per kind of thing with New. There is nothing to
-// close.
+// Cache holds values of type T. It is safe for concurrent use; make one per kind of thing with New.
 type Cache[T any] struct {
-	o       Options
-	st      store.Store
-	get     store.Getter
-	set     store.Setter
-	timeout time.Duration // 0 for none
-	local   bool          // the store is in this process
-	codec   Codec
-	header  [headerBytes]byte // of an ordinary entry
-	buffers sync.Pool         // of *[]byte
+	o        Options
+	st       store.Store
+	get      store.Getter
+	set      store.Setter
+	clk      clock.Clock
+	timeout  time.Duration // 0 for none
+	local    bool          // the store is in this process
+	timed    bool          // entries carry times
+	grace    time.Duration // how long entries outlive their TTL
+	clearKey string
+	codec    Codec
+	header   [headerBytes]byte // of an ordinary entry
+	buffers  sync.Pool         // of *[]byte
+	near     *near[T]          // nil: none
 
-	mu      sync.Mutex            // guards flights, and refs of each
-	flights map[string]*flight[T] // loads under way, by key without prefix
-	landed  atomic.Uint64         // how many loads have ended; written under mu
+	ns    namespace
+	time  storeClock
+	waits waits
+	chill atomic.Int32 // how often reads have missed lately; see cold
+
+	mu      sync.Mutex            // guards what follows, and what flights say it guards
+	flights map[uint64]*flight[T] // loads under way, by the tokens of their leases
+	byKey   map[string]*flight[T] // the latest of each key, without prefix
+	alone   map[string]*flight[T] // those without leases, by key
+	orphans map[uint64]struct{}   // tokens of leases that could not be ended
+	seq     uint64                // of the flight that began last
 
 	n counters
 }
 
 // New makes a Cache of T on st. It does not touch the store; it fails only for options that make no sense.
 func New[T any](st store.Store, o Options) (*Cache[T], error) {
-	switch {
-	case o.Prefix == "":
-		return nil, fmt.Errorf("cache: %w: no Prefix; choose one such as \"product:\"", store.ErrInvalid)
-	case o.TTL <= 0:
-		return nil, fmt.Errorf("cache: %w: TTL %v, want more than 0", store.ErrInvalid, o.TTL)
-	case o.NegativeTTL < 0:
-		return nil, fmt.Errorf("cache: %w: NegativeTTL %v", store.ErrInvalid, o.NegativeTTL)
-	case o.Jitter > 0.9:
-		return nil, fmt.Errorf("cache: %w: Jitter %v, want at most 0.9 of the TTL", store.ErrInvalid, o.Jitter)
-	}
-	if o.Jitter == 0 {
-		o.Jitter = DefaultJitter
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	codec, err := codecFor[T](o.Codec)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cache[T]{
-		o: o, st: st, get: store.GetterOf(st), set: store.SetterOf(st), local: store.InProcess(st),
-		codec: codec, header: newHeader[T](codec, o.Schema), flights: map[string]*flight[T]{},
+		o: o, st: st, get: store.GetterOf(st), set: store.SetterOf(st), clk: o.Clock, local: store.InProcess(st),
+		timed: o.Stale > 0 || o.FailSafe > 0 || o.EarlyRefresh > 0 || o.Near > 0, grace: max(o.Stale, o.FailSafe),
+		clearKey: o.Prefix + reserved + "clear", codec: codec, header: newHeader[T](codec, o.Schema),
+		flights: map[uint64]*flight[T]{}, byKey: map[string]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
 	}
+	c.waits.channel = "larder:cache:" + o.Prefix
+	c.chill.Store(chillStart)
 	c.buffers.New = func() any { return new([]byte) }
 	switch {
 	case c.local || o.Timeout < 0:
@@ -106,75 +72,132 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 	default:
 		c.timeout = o.Timeout
 	}
+	if o.Near > 0 {
+		c.near = newNear(c)
+	}
 	return c, nil
 }
 
-// Get reads an entry. ok is false when there is none; err is ErrNotFound when the absence itself is remembered, and
-// anything else when the store failed.
+// Close ends what runs in the background for Options.Near, and waits for that until ctx ends. A Cache without Near has
+// nothing to close. Loads that are under way go on; later calls work, without what was near.
+func (c *Cache[T]) Close(ctx context.Context) error { return c.near.close(ctx) }
+
+// Result is a value and what is to be known about it.
+type Result[T any] struct {
+	Value T
+
+	// Stale says that the value is past its TTL or, with FailSafe alone, that it may have been invalidated.
+	Stale bool
+
+	// Cause is why FailSafe served the value: the loader's error, ErrSoftTimeout, ErrLoadTimeout or ErrHeld. It is nil
+	// for a value that is fresh, or stale within Options.Stale.
+	Cause error
+}
+
+// Get reads an entry. ok is false when there is none that is fresh, or stale within Options.Stale; err is ErrNotFound when
+// the absence itself is remembered, and anything else when the store failed. One round trip.
 func (c *Cache[T]) Get(ctx context.Context, key string) (v T, ok bool, err error) {
-	found, err := c.read(ctx, key, &v)
+	ctx, end := c.begin(ctx, "get", key)
+	found, err := c.readNear(ctx, key, &v)
+	c.count(found.outcome, err)
 	switch {
 	case err != nil:
 		var zero T
-		return zero, false, store.Wrap("cache", "get", c.o.Prefix+key, err)
-	case found == negative:
+		err = store.Wrap("cache", "get", c.o.Prefix+key, err)
+		end(observe.Failed, err)
+		return zero, false, err
+	case found.outcome == negative:
+		end(resultNegative, nil)
 		return v, false, c.notFound(key)
+	case found.outcome == miss:
+		var zero T
+		v = zero
 	}
-	return v, found == hit, nil
+	end(found.outcome.String(), nil)
+	return v, found.outcome != miss, nil
 }
 
-// GetOrLoad reads an entry, and on a miss loads the value and stores it.
-//
-// load is called at most once at a time per key in this process, on a goroutine of its own. Its ctx carries the values
-// of the caller's, but ends only when all who wait for it have left. What it returns is stored and goes to all of them:
-// stored first on the embedded store, handed out first where storing is a round trip. Its error is returned as it is; ErrNotFound is remembered for NegativeTTL, other errors are not.
-//
-// An error that is not the loader's: ctx's, when it ended first; ErrNotFound, when remembered; *PanicError. A loader
-// that asks the cache for the key it is loading, with the ctx it was given, gets ErrInvalid instead of waiting for
-// itself.
+// GetOrLoad reads an entry, and on a miss loads the value and stores it. It is Fetch for those who need not know whether
+// the value is stale.
 func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (T, error) {
-	for r := (reading{landed: c.landed.Load()}); ; r.landed = c.landed.Load() {
-		var v T
-		found, err := c.read(ctx, key, &v)
-		switch {
-		case err != nil:
-			c.storeFailed(ctx, "get", key, err)
-			r.failed, r.foreign = true, foreignKey(err)
-		case found == hit:
-			return v, nil
-		case found == negative:
-			return v, c.notFound(key)
-		}
-		if v, again, err := c.load(ctx, key, r, load); !again {
-			return v, err
-		}
-	}
+	r, err := c.Fetch(ctx, key, load)
+	return r.Value, err
 }
 
-// Set stores a value for a TTL, replacing what is there. A load of the key that is under way will not overwrite it.
+// Fetch reads an entry, and on a miss loads the value and stores it.
+//
+// load is called at most once at a time per key, in all processes that share the store, on a goroutine of its own. Its ctx
+// carries the values of the caller's, but ends only when all who wait for it have left, or with Options.LoadTimeout. What
+// it returns is stored and goes to all of them: stored first on the embedded store, handed out first where storing is a
+// round trip. It is not stored if the key was invalidated meanwhile, and callers who come after that do not get it. Its
+// error is returned as it is; ErrNotFound is remembered for NegativeTTL, other errors are not.
+//
+// An error that is not the loader's: ctx's, when it ended first; ErrNotFound, when remembered; ErrLoadTimeout;
+// *PanicError. A loader that asks the cache for the key it is loading, with the ctx it was given, gets ErrInvalid instead
+// of waiting for itself.
+func (c *Cache[T]) Fetch(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (Result[T], error) {
+	if c.o.Observer == nil {
+		r, _, err := c.fetch(ctx, key, load)
+		return r, err
+	}
+	ctx, end := c.begin(ctx, "get", key)
+	r, found, err := c.fetch(ctx, key, load)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		end(resultNegative, nil)
+	case err != nil:
+		end(observe.Failed, err)
+	case r.Stale:
+		end(observe.Stale, nil)
+	default:
+		end(found.String(), nil)
+	}
+	return r, err
+}
+
+// Set stores a value for a TTL, replacing what is there. A load of the key that is under way, in any process, will not
+// overwrite it. One round trip; with Tags a second.
 func (c *Cache[T]) Set(ctx context.Context, key string, v T) error {
-	c.forget(key)
-	if err := c.write(ctx, key, &v, nil); err != nil {
+	err := usable(key)
+	if err == nil {
+		c.forget(key)
+		c.near.drop(key)
+		err = c.write(ctx, key, &v)
+		c.near.drop(key)
+	}
+	if err != nil {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrInvalid) {
+			c.n.storeErrors.Add(1)
+		}
 		return store.Wrap("cache", "set", c.o.Prefix+key, err)
 	}
 	return nil
 }
 
-// Delete removes entries, remembered absences included. A load that is under way in this process will not bring its
-// key back. Missing keys are no error. An error means that entries may still be there: until their TTL ends, or until
-// Delete succeeds.
+// Delete removes entries, remembered absences included. A load that is under way, in any process, will not bring its key
+// back. Missing keys are no error. An error means that entries may still be there: until their TTL ends, or until Delete
+// succeeds. One round trip for all keys.
 func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	cmds := make([]store.Cmd, len(keys)) // not one DEL: on a Cluster the keys live apart
+	cmds := make([]store.Cmd, len(keys), 2*len(keys)) // not one DEL: on a Cluster the keys live apart
 	for i, key := range keys {
+		if err := usable(key); err != nil {
+			return store.Wrap("cache", "delete", c.o.Prefix+key, err)
+		}
 		c.forget(key)
+		c.near.drop(key)
 		cmds[i] = store.Cmd{"DEL", c.o.Prefix + key}
 	}
+	defer func() {
+		for _, key := range keys {
+			c.near.drop(key)
+		}
+	}()
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	for i, r := range c.st.Pipe(ctx, cmds...) {
+	for i, r := range c.st.Pipe(ctx, c.near.announce(cmds, cmds...)...)[:len(keys)] {
 		if err := r.Err(); err != nil {
 			c.n.storeErrors.Add(1)
 			return store.Wrap("cache", "delete", c.o.Prefix+keys[i], err)
@@ -183,124 +206,33 @@ func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// outcome of a read.
-type outcome uint8
-
-const (
-	miss outcome = iota
-	hit
-	negative
-)
-
-// read looks into the store and counts what it finds. v is set on a hit.
-func (c *Cache[T]) read(ctx context.Context, key string, v *T) (outcome, error) {
-	buf, _ := c.buffers.Get().(*[]byte)
-	defer c.giveBack(buf)
-	var found bool
-	var err error
-	if c.timeout == 0 {
-		*buf, found, err = c.get.GetBytes(ctx, c.o.Prefix+key, (*buf)[:0])
-	} else {
-		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		*buf, found, err = c.get.GetBytes(bounded, c.o.Prefix+key, (*buf)[:0])
-		cancel()
-	}
-	if err != nil {
-		return miss, err
-	}
-	if !found {
-		c.n.misses.Add(1)
-		return miss, nil
-	}
-	return c.open(ctx, key, *buf, v)
-}
-
-// open reads an entry's bytes and counts.
-func (c *Cache[T]) open(ctx context.Context, key string, entry []byte, v *T) (outcome, error) {
-	payload, kind := c.parse(entry)
-	switch kind {
-	case ours:
-		err := c.decode(payload, v)
-		if err == nil {
-			c.n.hits.Add(1)
-			return hit, nil
-		}
-		c.n.decodeErrors.Add(1)
-		c.report(ctx, "decode", key, err)
-	case absent:
-		c.n.negativeHits.Add(1)
-		return negative, nil
-	case foreign:
-		return miss, errForeign
-	case outdated:
-	}
-	c.n.misses.Add(1)
-	var zero T
-	*v = zero
-	return miss, nil
-}
-
-// decode keeps a codec's panic from its caller.
-func (c *Cache[T]) decode(payload []byte, v *T) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the codec panicked: %v", p)
-		}
-	}()
-	return c.codec.Decode(payload, v)
-}
-
-// keepBuffer is the largest buffer that goes back to the pool.
-const keepBuffer = 1 << 20 // bytes
-
-func (c *Cache[T]) giveBack(buf *[]byte) {
-	if cap(*buf) <= keepBuffer {
-		c.buffers.Put(buf)
-	}
-}
-
-// write stores v, or remembers its absence when cause is ErrNotFound.
-func (c *Cache[T]) write(ctx context.Context, key string, v *T, cause error) error {
-	buf, _ := c.buffers.Get().(*[]byte)
-	defer c.giveBack(buf)
-	entry, ttl, err := c.encode((*buf)[:0], v, cause)
-	*buf = entry
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.bound(ctx)
-	defer cancel()
-	if err := c.set.SetBytes(ctx, c.o.Prefix+key, entry, ttl); err != nil {
-		if !errors.Is(err, context.Canceled) {
-			c.n.storeErrors.Add(1)
-		}
-		return err
+// usable refuses keys that could be taken for what the package keeps besides entries.
+func usable(key string) error {
+	if strings.HasPrefix(key, reserved) {
+		return fmt.Errorf("%w: a key that begins with a NUL byte", store.ErrInvalid)
 	}
 	return nil
 }
 
-// encode appends an entry to dst and says how long it may live.
-func (c *Cache[T]) encode(dst []byte, v *T, cause error) (entry []byte, ttl time.Duration, err error) {
-	dst = append(dst, c.header[:]...)
-	if cause != nil {
-		dst[flagsAt] |= flagAbsent
-		return dst, c.jitter(c.o.NegativeTTL), nil //nolint:nilerr // the cause is what the entry says
-	}
-	entry, err = c.append(dst, v)
+// write stores v.
+func (c *Cache[T]) write(ctx context.Context, key string, v *T) error {
+	buf, _ := c.buffers.Get().(*[]byte)
+	defer c.giveBack(buf)
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	now, err := c.plantEpochs(ctx, key)
 	if err != nil {
-		return dst, 0, fmt.Errorf("encode: %w", err)
+		return err
 	}
-	return entry, c.jitter(c.o.TTL), nil
-}
-
-// append keeps a codec's panic from its caller, and from all who wait for the same flight.
-func (c *Cache[T]) append(dst []byte, v *T) (entry []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			entry, err = dst, fmt.Errorf("the codec panicked: %v", p)
-		}
-	}()
-	return c.codec.Append(dst, v)
+	entry, ttl, err := c.encode(ctx, (*buf)[:0], v, nil, &now, 0)
+	*buf = entry
+	if err != nil {
+		return err
+	}
+	if pub := c.near.announce(nil, store.Cmd{"SET", c.o.Prefix + key}); pub != nil {
+		defer c.st.Pipe(ctx, pub...)
+	}
+	return c.set.SetBytes(ctx, c.o.Prefix+key, entry, ttl)
 }
 
 // jitter shortens a TTL at random.
@@ -335,4 +267,14 @@ func (c *Cache[T]) report(ctx context.Context, op, key string, err error) {
 	if c.o.OnError != nil {
 		c.o.OnError(ctx, key, store.Wrap("cache", op, c.o.Prefix+key, err))
 	}
+}
+
+// begin tells the Observer.
+func (c *Cache[T]) begin(ctx context.Context, verb, key string) (context.Context, observe.End) {
+	return observe.Begin(ctx, c.o.Observer, observe.Op{Pattern: "cache", Name: c.o.Prefix, Verb: verb, Key: key})
+}
+
+// event tells the Observer of something that has no duration.
+func (c *Cache[T]) event(ctx context.Context, verb, key string) {
+	observe.Count(ctx, c.o.Observer, observe.Op{Pattern: "cache", Name: c.o.Prefix, Verb: verb, Key: key}, 1)
 }

@@ -15,22 +15,52 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// An entry in the store:
+// An entry in the store, integers big-endian:
 //
-//	0xCA, layout 1, flags 1, schema 4, payload
+//	0xCA, layout 1, flags 1, schema 4, clear 8                          every entry
+//	token 8, state 1                                                    flagLease: the whole of a lease
+//	token 8, state 1, lease until 8, fresh until 8, cost 4              flagTimes
+//	number of tags 1, names 4, an epoch of 8 for each                   flagTags
+//	payload
 //
-// 0xCA followed by a control character begins no text and no JSON, so what others keep is recognised. layout is 1; a
-// reader takes a higher one, or a flag it does not know, for a miss, and may overwrite it: that is how entries will
-// grow fields (generations, soft expiry, compression). schema is a hash of codec and type.
+// 0xCA followed by a control character begins no text and no JSON, so what others keep is recognised. A reader takes
+// another layout, or a flag it does not know, for a miss, and may overwrite it. schema is a hash of codec and type;
+// clear is the namespace's epoch (epoch.go), names a hash of the key's tags; all epochs are as of a moment before
+// the load of the value began.
+//
+// Times are Unix milliseconds by the store's clock; cost is the load's duration in milliseconds. token is the lease of
+// who is loading (lease.go), 0 for nobody; it stands at the same place in both forms.
 const (
 	magic       = 0xCA
 	layout      = 1
 	flagsAt     = 2
 	schemaAt    = 3
-	headerBytes = 7
+	clearAt     = 7
+	headerBytes = 15
 
-	flagAbsent = 1 << 0 // no payload: the source has no such thing
-	knownFlags = flagAbsent
+	tokenAt    = headerBytes
+	stateAt    = tokenAt + 8
+	leaseBytes = stateAt + 1 // of a lease
+
+	untilAt   = stateAt + 1
+	freshAt   = untilAt + 8
+	costAt    = freshAt + 8
+	timesEnd  = costAt + 4
+	headBytes = timesEnd // what tells one version of an entry from another
+
+	flagAbsent     = 1 << 0 // no payload: the source has no such thing
+	flagLease      = 1 << 1 // no payload: somebody is loading
+	flagTimes      = 1 << 2
+	flagTags       = 1 << 3
+	flagCompressed = 1 << 4
+	knownFlags     = flagAbsent | flagLease | flagTimes | flagTags | flagCompressed
+)
+
+// States of a lease.
+const (
+	stateAlone  = 0 // nobody waits for it
+	stateWaited = 1 // somebody does: its end is published
+	stateHeld   = 2 // the load failed: the source is not to be asked again before the lease ends
 )
 
 // errForeign is a key that this package did not write.
@@ -47,24 +77,69 @@ type entryKind uint8
 const (
 	ours     entryKind = iota
 	absent             // ours, and says that there is no such thing
+	leased             // somebody is loading it
 	outdated           // of another layout, codec or type: a miss
 	foreign            // not a cache's
 )
 
-func (c *Cache[T]) parse(entry []byte) (payload []byte, kind entryKind) {
-	if len(entry) < 2 || entry[0] != magic || entry[1] >= ' ' {
-		return nil, foreign
+// entry is an entry's parts. The slices are parts of the bytes parsed.
+type entry struct {
+	kind       entryKind
+	state      byte
+	compressed bool
+	clear      uint64
+	token      uint64 // 0: no lease
+	until      int64  // end of the lease; 0 for a lease without a value, which ends with its key
+	fresh      int64  // 0: until the key ends
+	cost       int64  // milliseconds
+	tags       []byte // hash and epochs; nil: none
+	payload    []byte
+}
+
+// parse takes an entry apart.
+func (c *Cache[T]) parse(b []byte) (e entry) {
+	if len(b) < 2 || b[0] != magic || b[1] >= ' ' {
+		return entry{kind: foreign}
 	}
-	if entry[1] != layout || len(entry) < headerBytes || entry[flagsAt]&^knownFlags != 0 {
-		return nil, outdated
+	e.kind = outdated
+	if b[1] != layout || len(b) < headerBytes || b[flagsAt]&^knownFlags != 0 {
+		return e
 	}
-	if entry[flagsAt]&flagAbsent != 0 {
-		return nil, absent // true of any type
+	flags := b[flagsAt]
+	same := [4]byte(b[schemaAt:clearAt]) == [4]byte(c.header[schemaAt:])
+	rest := b[headerBytes:]
+	e.clear = binary.BigEndian.Uint64(b[clearAt:])
+	switch {
+	case flags&flagLease != 0:
+		if len(b) != leaseBytes || !same {
+			return e
+		}
+		e.kind, e.token, e.state = leased, binary.BigEndian.Uint64(b[tokenAt:]), b[stateAt]
+		return e
+	case flags&flagTimes != 0:
+		if len(b) < timesEnd {
+			return e
+		}
+		e.token, e.state = binary.BigEndian.Uint64(b[tokenAt:]), b[stateAt]
+		e.until = int64(binary.BigEndian.Uint64(b[untilAt:])) //nolint:gosec // nonsense is harmless
+		e.fresh = int64(binary.BigEndian.Uint64(b[freshAt:])) //nolint:gosec // likewise
+		e.cost = int64(binary.BigEndian.Uint32(b[costAt:]))
+		rest = b[timesEnd:]
 	}
-	if [4]byte(entry[schemaAt:headerBytes]) != [4]byte(c.header[schemaAt:]) {
-		return nil, outdated
+	if flags&flagTags != 0 {
+		if len(rest) == 0 || len(rest) < tagBytes(int(rest[0])) {
+			return e
+		}
+		n := tagBytes(int(rest[0]))
+		e.tags, rest = rest[1:n], rest[n:]
 	}
-	return entry[headerBytes:], ours
+	switch {
+	case flags&flagAbsent != 0:
+		e.kind = absent // true of any type
+	case same:
+		e.kind, e.payload, e.compressed = ours, rest, flags&flagCompressed != 0
+	}
+	return e
 }
 
 func newHeader[T any](codec Codec, schema string) (h [headerBytes]byte) {

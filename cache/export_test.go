@@ -4,8 +4,10 @@ package cache
 func (c *Cache[T]) Waiting(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[key]; f != nil {
-		return f.refs
+	for _, f := range []*flight[T]{c.byKey[key], c.alone[key]} {
+		if f != nil {
+			return f.refs
+		}
 	}
 	return 0
 }
@@ -14,5 +16,5 @@ func (c *Cache[T]) Waiting(key string) int {
 func (c *Cache[T]) Loads() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.flights)
+	return len(c.flights) + len(c.alone)
 }

@@ -6,54 +6,70 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 )
 
 // Flights
 //
-// A flight is one call of a loader, for one key or for a batch, on a goroutine of its own. Who misses a key joins its
-// flight or starts one, and waits for the flight or for its own ctx, whichever ends first. The flight's ctx ends when
-// the last who waits has left; a flight that nobody waits for is forgotten at once, so that the next caller starts
-// anew instead of joining what is being cancelled.
+// A flight is one call of a loader, for one key or for a batch, on a goroutine of its own, under a lease for each key
+// (lease.go). Its goroutine plants the leases first; a value that it finds instead is its answer. Then it loads, stores,
+// and answers all who wait: on the embedded store in this order, since storing takes less than a microsecond; across the
+// network the answer is handed out before, so that nobody waits for a round trip, nor for a store that stalls. A load
+// that failed gives its lease back first: whoever calls again must not meet what has failed.
 //
-// A flight lands when the loader has returned. On the embedded store the answer is stored, then all who wait get it:
-// storing takes less than a microsecond, and who has an answer finds it in the cache. On a store across the network they
-// get it first, and do not wait for a round trip, nor for a store that stalls; until it is stored, late-comers get the
-// flight's answer too. Then the flight is forgotten. A failed flight is forgotten first. Delete and Set forget a flight
-// and mark it: what it loads is no longer stored. mu is held while an answer is stored, so a Delete waits for that to
-// end before it deletes.
+// A caller joins a flight only by the token of its lease, found in the store by a read of its own. So it never gets a value
+// whose load began before an invalidation that had returned when the caller came, wherever that was made: the invalidation
+// took the lease away. Without the store there are no leases; then a caller joins only flights that began after it came.
 //
-// Between a caller's miss and its joining, a flight may have come and gone: its answer is in the store by now. The
-// count of landed flights tells, and the caller reads again.
+// The flight's ctx ends when the last who waits has left; what nobody waits for gives its lease back at once, so that the
+// next caller starts anew instead of joining what is being cancelled.
 
 // flight is one call of a loader.
 type flight[T any] struct {
-	keys   []string // without prefix
-	batch  bool     // the answer is in many
+	seq    uint64
+	keys   []string       // without prefix
+	index  map[string]int // of keys; nil for one
+	tokens []uint64       // of their leases; nil: none
+	seen   [][]byte       // what the leases are to replace
+	now    []epochs       // as of before the load
 	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the loader has returned
-	refs   int           // who waits; guarded by Cache.mu
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the answers are there
 
-	// Set before done is closed.
-	one  T
-	many map[string]T // what the loader left out does not exist
-	err  error
-	own  bool // the failure concerns only who started the flight: others load anew
+	answers []answer[T] // set before done is closed
+	own     bool        // likewise: the failure concerns only who started the flight; others load anew
+	took    time.Duration
 
-	mu      sync.Mutex
-	dropped map[string]bool // keys not to store; guarded by mu
-	foreign map[string]bool // keys that hold something else: not to store
+	// Guarded by Cache.mu.
+	refs      int             // who waits
+	detached  bool            // goes on when nobody waits
+	abandoned bool            // nobody waits: not to be stored
+	dropped   map[string]bool // keys not to be stored
 }
 
-// reading is what a caller knows from its miss.
-type reading struct {
-	landed  uint64 // Cache.landed before the read
-	failed  bool   // the store gave no answer
-	foreign bool   // the key holds something else
+// answer is what a flight has for a key.
+type answer[T any] struct {
+	v       T
+	err     error
+	outcome outcome // miss: it was loaded
+	again   bool    // nothing: the caller has to look again
+	alone   bool    // nothing: there was no lease to be had
+	unread  bool    // alone, and what the store has was not read
+}
+
+// loader sets a flight's answers for the given indexes. Its error is all of theirs.
+type loader[T any] func(ctx context.Context, f *flight[T], won []int) error
+
+// single makes a loader of what Fetch is given.
+func single[T any](load func(context.Context) (T, error)) loader[T] {
+	return func(ctx context.Context, f *flight[T], won []int) error {
+		v, err := load(ctx)
+		f.answers[won[0]] = answer[T]{v: v}
+		return err
+	}
 }
 
 // PanicError is a loader's panic, as its caller gets it.
@@ -74,55 +90,75 @@ func (e *PanicError) Unwrap() error {
 // errExited is the end of a loader by runtime.Goexit, as testing.T.FailNow does.
 var errExited = errors.New("cache: the loader ended its goroutine")
 
-// load joins the key's flight or starts one. again means that nothing came of it and the caller should read again.
-func (c *Cache[T]) load(ctx context.Context, key string, r reading, load func(context.Context) (T, error)) (v T, again bool, err error) {
-	if err := c.mayWait(ctx, key); err != nil {
-		return v, false, store.Wrap("cache", "load", c.o.Prefix+key, err)
-	}
+// began gives what tells flights that begin from now on.
+func (c *Cache[T]) began() uint64 {
 	c.mu.Lock()
-	f := c.flights[key]
-	if f == nil && !r.failed && c.landed.Load() != r.landed {
-		c.mu.Unlock()
-		return v, true, nil
-	}
-	leads := f == nil
-	if leads {
-		f = c.launch(ctx, []string{key})
-		if r.foreign {
-			f.foreign = map[string]bool{key: true}
-		}
-	}
-	f.refs++
-	c.mu.Unlock()
-	if leads {
-		go c.fly(f, func(ctx context.Context) (err error) {
-			f.one, err = load(ctx)
-			return err
-		})
-	}
-	if err := c.wait(ctx, f); err != nil {
-		return v, false, store.Wrap("cache", "load", c.o.Prefix+key, err)
-	}
-	if !leads {
-		if f.own {
-			return v, true, nil
-		}
-		c.n.shared.Add(1)
-	}
-	v, err = f.value(key)
-	return v, false, err
+	defer c.mu.Unlock()
+	return c.seq
 }
 
-// launch registers a flight, with mu held.
-func (c *Cache[T]) launch(ctx context.Context, keys []string) *flight[T] {
-	f := &flight[T]{keys: keys, done: make(chan struct{})}
+// launch registers a flight for a key, which the caller leads.
+func (c *Cache[T]) launch(ctx context.Context, key string, seen []byte) *flight[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.launchLocked(ctx, []string{key}, [][]byte{seen}, false)
+	f.refs = 1
+	return f
+}
+
+// launchLocked registers a flight, with mu held.
+func (c *Cache[T]) launchLocked(ctx context.Context, keys []string, seen [][]byte, alone bool) *flight[T] {
+	c.seq++
+	f := &flight[T]{seq: c.seq, keys: keys, seen: seen, done: make(chan struct{}), answers: make([]answer[T], len(keys))}
+	if len(keys) > 1 {
+		f.index = make(map[string]int, len(keys))
+		for i, k := range keys {
+			f.index[k] = i
+		}
+	}
 	outer, _ := ctx.Value(c).(*ancestry)
 	inner := context.WithValue(context.WithoutCancel(ctx), c, &ancestry{keys, outer})
-	f.ctx, f.cancel = context.WithCancel(inner)
-	for _, k := range keys {
-		c.flights[k] = f
+	f.ctx, f.cancel = context.WithCancelCause(inner)
+	if alone {
+		for _, k := range keys {
+			c.alone[k] = f
+		}
+		return f
+	}
+	f.now, f.tokens = make([]epochs, len(keys)), make([]uint64, len(keys))
+	for i, k := range keys {
+		f.tokens[i] = newToken()
+		c.flights[f.tokens[i]] = f
+		c.byKey[k] = f
 	}
 	return f
+}
+
+// join registers the caller with the flight whose lease it has found; nil if that is not of this process.
+func (c *Cache[T]) join(token uint64) *flight[T] {
+	if token == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.flights[token]
+	if f != nil {
+		f.refs++
+	}
+	return f
+}
+
+// joinAlone registers the caller with the key's flight without a lease, if that began after start, or launches one.
+func (c *Cache[T]) joinAlone(ctx context.Context, key string, start uint64) (f *flight[T], leads bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f = c.alone[key]; f == nil {
+		f, leads = c.launchLocked(ctx, []string{key}, nil, true), true
+	}
+	if leads || f.seq > start {
+		f.refs++
+	}
+	return f, leads
 }
 
 // ancestry is what the loaders up the stack are loading, in the ctx that they were given. The cache is its key there.
@@ -131,8 +167,8 @@ type ancestry struct {
 	outer *ancestry
 }
 
-// mayWait refuses to wait for a ctx that has ended, and for a key whose loader waits for this very call.
-func (c *Cache[T]) mayWait(ctx context.Context, keys ...string) error {
+// mayAsk refuses to wait for a ctx that has ended, and for a key whose loader waits for this very call.
+func (c *Cache[T]) mayAsk(ctx context.Context, keys ...string) error {
 	for a, _ := ctx.Value(c).(*ancestry); a != nil; a = a.outer {
 		for _, k := range keys {
 			if slices.Contains(a.keys, k) {
@@ -140,93 +176,175 @@ func (c *Cache[T]) mayWait(ctx context.Context, keys ...string) error {
 			}
 		}
 	}
+	for _, k := range keys {
+		if err := usable(k); err != nil {
+			return err
+		}
+	}
 	return ctx.Err()
 }
 
-// wait ends with the flight, or with ctx and its error.
-func (c *Cache[T]) wait(ctx context.Context, f *flight[T]) error {
-	select {
-	case <-f.done:
-		return nil
-	default:
+// lead starts a flight and waits for it.
+func (c *Cache[T]) lead(ctx context.Context, f *flight[T], key string, load loader[T], p *patience) (answer[T], error) {
+	p.begin(false)
+	go c.fly(f, load)
+	if err := c.wait(ctx, f, p); err != nil {
+		return answer[T]{}, err
 	}
-	select {
-	case <-f.done:
+	return f.answer(key), nil
+}
+
+// follow waits for a flight that another has started.
+func (c *Cache[T]) follow(ctx context.Context, f *flight[T], key string, p *patience) (answer[T], error) {
+	if err := c.wait(ctx, f, p); err != nil {
+		return answer[T]{}, err
+	}
+	if f.own {
+		return answer[T]{again: true}, nil
+	}
+	a := f.answer(key)
+	if !a.again && !a.alone {
+		c.n.shared.Add(1)
+	}
+	return a, nil
+}
+
+// wait ends with the flight; or with ctx, or the caller's patience, and its error.
+func (c *Cache[T]) wait(ctx context.Context, f *flight[T], p *patience) error {
+	err := p.wait(ctx, f.done, nil)
+	if err == nil {
 		return nil
-	case <-ctx.Done():
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.refs--; f.refs == 0 {
-		f.cancel()
-		c.unregister(f)
+	if errors.Is(err, ErrSoftTimeout) {
+		f.detached = true
 	}
-	return ctx.Err()
+	if f.refs--; f.refs == 0 && !f.detached && !f.abandoned {
+		f.abandoned = true
+		f.cancel(ctx.Err())
+		c.unregister(f)
+		if f.tokens != nil {
+			go c.release(f, all(len(f.keys)))
+		}
+	}
+	return err
+}
+
+func all(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
 }
 
 // unregister forgets a flight, with mu held.
 func (c *Cache[T]) unregister(f *flight[T]) {
-	for _, k := range f.keys {
-		if c.flights[k] == f {
-			delete(c.flights, k)
+	for i, k := range f.keys {
+		if f.tokens != nil {
+			delete(c.flights, f.tokens[i])
+		}
+		if c.byKey[k] == f {
+			delete(c.byKey, k)
+		}
+		if c.alone[k] == f {
+			delete(c.alone, k)
 		}
 	}
 }
 
-// fly calls the loader and lands.
-func (c *Cache[T]) fly(f *flight[T], load func(context.Context) error) {
-	start := time.Now()
-	f.err = errExited
-	defer func() { // also when the loader exits the goroutine
-		c.account(f, time.Since(start))
-		if f.err == nil || errors.Is(f.err, ErrNotFound) && c.o.NegativeTTL > 0 {
-			c.deliver(f)
-			return
+// fly gets the leases, calls the loader and lands.
+func (c *Cache[T]) fly(f *flight[T], load loader[T]) {
+	won := all(len(f.keys))
+	if f.tokens != nil {
+		won = c.bid(context.WithoutCancel(f.ctx), f)
+	}
+	if f.ctx.Err() != nil { // everybody has left, and the release may have come before the bid
+		if f.tokens != nil {
+			c.release(f, won)
 		}
-		c.land(f) // first: whoever calls again must not meet an error of the past
-		close(f.done)
-	}()
-	f.err = protect(f.ctx, load)
-}
-
-// deliver hands out and stores the answer, in the order that the store deserves.
-func (c *Cache[T]) deliver(f *flight[T]) {
-	if c.local {
-		c.keep(f)
+		for _, i := range won {
+			f.answers[i].again = true
+		}
+		won = nil
+	}
+	if len(won) == 0 {
 		c.land(f)
 		close(f.done)
 		return
 	}
-	close(f.done)
-	c.keep(f)
+	stop := func() {}
+	if f.tokens != nil {
+		stop = c.renew(f, won)
+	}
+	ctx, end := c.begin(f.ctx, "load", f.keys[won[0]])
+	if c.o.LoadTimeout > 0 {
+		timer := c.clk.AfterFunc(c.o.LoadTimeout, func() { f.cancel(ErrLoadTimeout) })
+		defer timer.Stop()
+	}
+	start := c.clk.Monotonic()
+	err := errExited
+	defer func() { // also when the loader exits the goroutine
+		stop()
+		f.took = c.clk.Monotonic() - start
+		c.account(f, won, err, end)
+		c.deliver(f, won, err)
+	}()
+	err = protect(ctx, f, won, load)
+}
+
+// deliver stores the answers and hands them out, in the order that the store deserves.
+func (c *Cache[T]) deliver(f *flight[T], won []int, err error) {
+	early := !c.local && (err == nil || errors.Is(err, ErrNotFound))
+	if early {
+		close(f.done)
+	}
+	if f.tokens != nil {
+		c.settle(f, won)
+	}
 	c.land(f)
+	if !early {
+		close(f.done)
+	}
 }
 
 // protect turns a panic into an error.
-func protect(ctx context.Context, load func(context.Context) error) (err error) {
+func protect[T any](ctx context.Context, f *flight[T], won []int, load loader[T]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	return load(ctx)
+	return load(ctx, f, won)
 }
 
 // account counts a call, and decides whose failure it is. A ctx error although the flight's ctx lives comes from a
 // loader that used its caller's ctx: it says nothing to the others.
-func (c *Cache[T]) account(f *flight[T], took time.Duration) {
+func (c *Cache[T]) account(f *flight[T], won []int, err error, end observe.End) {
 	c.n.loads.Add(1)
-	if f.err != nil {
+	result := observe.OK
+	switch {
+	case errors.Is(err, ErrNotFound):
+		result = resultNegative
+	case err != nil:
+		result = observe.Failed
+		if errors.Is(err, context.Canceled) && context.Cause(f.ctx) == ErrLoadTimeout { //nolint:errorlint // it is never wrapped
+			err = ErrLoadTimeout
+		}
 		var panicked *PanicError
-		ended := errors.Is(f.err, context.Canceled) || errors.Is(f.err, context.DeadlineExceeded)
-		f.own = errors.As(f.err, &panicked) || errors.Is(f.err, errExited) || ended && f.ctx.Err() == nil
-		if !errors.Is(f.err, ErrNotFound) {
-			c.n.loadErrors.Add(1)
+		ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+		f.own = errors.As(err, &panicked) || errors.Is(err, errExited) || ended && f.ctx.Err() == nil
+		c.n.loadErrors.Add(1)
+	}
+	if err != nil {
+		for _, i := range won {
+			f.answers[i] = answer[T]{err: err}
 		}
 	}
-	if c.o.OnLoad != nil {
-		for _, k := range f.keys {
-			c.o.OnLoad(f.ctx, k, took, f.err)
+	if end(result, err); c.o.OnLoad != nil {
+		for _, i := range won {
+			c.o.OnLoad(f.ctx, f.keys[i], f.took, err)
 		}
 	}
 }
@@ -234,60 +352,29 @@ func (c *Cache[T]) account(f *flight[T], took time.Duration) {
 // land forgets the flight.
 func (c *Cache[T]) land(f *flight[T]) {
 	c.mu.Lock()
-	c.landed.Add(1)
 	c.unregister(f)
 	c.mu.Unlock()
-	f.cancel()
+	f.cancel(nil)
 }
 
-// keep stores the answer, but for the keys that were invalidated meanwhile.
-func (c *Cache[T]) keep(f *flight[T]) {
-	ctx := context.WithoutCancel(f.ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.keys) > 1 && !c.local {
-		c.keepMany(ctx, f)
-		return
+// answer is that for one of the flight's keys, after done.
+func (f *flight[T]) answer(key string) answer[T] {
+	if len(f.keys) == 1 {
+		return f.answers[0]
 	}
-	for _, k := range f.keys {
-		v, err := f.value(k)
-		if !f.storable(k, err, c.o.NegativeTTL) {
-			continue
-		}
-		if err := c.write(ctx, k, &v, err); err != nil {
-			c.report(ctx, "set", k, err)
-		}
-	}
+	return f.answers[f.index[key]]
 }
 
-// storable tells whether the answer for a key is to be stored, with mu held.
-func (f *flight[T]) storable(key string, err error, negativeTTL time.Duration) bool {
-	return !f.dropped[key] && !f.foreign[key] && (err == nil || negativeTTL > 0)
-}
-
-// value is the answer for one of the flight's keys, after done.
-func (f *flight[T]) value(key string) (T, error) {
-	if f.err != nil || !f.batch {
-		return f.one, f.err
-	}
-	v, ok := f.many[key]
-	if !ok {
-		return v, ErrNotFound
-	}
-	return v, nil
-}
-
-// forget makes sure that no load which began before is stored after.
+// forget makes sure that no load of this process which began before is stored after, even if the store does not hear of
+// what the caller is about to do.
 func (c *Cache[T]) forget(key string) {
 	c.mu.Lock()
-	f := c.flights[key]
-	delete(c.flights, key)
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	f := c.byKey[key]
 	if f == nil {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	delete(c.byKey, key)
 	if f.dropped == nil {
 		f.dropped = map[string]bool{}
 	}

@@ -274,12 +274,16 @@ func (m *Memory) get(a []string) store.Reply {
 }
 
 func (m *Memory) set(a []string) store.Reply {
-	e := &entry{text: a[1]}
+	e, old := &entry{text: a[1]}, m.find(a[0])
+	unmet, reply := false, store.Status("OK")
 	for i := 2; i < len(a); i++ {
 		switch opt := strings.ToUpper(a[i]); {
-		case opt == "NX" && m.find(a[0]) != nil, opt == "XX" && m.find(a[0]) == nil:
-			return store.Nil()
 		case opt == "NX", opt == "XX":
+			unmet = unmet || (opt == "NX") == (old != nil)
+		case opt == "GET":
+			if reply = m.get(a); reply.Err() != nil {
+				return reply
+			}
 		case (opt == "PX" || opt == "EX") && i+1 < len(a):
 			n, err := strconv.ParseInt(a[i+1], 10, 64)
 			if err != nil {
@@ -297,8 +301,14 @@ func (m *Memory) set(a []string) store.Reply {
 			return store.Fail(errSyntax)
 		}
 	}
+	switch {
+	case unmet && reply.Kind() == store.KindStatus:
+		return store.Nil()
+	case unmet:
+		return reply
+	}
 	m.keys[a[0]] = e
-	return store.Status("OK")
+	return reply
 }
 
 func (m *Memory) incr(a []string) store.Reply {

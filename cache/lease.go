@@ -1,0 +1,344 @@
+package cache
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/larderdb/larder/store"
+)
+
+// Leases
+//
+// Who is about to load a key plants a lease in it: a random token, in an entry without a value where there was none, or in
+// the head of the entry that is to be replaced, whose value stays readable. What was loaded is stored by a script that
+// does so only if the key still holds that token. Delete removes it with the entry, Set replaces it, the server may lose
+// it: in each case the load's value is refused. As all of that happens in one key, it needs no agreement of clocks or of
+// processes, works in a Cluster, and costs a miss no round trip more than storing does: the read itself plants the lease
+// (SET with NX and GET) where misses are frequent; else it takes one more.
+//
+// The lease is also what makes loads single across processes: who finds a foreign one waits for its end, of which it is
+// told by a message (wait.go), or serves the stale value that stands in the same key. It ends with its process: a lease
+// without a value has a short TTL, one in an entry an end by the store's clock; the loading process renews it.
+//
+// A process that could not end a lease, because the store did not answer, remembers its token as an orphan and takes the
+// lease over when it meets it again.
+//
+// A lease that is lost with the server's memory refuses its fill, so it errs on the side of a miss. A failover to a
+// replica that has seen the lease but not the Delete after it is the one way for a stale value to be stored: the store
+// itself has then forgotten a write that it had acknowledged.
+
+func token8(t uint64) string { return string(binary.BigEndian.AppendUint64(nil, t)) }
+
+func newToken() uint64 { return rand.Uint64() | 1 } // never 0
+
+// leaseEntry is a lease without a value.
+func (c *Cache[T]) leaseEntry(token uint64) string {
+	b := append(make([]byte, 0, leaseBytes), c.header[:]...)
+	b[flagsAt] |= flagLease
+	return string(append(binary.BigEndian.AppendUint64(b, token), stateAlone))
+}
+
+// until8 is the end of a lease that begins now.
+func (c *Cache[T]) until8(ctx context.Context, d time.Duration) string {
+	return string(binary.BigEndian.AppendUint64(nil, uint64(c.storeNow(ctx)+d.Milliseconds())))
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(store.Millis(d), 10) }
+
+// bidCmd is the command that plants a flight's lease for its i-th key: it replies nil then, else what is there.
+func (c *Cache[T]) bidCmd(ctx context.Context, f *flight[T], i int) call {
+	key, planted := c.o.Prefix+f.keys[i], c.leaseEntry(f.tokens[i])
+	seen := f.seen[i]
+	if seen == nil {
+		return call{cmd: store.Cmd{"SET", key, planted, "NX", "GET", "PX", millis(c.o.Lease)}}
+	}
+	patch := ""
+	if len(seen) >= timesEnd && seen[flagsAt]&flagTimes != 0 && seen[1] == layout {
+		patch = token8(f.tokens[i]) + "\x00" + c.until8(ctx, c.o.Lease)
+	}
+	return call{script: bid, key: key, args: []string{planted, millis(c.o.Lease), string(seen), patch}}
+}
+
+// call is a command or a script.
+type call struct {
+	cmd    store.Cmd
+	script *store.Script
+	key    string
+	args   []string
+}
+
+// run makes calls in one round trip, where the store has round trips.
+func (c *Cache[T]) run(ctx context.Context, calls []call) []store.Reply {
+	if c.local || len(calls) == 1 {
+		replies := make([]store.Reply, len(calls))
+		for i, k := range calls {
+			if k.script != nil {
+				replies[i] = c.st.Run(ctx, k.script, []string{k.key}, k.args...)
+			} else {
+				replies[i] = c.st.Do(ctx, k.cmd...)
+			}
+		}
+		return replies
+	}
+	cmds := make([]store.Cmd, len(calls))
+	for i, k := range calls {
+		if cmds[i] = k.cmd; k.script != nil {
+			cmds[i] = append(store.Cmd{"EVALSHA", k.script.SHA(), "1", k.key}, k.args...)
+		}
+	}
+	replies := c.st.Pipe(ctx, cmds...)
+	for i, k := range calls {
+		if k.script != nil && errors.Is(replies[i].Err(), store.ErrNoScript) { // the server has been restarted
+			replies[i] = c.st.Run(ctx, k.script, []string{k.key}, k.args...)
+		}
+	}
+	return replies
+}
+
+// bid plants the leases of a flight. It returns the indexes of those keys whose lease it has got; the answers of the
+// others are set: what was found, or that the caller has to look again.
+func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
+	bounded, cancel := c.bound(ctx)
+	defer cancel()
+	all, now, err := c.bidAll(bounded, f)
+	if err != nil {
+		for i, key := range f.keys {
+			f.answers[i] = answer[T]{alone: true}
+			c.orphan(f.tokens[i])
+			c.storeFailed(ctx, "lease", key, err)
+		}
+		return nil
+	}
+	for i, r := range all {
+		f.now[i] = now[i]
+		text, there, err := r.Lookup()
+		switch {
+		case err != nil:
+			f.answers[i] = answer[T]{alone: true}
+			c.refusedBid(ctx, f, i, err)
+		case !there:
+			won = append(won, i)
+		default:
+			f.answers[i] = c.found(ctx, f.keys[i], []byte(text), &now[i])
+		}
+	}
+	return won
+}
+
+// bidAll sends the bids and, before them in the same round trip, what fetches the epochs.
+func (c *Cache[T]) bidAll(ctx context.Context, f *flight[T]) (replies []store.Reply, now []epochs, err error) {
+	asked := c.clk.Monotonic()
+	now = make([]epochs, len(f.keys))
+	type part struct {
+		tags    []string
+		planted []uint64
+		from    int
+	}
+	parts := make([]part, len(f.keys))
+	var cmds []store.Cmd
+	for i, key := range f.keys {
+		parts[i].from = len(cmds)
+		if parts[i].tags, err = c.tagsOf(key); err != nil {
+			return nil, nil, err
+		}
+		cmds, now[i], parts[i].planted = c.plantCmds(cmds, parts[i].tags)
+	}
+	calls := make([]call, 0, len(cmds)+len(f.keys))
+	for _, cmd := range cmds {
+		calls = append(calls, call{cmd: cmd})
+	}
+	for i := range f.keys {
+		calls = append(calls, c.bidCmd(ctx, f, i))
+	}
+	replies = c.run(ctx, calls)
+	for i := range f.keys {
+		if err := c.collect(&now[i], parts[i].tags, parts[i].planted, asked, replies[parts[i].from:len(cmds)]); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(cmds) > 0 {
+		c.prolong(ctx)
+	}
+	return replies[len(cmds):], now, nil
+}
+
+// refusedBid takes note of a store that does not let this process write. Reads go by GET for a while then: what is
+// there can still be read.
+func (c *Cache[T]) refusedBid(ctx context.Context, f *flight[T], i int, err error) {
+	var answered store.ServerError
+	c.orphan(f.tokens[i]) // it may have been planted
+	if errors.As(err, &answered) {
+		f.answers[i].unread = f.seen[i] == nil
+		if !foreignKey(err) {
+			c.chill.Store(-chillMost)
+		}
+	}
+	c.storeFailed(ctx, "lease", f.keys[i], err)
+}
+
+// found turns an entry that stood in a bid's way into an answer.
+func (c *Cache[T]) found(ctx context.Context, key string, b []byte, now *epochs) (a answer[T]) {
+	r, err := c.view(ctx, key, b, now, &a.v)
+	switch {
+	case err != nil:
+		c.storeFailed(ctx, "get", key, err)
+		a.alone = true
+	case r.outcome == hit, r.outcome == stale:
+		a.outcome = r.outcome
+	case r.outcome == negative:
+		a.outcome, a.err = negative, c.notFound(key)
+	default:
+		a.again = true
+	}
+	return a
+}
+
+// settle ends the leases of a flight: what was loaded is stored, the rest released.
+func (c *Cache[T]) settle(f *flight[T], won []int) {
+	ctx := context.WithoutCancel(f.ctx)
+	calls := make([]call, 0, len(won))
+	for _, i := range won {
+		calls = append(calls, c.ending(ctx, f, i))
+	}
+	bounded, cancel := c.bound(ctx)
+	defer cancel()
+	var over []string
+	for n, r := range c.run(bounded, calls) {
+		key := f.keys[won[n]]
+		done, err := r.Int64()
+		if err != nil {
+			c.orphan(f.tokens[won[n]])
+			c.storeFailed(ctx, "set", key, err)
+			continue
+		}
+		if done == 0 && calls[n].script == fill {
+			c.n.refused.Add(1)
+			c.event(ctx, "refused", key)
+		}
+		if done != 1 {
+			over = append(over, key)
+		}
+		if calls[n].script == fill && done > 0 {
+			c.near.drop(key) // and with it what a read during the load has brought
+		}
+	}
+	c.publish(bounded, over, calls)
+}
+
+// ending is the call that ends one lease.
+func (c *Cache[T]) ending(ctx context.Context, f *flight[T], i int) call {
+	key, token := c.o.Prefix+f.keys[i], token8(f.tokens[i])
+	a := &f.answers[i]
+	missing := a.err != nil && errors.Is(a.err, ErrNotFound)
+	if !c.mayStore(f, i) || a.err != nil && !missing {
+		op := leaseRelease
+		if a.err != nil && c.o.FailSafe > 0 && len(f.seen[i]) >= timesEnd {
+			op = leaseHold
+		}
+		return call{script: lease, key: key, args: []string{op, token, c.until8(ctx, c.o.RetryAfter), millis(c.o.RetryAfter)}}
+	}
+	if missing && c.o.NegativeTTL == 0 {
+		return call{script: fill, key: key, args: []string{token, "", "1"}}
+	}
+	entry, ttl, err := c.encode(ctx, nil, &a.v, a.err, &f.now[i], f.took)
+	if err != nil {
+		c.report(ctx, "set", f.keys[i], err)
+		return call{script: lease, key: key, args: []string{leaseRelease, token, token, "1"}}
+	}
+	return call{script: fill, key: key, args: []string{token, string(entry), millis(ttl)}}
+}
+
+// mayStore is false for a key that was invalidated in this process meanwhile. The store would refuse it as well, unless
+// the invalidation did not get there.
+func (c *Cache[T]) mayStore(f *flight[T], i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !f.dropped[f.keys[i]] && !f.abandoned
+}
+
+// release gives leases back that came to nothing.
+func (c *Cache[T]) release(f *flight[T], won []int) {
+	ctx, cancel := c.bound(context.WithoutCancel(f.ctx))
+	defer cancel()
+	calls := make([]call, 0, len(won))
+	for _, i := range won {
+		token := token8(f.tokens[i])
+		calls = append(calls, call{script: lease, key: c.o.Prefix + f.keys[i], args: []string{leaseRelease, token, token, "1"}})
+	}
+	if len(calls) == 0 {
+		return
+	}
+	var over []string
+	for n, r := range c.run(ctx, calls) {
+		if done, err := r.Int64(); err != nil {
+			c.orphan(f.tokens[won[n]])
+			c.storeFailed(ctx, "release", f.keys[won[n]], err)
+		} else if done == 2 {
+			over = append(over, f.keys[won[n]])
+		}
+	}
+	c.publish(ctx, over, nil)
+}
+
+// renew keeps leases alive while their loader is at work, from a third of their time on, until stop is called.
+func (c *Cache[T]) renew(f *flight[T], won []int) (stop func()) {
+	over := make(chan struct{})
+	every := c.o.Lease / 3
+	timer := c.clk.AfterFunc(every, func() { go c.renewing(f, won, every, over) })
+	return func() {
+		timer.Stop()
+		close(over)
+	}
+}
+
+func (c *Cache[T]) renewing(f *flight[T], won []int, every time.Duration, over chan struct{}) {
+	ticker := c.clk.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		default:
+		}
+		ctx, cancel := c.bound(context.WithoutCancel(f.ctx))
+		until := c.until8(ctx, c.o.Lease)
+		calls := make([]call, len(won))
+		for n, i := range won {
+			calls[n] = call{script: lease, key: c.o.Prefix + f.keys[i], args: []string{leaseRenew, token8(f.tokens[i]), until, millis(c.o.Lease)}}
+		}
+		c.run(ctx, calls) // what cannot be renewed ends; then the fill is refused
+		cancel()
+		select {
+		case <-over:
+			return
+		case <-ticker.C():
+		}
+	}
+}
+
+// maxOrphans bounds the tokens that are remembered. What is forgotten ends by its TTL.
+const maxOrphans = 1024
+
+func (c *Cache[T]) orphan(token uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.orphans) >= maxOrphans {
+		clear(c.orphans)
+	}
+	c.orphans[token] = struct{}{}
+}
+
+// adopt tells whether a lease is an orphan of this process, for whoever comes first to take over.
+func (c *Cache[T]) adopt(token uint64) bool {
+	if token == 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.orphans[token] // and stays one: the attempt to replace it may fail
+	return ok
+}
