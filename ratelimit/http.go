@@ -7,9 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/larderdb/larder/store"
 )
@@ -34,6 +32,12 @@ type HTTPOptions struct {
 	// IPv6Prefix is how many leading bits of an IPv6 address make a client; default DefaultIPv6Prefix.
 	IPv6Prefix int
 
+	// Headers says how limits are told; default both ways.
+	Headers Headers
+
+	// Plan, if set, chooses the rules by request; nil means the Limiter's own or its PlanFor's.
+	Plan func(*http.Request) *Plan
+
 	// Denied answers a denied request instead of the JSON below. The headers are set already, the status is not.
 	Denied func(w http.ResponseWriter, r *http.Request, res Result)
 }
@@ -44,8 +48,13 @@ type HTTPOptions struct {
 //	http.ListenAndServe(addr, protect(mux))
 //
 // Every limited response tells X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset (seconds until all is
-// free again, rounded up). A denied request is answered 429 with Retry-After (seconds until it would pass, rounded up)
-// and
+// free again, rounded up) of the tightest rule, and all rules in RateLimit-Policy and RateLimit as the IETF's draft
+// (draft-ietf-httpapi-ratelimit-headers) has them:
+//
+//	RateLimit-Policy: "10/1s";q=10;w=1, "1000/1h0m0s";q=1000;w=3600
+//	RateLimit: "10/1s";r=9;t=1, "1000/1h0m0s";r=412;t=1807
+//
+// A denied request is answered 429 with Retry-After (seconds until it would pass, rounded up) and
 //
 //	{"error":"Too many requests","retryAfter":7}
 //
@@ -76,6 +85,9 @@ func Middleware(l *Limiter, o HTTPOptions) (func(http.Handler) http.Handler, err
 	if m.o.IPv6Prefix < 1 || m.o.IPv6Prefix > 128 {
 		return nil, fmt.Errorf("ratelimit: %w: IPv6Prefix %d, want 1 to 128", store.ErrInvalid, o.IPv6Prefix)
 	}
+	if m.o.Headers > NoHeaders {
+		return nil, fmt.Errorf("ratelimit: %w: unknown Headers %d", store.ErrInvalid, o.Headers)
+	}
 	if m.o.Denied == nil {
 		m.o.Denied = deniedJSON
 	}
@@ -103,24 +115,29 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		next.ServeHTTP(w, r)
 		return
 	}
-	cost := 1
+	req := Request{ID: id, Cost: 1}
 	if m.o.Cost != nil {
-		cost = m.o.Cost(r)
+		if req.Cost = m.o.Cost(r); req.Cost == 0 {
+			req.Cost = -1 // refused, as AllowN does
+		}
 	}
-	res, err := m.l.AllowN(r.Context(), id, cost)
+	if m.o.Plan != nil {
+		req.Plan = m.o.Plan(r)
+	}
+	res, err := m.l.Decide(r.Context(), req)
 	switch {
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		const clientClosedRequest = 499 // nginx's word for it; nobody reads the answer
 		w.WriteHeader(clientClosedRequest)
 		return
-	case errors.Is(err, store.ErrInvalid):
+	case errors.Is(err, store.ErrInvalid) && !res.Allowed:
 		m.o.Denied(w, r, res)
 		return
 	case err != nil && !res.Allowed:
 		writeJSON(w, http.StatusServiceUnavailable, `{"error":"Rate limiter unavailable"}`)
 		return
 	case err == nil:
-		setHeaders(w.Header(), res)
+		m.o.Headers.set(w.Header(), m.l, res)
 	}
 	if !res.Allowed {
 		m.o.Denied(w, r, res)
@@ -156,18 +173,6 @@ func (m *middleware) id(r *http.Request) string {
 	}
 	return clientID(addr, m.o.IPv6Prefix)
 }
-
-func setHeaders(h http.Header, res Result) {
-	h.Set("X-RateLimit-Limit", strconv.Itoa(res.Limit))
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(res.Remaining))
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(seconds(res.ResetAfter), 10))
-	if !res.Allowed {
-		h.Set("Retry-After", strconv.FormatInt(seconds(res.RetryAfter), 10))
-	}
-}
-
-// seconds rounds up: whoever comes back then passes.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
 func deniedJSON(w http.ResponseWriter, _ *http.Request, res Result) {
 	body := `{"error":"Too many requests"}`

@@ -191,3 +191,34 @@ func TestMiddlewareRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestDraftHeaders(t *testing.T) {
+	mem := storetest.NewMemory()
+	rules := []ratelimit.Rule{
+		{Name: `a "quoted" \ name`, Algorithm: ratelimit.GCRA, Limit: 2, Window: 1500 * time.Millisecond},
+		{Algorithm: ratelimit.TokenBucket, Limit: 10, Window: time.Minute},
+	}
+	l := limiter(t, mem, ratelimit.Options{Rules: rules})
+	w := get(site(t, l, ratelimit.HTTPOptions{}), "/", "203.0.113.7:1")
+	if got, want := w.Header().Get("RateLimit-Policy"), `"a \"quoted\" \\ name";q=2, "10/1m0s";q=10;w=60`; got != want {
+		t.Errorf("RateLimit-Policy: %s, want %s", got, want)
+	}
+	if got, want := w.Header().Get("RateLimit"), `"a \"quoted\" \\ name";r=1;t=1, "10/1m0s";r=9;t=6`; got != want {
+		t.Errorf("RateLimit: %s, want %s", got, want)
+	}
+	plain := limiter(t, mem, ratelimit.Options{Limit: 1, Window: time.Minute})
+	h := site(t, plain, ratelimit.HTTPOptions{Headers: ratelimit.DraftHeaders})
+	get(h, "/", "203.0.113.7:1")
+	mem.Advance(10 * time.Second)
+	w = get(h, "/", "203.0.113.7:1")
+	if w.Code != 429 || w.Header().Get("RateLimit-Policy") != `"default";q=1;w=60` || w.Header().Get("RateLimit") != `"default";r=0;t=50` ||
+		w.Header().Get("Retry-After") != "50" || w.Header().Get("X-RateLimit-Limit") != "" {
+		t.Errorf("denied: %d %v", w.Code, w.Header())
+	}
+	if w = get(site(t, plain, ratelimit.HTTPOptions{Headers: ratelimit.XHeaders}), "/", "203.0.113.8:1"); w.Header().Get("RateLimit") != "" || w.Header().Get("X-RateLimit-Limit") != "1" {
+		t.Errorf("X headers alone: %v", w.Header())
+	}
+	if w = get(site(t, plain, ratelimit.HTTPOptions{Headers: ratelimit.NoHeaders}), "/", "203.0.113.8:1"); w.Code != 429 || len(w.Header()) != 3 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("no headers: %d %v", w.Code, w.Header())
+	}
+}

@@ -111,28 +111,38 @@ func peek(tx store.Tx, keys, args []string) store.Reply {
 // verdict is a decision's reply in the making.
 type verdict struct {
 	list  []store.Reply
+	state int64           // 1 allowed, 0 denied, -1 blocked
+	rest  int64           // ms of a block
 	units [maxRules]int64 // what is free, by rule
 	err   error
+}
+
+func newVerdict(rules int, block int64) verdict {
+	v := verdict{list: make([]store.Reply, 1, 1+3*rules), state: 1, rest: max(block, 0)}
+	if v.rest > 0 {
+		v.state = -1
+	}
+	return v
+}
+
+// add is a rule's part: units that are free, and ms until the request would pass and until all is free.
+func (v *verdict) add(i int, free, retry, reset int64) {
+	v.units[i] = free
+	if retry > 0 {
+		v.state = min(v.state, 0)
+	}
+	if v.rest > 0 {
+		free = 0
+	}
+	v.list = append(v.list, store.Int(max(free, 0)), store.Int(max(retry, v.rest)), store.Int(max(reset, v.rest)))
 }
 
 func (v *verdict) done() store.Reply {
 	if v.err != nil {
 		return store.Fail(v.err)
 	}
+	v.list[0] = store.Int(v.state)
 	return store.ArrayOf(v.list...)
-}
-
-func (v *verdict) add(i int, free, retry, reset int64) {
-	v.units[i] = free
-	v.list = append(v.list, store.Int(max(free, 0)), store.Int(retry), store.Int(reset))
-}
-
-// blocked is the reply of an id that is blocked for so many ms.
-func (v *verdict) blocked(rules int, millis int64) {
-	v.list[0] = store.Int(-1)
-	for i := range rules {
-		v.add(i, 0, millis, millis)
-	}
 }
 
 // decide reads the log. pass is true where the request passes all rules.
@@ -140,12 +150,7 @@ func (w *window) decide(tx store.Tx, keys, args []string) (v verdict, pass bool)
 	if v.err = w.open(tx, keys, args); v.err != nil {
 		return v, false
 	}
-	v.list = append(make([]store.Reply, 0, 1+3*len(w.spans)), store.Int(1))
-	if w.till > w.clock {
-		v.blocked(len(w.spans), w.till-w.clock)
-		return v, false
-	}
-	pass = true
+	v = newVerdict(len(w.spans), w.till-w.clock)
 	for i, s := range w.spans {
 		past, units := w.before(w.now - s.millis)
 		if units > w.used || past < w.n && w.last <= w.now-s.millis {
@@ -165,12 +170,11 @@ func (w *window) decide(tx store.Tx, keys, args []string) (v verdict, pass bool)
 				v.err = store.ServerError(notOurs)
 				return v, false
 			}
-			retry, pass = at+s.millis-w.clock, false
-			v.list[0] = store.Int(0)
+			retry = at + s.millis - w.clock
 		}
 		v.add(i, free, retry, reset)
 	}
-	return v, pass
+	return v, v.state == 1
 }
 
 // open reads arguments, log and clock.

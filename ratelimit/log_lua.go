@@ -100,16 +100,8 @@ end
 // decideLua ends with the decision in locals: out is the number of entries that left the longest window, gone their
 // units.
 const decideLua = `
-if til > clock then
-  local reply = {-1}
-  for _ = 2, #ARGV, 2 do
-    table.insert(reply, 0)
-    table.insert(reply, til - clock)
-    table.insert(reply, til - clock)
-  end
-  return reply
-end
-local reply, out, gone = {1}, 0, 0
+local rest = math.max(til - clock, 0) -- of a block
+local reply, out, gone = {rest > 0 and -1 or 1}, 0, 0
 for i = 2, #ARGV, 2 do
   local limit, span = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
   local past, units = before(now - span)
@@ -120,13 +112,13 @@ for i = 2, #ARGV, 2 do
     -- until the first entry with whose leaving enough is free
     local _, at = reaching(past, used + cost - limit, last)
     if at <= now - span or at > last then return redis.error_reply(BROKEN) end
-    reply[1], retry = 0, at + span - clock
+    reply[1], retry = math.min(reply[1], 0), at + span - clock
   end
-  table.insert(reply, math.max(free, 0))
-  table.insert(reply, retry)
-  table.insert(reply, reset)
+  table.insert(reply, rest > 0 and 0 or math.max(free, 0))
+  table.insert(reply, math.max(retry, rest))
+  table.insert(reply, math.max(reset, rest))
 end
-if reply[1] == 0 then return reply end
+if reply[1] ~= 1 then return reply end
 `
 
 // takeLua counts what passes.

@@ -147,22 +147,13 @@ func (b *board) decide(tx store.Tx, keys, args []string) (v verdict, pass bool) 
 	if v.err = b.open(tx, keys, args); v.err != nil {
 		return v, false
 	}
-	v.list = append(make([]store.Reply, 0, 1+3*len(b.meters)), store.Int(1))
-	if b.till > b.clock {
-		v.blocked(len(b.meters), b.till-b.clock)
-		return v, false
-	}
-	pass = true
+	v = newVerdict(len(b.meters), b.till-b.clock)
 	for i := range b.meters {
 		m := &b.meters[i]
 		free, retry := m.free(b.cost)
-		if retry > 0 {
-			pass = false
-			v.list[0] = store.Int(0)
-		}
 		v.add(i, free, retry, m.reset())
 	}
-	return v, pass
+	return v, v.state == 1
 }
 
 // open reads arguments, clock and slots.

@@ -149,18 +149,14 @@ end
 
 // judgeLua ends with the decision in reply.
 const judgeLua = `
-local reply = {1}
+local rest = max(til - clock, 0) -- of a block
+local reply = {rest > 0 and -1 or 1}
 for _, m in ipairs(meters) do
   local units, retry = free(m)
-  if til > clock then
-    units, retry = 0, til - clock
-    reply[1] = -1
-  elseif retry > 0 then
-    reply[1] = 0
-  end
-  reply[#reply + 1] = units
-  reply[#reply + 1] = retry
-  reply[#reply + 1] = til > clock and retry or reset(m)
+  if retry > 0 then reply[1] = min(reply[1], 0) end
+  reply[#reply + 1] = rest > 0 and 0 or units
+  reply[#reply + 1] = max(retry, rest)
+  reply[#reply + 1] = max(reset(m), rest)
 end
 `
 
