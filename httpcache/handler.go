@@ -82,72 +82,29 @@ const (
 	resultRevalidated = "revalidated"
 )
 
-// patience is how often a request waits for others' flights before it asks for itself.
-const patience = 3
-
 // get answers GET and HEAD, and tells how.
 func (h *handler) get(w http.ResponseWriter, r *http.Request, t *target, q *request) string {
-	for try := 0; ; try++ {
-		landed := h.landings()
-		v, err := h.lookup(r.Context(), t, q)
-		if err != nil {
-			if r.Context().Err() != nil {
-				return observe.Failed // nobody reads the answer
-			}
-			h.failed(r.Context(), "get", t.base, err)
-			v = view{flight: t.base}
-		}
-		if result, done := h.fromStore(w, r, t, q, &v); done {
-			return result
-		}
-		if q.single() {
-			h.n.misses.Add(1)
-			return h.pass(w, r, q, h.reason(q, &v, h.Clock.Now()))
-		}
-		if try >= patience || h.hints.waitInVain(t.base, h.Clock.Now()) {
-			return h.fetch(w, r, t, q, &v, nil)
-		}
-		f, role := h.join(r.Context(), &v, landed)
-		switch role {
-		case leads:
-			return h.fetch(w, r, t, q, &v, f)
-		case follows:
-			if h.wait(r.Context(), f) != nil {
-				return observe.Failed
-			}
-			if e := h.shared(t, q, f); e != nil {
-				h.n.shared.Add(1)
-				h.respond(w, q, e, outcome{forward: h.reason(q, &v, h.Clock.Now()), collapsed: true})
-				return observe.Hit
-			}
-		case again:
-		}
+	p, err := h.resolve(r.Context(), t, q)
+	if err != nil {
+		return observe.Failed // the client has left: nobody reads the answer
 	}
-}
-
-// fromStore answers with what a lookup found, if that will do.
-func (h *handler) fromStore(w http.ResponseWriter, r *http.Request, t *target, q *request, v *view) (result string, done bool) {
-	switch h.decide(&q.asked, v.entry, h.Clock.Now()) {
-	case useFresh:
-		h.n.hits.Add(1)
-		h.respond(w, q, v.entry, outcome{})
-		return observe.Hit, true
-	case useRevalidate:
-		h.refresh(r, t, q, v)
-		fallthrough
-	case useStale:
-		h.n.staleHits.Add(1)
-		h.respond(w, q, v.entry, outcome{})
-		return observe.Stale, true
-	case useNot:
-	}
-	if q.cc.onlyIfCached {
-		h.announce(w.Header(), outcome{forward: h.reason(q, v, h.Clock.Now()), detail: "only-if-cached"}, nil, h.Clock.Now())
+	switch p.next {
+	case serve:
+		if p.refresh {
+			h.refresh(r, t, q, &p.view)
+		}
+		h.respond(w, q, p.answer, p.outcome)
+		return p.result
+	case refuse:
+		h.announce(w.Header(), p.outcome, nil, h.Clock.Now())
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusGatewayTimeout)
-		return observe.Miss, true
+		return observe.Miss
+	case forward:
+		return h.pass(w, r, q, p.outcome.forward)
+	default:
+		return h.fetch(w, r, t, q, &p.view, p.flight)
 	}
-	return "", false
 }
 
 // pass lets the handler answer, without a look at what it says.

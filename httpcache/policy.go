@@ -52,9 +52,12 @@ func (c *Cache) judge(a *asked, r received, share float64) *entry {
 	e := &entry{status: r.status, received: r.at.UnixMilli(), age: initialAge(r).Milliseconds()}
 	lifetime, explicit := c.lifetime(r, &cc)
 	if !explicit {
+		if !heuristic(r.status) && !cc.public {
+			return nil
+		}
 		if cc.noCache { // stored to be validated, if that is possible
 			lifetime = 0
-		} else if lifetime = c.guess(a, r, &cc, share); lifetime <= 0 && (share <= 0 || !validatable(h)) {
+		} else if lifetime = c.guess(a, r, share); lifetime <= 0 && (share <= 0 || !validatable(h)) {
 			return nil
 		}
 		e.flags |= flagHeuristic
@@ -127,10 +130,7 @@ func (c *Cache) lifetime(r received, cc *directives) (d time.Duration, explicit 
 }
 
 // guess is the lifetime of a response that does not say.
-func (c *Cache) guess(a *asked, r received, cc *directives, share float64) time.Duration {
-	if !heuristic(r.status) && !cc.public {
-		return 0
-	}
+func (c *Cache) guess(a *asked, r received, share float64) time.Duration {
 	if c.DefaultTTL > 0 && !a.authorized && !a.cookies {
 		return c.DefaultTTL
 	}

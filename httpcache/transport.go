@@ -1,0 +1,422 @@
+package httpcache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/larderdb/larder/observe"
+)
+
+// heuristicShare is RFC 9111's: a tenth of its age.
+const heuristicShare = 0.1
+
+// Transport puts the cache behind an http.Client:
+//
+//	client := &http.Client{Transport: pages.Transport(http.DefaultTransport)}
+//
+// Responses are stored by the rules of a shared cache, as one process seldom speaks for one user only; Options.Private
+// says that it does. Without an explicit lifetime a response is fresh for a tenth of its age (see Options.Heuristic).
+//
+// A body comes as fast as it is read from the origin; up to Options.MaxBody it is read ahead of the caller. Cancelling a
+// request ends the fetch only if no other waits for it. As always, a response's Body must be closed.
+func (c *Cache) Transport(next http.RoundTripper) http.RoundTripper {
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	share := c.Heuristic
+	if share == 0 {
+		share = heuristicShare
+	}
+	return &transport{Cache: c, next: next, share: max(share, 0)}
+}
+
+type transport struct {
+	*Cache
+	next  http.RoundTripper
+	share float64
+}
+
+// RoundTrip answers from the cache, or asks the origin.
+func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	host, secure := originOf(r)
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead:
+	case http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return rt.next.RoundTrip(r)
+	default:
+		resp, err := rt.next.RoundTrip(r)
+		if err == nil {
+			rt.changed(r, host, secure, resp.StatusCode, resp.Header)
+		}
+		return resp, err
+	}
+	q := rt.request(r, true)
+	if q.method == "" {
+		q.method = http.MethodGet
+	}
+	if rt.leftAlone(r, q) || r.Body != nil && r.Body != http.NoBody {
+		return rt.pass(r, outcome{forward: fwdBypass})
+	}
+	ctx, end := observe.Begin(r.Context(), rt.Observer, rt.op("get", r.URL.Path))
+	if ctx != r.Context() {
+		r = r.WithContext(ctx)
+	}
+	t := rt.target(r, host, secure)
+	resp, result, err := rt.get(rt.narrow(r, &t), &t, q)
+	if err != nil {
+		result = observe.Failed
+	}
+	end(result, err)
+	return resp, err
+}
+
+// originOf is where a request goes. A Host header that differs from the address makes another origin.
+func originOf(r *http.Request) (host string, secure bool) {
+	host = r.URL.Host
+	if r.Host != "" && r.Host != host {
+		host = r.Host + "@" + host
+	}
+	return host, r.URL.Scheme == "https"
+}
+
+func (rt *transport) get(r *http.Request, t *target, q *request) (*http.Response, string, error) {
+	p, err := rt.resolve(r.Context(), t, q)
+	if err != nil {
+		return nil, "", err
+	}
+	switch p.next {
+	case serve:
+		if p.refresh {
+			rt.refresh(r, t, q, &p.view)
+		}
+		return rt.respond(r, q, p.answer, p.outcome), p.result, nil
+	case refuse:
+		resp := rt.respond(r, q, &entry{status: http.StatusGatewayTimeout, header: http.Header{"Cache-Control": {"no-store"}}}, p.outcome)
+		return resp, observe.Miss, nil
+	case forward:
+		resp, err := rt.pass(r, p.outcome)
+		return resp, resultBypass, err
+	default:
+		return rt.fetch(r, t, q, &p)
+	}
+}
+
+// pass lets the origin answer, and stores nothing.
+func (rt *transport) pass(r *http.Request, o outcome) (*http.Response, error) {
+	if o.forward == fwdBypass {
+		rt.n.bypassed.Add(1)
+		rt.count(r.Context(), resultBypass)
+	}
+	resp, err := rt.next.RoundTrip(r)
+	if err == nil {
+		rt.announce(resp.Header, o, nil, rt.Clock.Now())
+	}
+	return resp, err
+}
+
+// respond makes a response of a stored one.
+func (rt *transport) respond(r *http.Request, q *request, e *entry, o outcome) *http.Response {
+	now := rt.Clock.Now()
+	a := rt.answer(q, e)
+	header := make(http.Header, len(a.header)+3)
+	a.into(header)
+	if e.received != 0 {
+		header["Age"] = []string{itoa(e.ageAt(now) / 1000)}
+	}
+	rt.announce(header, o, e, now)
+	resp := &http.Response{
+		Status: itoa(int64(a.status)) + " " + http.StatusText(a.status), StatusCode: a.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, ContentLength: int64(a.length), Request: r,
+		Body: http.NoBody,
+	}
+	if a.length < 0 {
+		resp.ContentLength = 0
+	}
+	if a.body != "" {
+		resp.Body = io.NopCloser(strings.NewReader(a.body))
+	}
+	return resp
+}
+
+// trip is a fetch from the origin on a goroutine of its own.
+type trip struct {
+	*transport
+	t *target
+	q *request
+	v view
+	f *flight
+
+	out       *http.Request // to the origin
+	caller    *http.Request // nil in the background
+	validates bool
+	why       string
+	result    chan tripResult // to the caller
+	gone      <-chan struct{} // closed when the caller is
+}
+
+type tripResult struct {
+	resp *http.Response
+	how  string
+	err  error
+}
+
+func (rt *transport) trip(r *http.Request, t *target, q *request, v *view, f *flight) *trip {
+	out := r.Clone(f.ctx)
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
+	tr := &trip{transport: rt, t: t, q: q, v: *v, f: f, out: out, result: make(chan tripResult), why: rt.reason(q, v, q.began)}
+	tr.validates = v.entry.validators(out.Header)
+	if tr.validates {
+		rt.n.revalidations.Add(1)
+	} else {
+		rt.n.misses.Add(1)
+	}
+	return tr
+}
+
+// fetch asks the origin for all who wait, and waits for the head of its response.
+func (rt *transport) fetch(r *http.Request, t *target, q *request, p *plan) (*http.Response, string, error) {
+	f := p.flight
+	if f == nil {
+		f = solo(r.Context())
+	}
+	tr := rt.trip(r, t, q, &p.view, f)
+	tr.caller, tr.gone = r, r.Context().Done()
+	if !rt.background(tr.fly) {
+		go tr.fly() // closed: whoever still asks is answered
+	}
+	select {
+	case res := <-tr.result:
+		return res.resp, res.how, res.err
+	case <-r.Context().Done():
+		rt.leave(f)
+		return nil, "", r.Context().Err()
+	}
+}
+
+// solo is a flight that nobody can join.
+func solo(ctx context.Context) *flight {
+	f := &flight{done: make(chan struct{}), refs: 1}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return f
+}
+
+// refresh fetches in the background, unless that is under way.
+func (rt *transport) refresh(r *http.Request, t *target, q *request, v *view) {
+	f := rt.lead(r.Context(), v)
+	if f == nil {
+		return
+	}
+	later := r.Clone(f.ctx)
+	later.Method = http.MethodGet
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
+		delete(later.Header, name)
+	}
+	again := *q
+	again.header, again.method, again.began = later.Header, http.MethodGet, rt.Clock.Now()
+	tr := rt.trip(later, t, &again, v, f)
+	closed := make(chan struct{})
+	close(closed)
+	tr.gone = closed
+	ok := rt.background(func() {
+		stop := context.AfterFunc(rt.ctx, f.cancel)
+		defer stop()
+		rt.n.background.Add(1)
+		tr.fly()
+	})
+	if !ok {
+		rt.land(f, v.flight)
+	}
+}
+
+// tell gives the caller its response; false if the caller is gone.
+func (tr *trip) tell(res tripResult) bool {
+	if tr.caller == nil {
+		return false
+	}
+	select {
+	case tr.result <- res:
+		return true
+	case <-tr.gone:
+		return false
+	}
+}
+
+// fly asks, decides, and reads the body of what may be stored to its end.
+func (tr *trip) fly() {
+	defer tr.land(tr.f, tr.v.flight)
+	requested := tr.Clock.Now()
+	resp, err := tr.next.RoundTrip(tr.out)
+	now := tr.Clock.Now()
+	failed := err != nil && !errors.Is(err, context.Canceled) || err == nil && isFailure(resp.StatusCode)
+	if failed && tr.mayServeOnError(&tr.q.asked, tr.v.entry, now) {
+		tr.standIn(resp)
+		return
+	}
+	if err != nil {
+		tr.f.publish(nil, "", false)
+		tr.tell(tripResult{err: err})
+		return
+	}
+	head := received{resp.StatusCode, resp.Header, requested, now}
+	if tr.validates && resp.StatusCode == http.StatusNotModified {
+		tr.renewed(resp, head)
+		return
+	}
+	e := tr.judge(&tr.q.asked, head, tr.share)
+	if e == nil || resp.ContentLength > int64(tr.MaxBody) || len(resp.Trailer) > 0 || endless(resp) {
+		tr.handOver(resp)
+		return
+	}
+	tr.collect(resp, e)
+}
+
+// endless tells whether a body ends where the connection does: whether it is complete nobody knows.
+func endless(resp *http.Response) bool {
+	return resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+}
+
+// standIn answers with the stored response in place of an origin that failed.
+func (tr *trip) standIn(resp *http.Response) {
+	o := outcome{forward: tr.why, detail: "stale-if-error"}
+	if resp != nil {
+		o.status = resp.StatusCode
+		resp.Body.Close()
+	}
+	tr.n.staleHits.Add(1)
+	tr.f.publish(tr.v.entry, tr.t.place(tr.q, tr.v.entry.spec), true)
+	if tr.caller != nil {
+		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, tr.v.entry, o), how: observe.Stale})
+	}
+}
+
+// renewed answers with the stored response that the origin said is still right.
+func (tr *trip) renewed(resp *http.Response, head received) {
+	resp.Body.Close()
+	tr.n.notModified.Add(1)
+	e, storable := tr.freshen(&tr.q.asked, tr.v.entry, head, tr.share)
+	o := outcome{forward: tr.why, status: http.StatusNotModified}
+	if storable {
+		o.stored = tr.publish(e)
+	}
+	if tr.caller != nil {
+		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, e, o), how: resultRevalidated})
+	}
+}
+
+// publish shares and stores an entry.
+func (tr *trip) publish(e *entry) bool {
+	e.soft, e.generation = tr.v.soft, tr.v.generation
+	tr.f.publish(e, tr.t.place(tr.q, e.spec), false)
+	if !tr.keep(tr.f.ctx, tr.t, tr.q, tr.v.token, e) {
+		return false
+	}
+	tr.hints.storable(tr.t.base)
+	return true
+}
+
+// handOver gives the caller a response that is not stored. From here on only the caller counts.
+func (tr *trip) handOver(resp *http.Response) {
+	if !isFailure(resp.StatusCode) {
+		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
+	}
+	tr.f.publish(nil, "", false)
+	tr.announce(resp.Header, outcome{forward: tr.why}, nil, tr.Clock.Now())
+	if tr.caller == nil {
+		resp.Body.Close()
+		return
+	}
+	resp.Request = tr.caller
+	if resp.Body == http.NoBody {
+		tr.tell(tripResult{resp: resp, how: observe.Miss})
+		return
+	}
+	body := &owned{ReadCloser: resp.Body, done: make(chan struct{})}
+	resp.Body = body
+	if !tr.tell(tripResult{resp: resp, how: observe.Miss}) {
+		body.ReadCloser.Close()
+		return
+	}
+	// The fetch's ctx has to last as long as the body is read, and to end with the caller's.
+	select {
+	case <-body.done:
+	case <-tr.caller.Context().Done():
+	}
+}
+
+// owned tells when a body is done with.
+type owned struct {
+	io.ReadCloser
+	once sync.Once
+	done chan struct{}
+}
+
+// Read tells at the end.
+func (b *owned) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.once.Do(func() { close(b.done) })
+	}
+	return n, err
+}
+
+// Close tells.
+func (b *owned) Close() error {
+	err := b.ReadCloser.Close()
+	b.once.Do(func() { close(b.done) })
+	return err
+}
+
+// collect reads a body, ahead of the caller, and stores it with its head.
+func (tr *trip) collect(resp *http.Response, e *entry) {
+	s := &spool{more: make(chan struct{}, 1), ctx: tr.f.ctx}
+	tr.announce(resp.Header, outcome{forward: tr.why}, nil, tr.Clock.Now())
+	if tr.caller != nil {
+		given := *resp
+		given.Request = tr.caller
+		s.ctx, s.leave = tr.caller.Context(), func() { tr.leave(tr.f) }
+		given.Body = s
+		if !tr.tell(tripResult{resp: &given, how: observe.Miss}) && tr.abandoned(tr.f) {
+			resp.Body.Close()
+			return
+		}
+	}
+	body, err := s.fill(resp.Body, tr.MaxBody)
+	switch {
+	case err == nil:
+		e.body = string(body)
+		tr.publish(e)
+		s.end(io.EOF)
+		resp.Body.Close()
+	case errors.Is(err, errTooLarge):
+		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
+		tr.f.publish(nil, "", false)
+		tr.drain(s, resp.Body)
+	default:
+		tr.f.publish(nil, "", false)
+		s.end(err)
+		resp.Body.Close()
+	}
+}
+
+// drain lets the caller read the rest of a body itself, and waits until it has.
+func (tr *trip) drain(s *spool, rest io.ReadCloser) {
+	if tr.caller == nil {
+		rest.Close()
+		return
+	}
+	body := &owned{ReadCloser: rest, done: make(chan struct{})}
+	if !s.hand(body) {
+		rest.Close()
+		return
+	}
+	select {
+	case <-body.done:
+	case <-tr.caller.Context().Done():
+	}
+}
