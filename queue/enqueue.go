@@ -232,10 +232,19 @@ func (c *core) appendArgs(args []string, s *settings, payload any) ([]string, er
 	if s.err != nil {
 		return args, s.err
 	}
-	var room [512]byte
-	b := s.append(room[:0], nil)
+	room, _ := c.buffers.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
+	}
+	b := s.append((*room)[:0], nil)
 	head := len(b)
 	b, err := c.codec.Append(b, payload)
+	defer func() {
+		if cap(b) <= maxBuffer {
+			*room = b[:0]
+			c.buffers.Put(room)
+		}
+	}()
 	if err != nil {
 		return args, fmt.Errorf("%w: payload: %w", store.ErrInvalid, err)
 	}
@@ -244,3 +253,6 @@ func (c *core) appendArgs(args []string, s *settings, payload any) ([]string, er
 	}
 	return append(args, s.when, s.hold, string(b)), nil
 }
+
+// maxBuffer bounds what is kept for use again.
+const maxBuffer = 64 << 10 // bytes

@@ -115,6 +115,7 @@ type core struct {
 	gap     time.Duration // between starts of one key
 	stats   counters
 	group   group
+	buffers sync.Pool // of *[]byte, to encode in
 
 	mu      sync.Mutex
 	workers map[*worker]struct{} // guarded by mu

@@ -18,7 +18,7 @@ type Workers struct {
 
 	// Prefetch is how many jobs at most wait in this process's memory, beside those that run, so that a handler which ends
 	// has the next one at once. As many are taken as are likely to start within some milliseconds: none, if handlers
-	// take long. Default 256; negative for none.
+	// take long. Default 64; negative for none.
 	Prefetch int
 
 	// Grace is how long handlers may go on when the ctx of Work ends, before their own ctx ends. Default 30 s.
@@ -28,7 +28,7 @@ type Workers struct {
 // What Workers leave zero.
 const (
 	DefaultConcurrency = 16
-	DefaultPrefetch    = 256
+	DefaultPrefetch    = 64
 	DefaultGrace       = 30 * time.Second
 )
 

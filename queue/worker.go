@@ -65,6 +65,10 @@ type end struct {
 type handler func(ctx context.Context, r *run) (result []byte, err error)
 
 const (
+	// A worker counts its lease from before the turn, and this part of it shorter than the store does, whose clock may run
+	// at another pace and counts whole milliseconds: attempts are told to stop before others may have the job.
+	leaseMargin = 10
+
 	aheadOf   = 10 * time.Millisecond // jobs that would start later than this are not prefetched
 	firstWait = 50 * time.Millisecond // after a failed turn; doubles
 	mostWait  = 2 * time.Second
@@ -245,7 +249,7 @@ func (w *worker) turn(ctx context.Context, now time.Duration, want int) error {
 		w.nextDue = max(w.clock.Monotonic()+answer.wait, 1)
 	}
 	w.settled(ctx, batch, answer.ended)
-	w.extended(now + w.core.o.Lease)
+	w.extended(now + w.core.o.Lease - w.core.o.Lease/leaseMargin)
 	w.cancelRuns(answer.cancelled)
 	w.start(answer, want)
 	return nil
@@ -311,9 +315,9 @@ func (w *worker) extended(until time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.until = until
-	left := max(until-w.clock.Monotonic(), 0)
+	left := max(until-w.clock.Monotonic(), 1)
 	if w.lease == nil {
-		w.lease = w.clock.AfterFunc(left, func() { go w.leaseOver() })
+		w.lease = w.clock.AfterFunc(left, w.leaseOver)
 		return
 	}
 	w.lease.Reset(left)
