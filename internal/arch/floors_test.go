@@ -49,7 +49,7 @@ var floors = []floor{
 	{50, "internal/server", nil, sys}, // epoll
 
 	{12, "store/storetest", []string{"store"}, none},
-	{12, "store/redisstore", []string{"store", "internal/clock"}, some},
+	{12, "store/redisstore", []string{"store", "internal/clock", "internal/resp"}, some},
 	{12, "store/kvstore", []string{"store", "internal/clock"}, some},
 
 	{14, "rest", []string{"store", "internal/clock"}, some},
