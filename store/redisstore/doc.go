@@ -20,8 +20,9 @@
 // on a Cluster until Config.Timeout (3 s) has passed since the first failure, so that requests wait for a failover or a
 // slot that moves instead of failing. Retries of -1 turns that off for all. What may be tried again depends on what is known:
 //
-//   - The command was certainly not run, as no connection could be made or the server refused it for its state
-//     (LOADING, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; READONLY under Sentinel and Cluster): any command is.
+//   - The command was certainly not run, as no connection could be made, or the one that rested turned out to be dead
+//     before the command was written, or the server refused it for its state (LOADING, TRYAGAIN, CLUSTERDOWN,
+//     MASTERDOWN; READONLY under Sentinel and Cluster): any command is.
 //   - The connection broke after the command was sent, so it may have run: only what can be repeated without harm is,
 //     that is commands that only read, SET without NX, XX or GET, SETEX, PSETEX, MSET, and scripts marked ReadOnly.
 //     Anything else fails with store.ErrUnavailable and is the caller's decision.

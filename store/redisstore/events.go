@@ -2,12 +2,8 @@ package redisstore
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -80,43 +76,5 @@ func (e *events) lost(addr string, err error) {
 	e.log.Warn("redis connection lost", "addr", addr, "err", err)
 	if e.onError != nil {
 		e.onError(addr, err)
-	}
-}
-
-// watched is a connection that reports its loss, once, unless this side closed it.
-type watched struct {
-	net.Conn
-	addr  string
-	store *Store
-	over  atomic.Bool
-}
-
-func (w *watched) Read(b []byte) (int, error) {
-	n, err := w.Conn.Read(b)
-	if err != nil {
-		w.note(err)
-	}
-	return n, err
-}
-
-func (w *watched) Write(b []byte) (int, error) {
-	n, err := w.Conn.Write(b)
-	if err != nil {
-		w.note(err)
-	}
-	return n, err
-}
-
-func (w *watched) Close() error {
-	w.over.Store(true)
-	return w.Conn.Close()
-}
-
-func (w *watched) note(err error) {
-	if !w.over.Swap(true) && !w.store.isClosed() {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("closed by the server")
-		}
-		w.store.events.lost(w.addr, err)
 	}
 }

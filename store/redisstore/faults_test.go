@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,8 @@ type fragile struct {
 	d    *dialer
 	lost atomic.Bool
 }
+
+func (f *fragile) SyscallConn() (syscall.RawConn, error) { return f.Conn.(syscall.Conn).SyscallConn() }
 
 func (f *fragile) Write(b []byte) (int, error) {
 	word, _ := f.d.breakOn.Load().(string)
@@ -401,5 +404,20 @@ func TestPatienceUnderSentinel(t *testing.T) {
 	}
 	if took := time.Since(start); took < 400*time.Millisecond {
 		t.Errorf("with patience: %v", took)
+	}
+}
+
+// TestLostWhileIdle writes on connections that died while nobody used them.
+func TestLostWhileIdle(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	st := open(t, server.URL(), redisstore.Options{})
+	for round := range 5 {
+		if n, err := st.Do(t.Context(), "INCR", "n").Int64(); err != nil || n != int64(round+1) {
+			t.Errorf("round %d: %d, %v", round, n, err)
+		}
+		rested := time.Now().Add(15 * time.Millisecond)
+		server.Do("CLIENT", "KILL", "TYPE", "normal")
+		waitFor(t, "the rest to be long enough", func() bool { return time.Now().After(rested) })
 	}
 }

@@ -269,7 +269,7 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 			return store.Fail(err), unsent
 		}
 		return store.Fail(err), final
-	case errors.As(err, new(*dialFailure)):
+	case errors.As(err, new(*dialFailure)), errors.As(err, new(*staleConnection)):
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), unsent
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("%s: no answer within %v: %w", s.cfg, s.cfg.Timeout, os.ErrDeadlineExceeded)
