@@ -1,0 +1,463 @@
+package leaderboard
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/larderdb/larder/store"
+)
+
+// The Go bodies. What they do, their keys, arguments and replies stand in script.go, with the Lua bodies.
+
+// MaxScore is the largest score, and -MaxScore the smallest: 2^53 - 1, as sorted sets keep scores in float64.
+const MaxScore = 1<<53 - 1
+
+const stampLen = 6 // bytes
+
+var (
+	badReply    = store.Fail(store.ServerError(badCall))
+	brokenReply = store.Fail(store.ServerError(notOurs))
+	rangeReply  = store.Fail(store.ServerError(tooLarge))
+)
+
+// lists is a board as a body sees it.
+type lists struct {
+	s, t, n, d        string // keys
+	ties, dense, data bool
+	kind              byte // of rank: o, c, n
+}
+
+// read takes a board's keys and flags; false if they are malformed.
+func (l *lists) read(keys []string, flags string) bool {
+	l.s, l.t, l.n, l.d = keys[0], keys[1], keys[2], keys[3]
+	rest := flags
+	take := func(c byte) bool {
+		if rest != "" && rest[0] == c {
+			rest = rest[1:]
+			return true
+		}
+		return false
+	}
+	l.ties, l.dense, l.data = take('t'), take('n'), take('d')
+	if !take(':') || len(rest) != 1 {
+		return false
+	}
+	l.kind = rest[0]
+	return l.kind == 'o' || l.kind == 'c' || l.kind == 'n'
+}
+
+// typed fails unless the keys in use have their types.
+func (l *lists) typed(tx store.Tx) (size int64, r store.Reply) {
+	size, err := tx.Do("ZCARD", l.s).Int64()
+	if err != nil {
+		return 0, store.Fail(err)
+	}
+	if l.ties {
+		if r := tx.Do("HLEN", l.t); r.Err() != nil {
+			return 0, r
+		}
+	}
+	if l.dense {
+		if r := tx.Do("ZCARD", l.n); r.Err() != nil {
+			return 0, r
+		}
+	}
+	if l.data {
+		if r := tx.Do("HLEN", l.d); r.Err() != nil {
+			return 0, r
+		}
+	}
+	return size, store.Nil()
+}
+
+// place is a member's stamp, and its score as the store spells it; ok is false if it is not on the board.
+func (l *lists) place(tx store.Tx, member string) (stamp, score string, ok bool, err error) {
+	if l.ties {
+		if stamp, ok, err = tx.Do("HGET", l.t, member).Lookup(); err != nil || !ok {
+			return "", "", false, err
+		}
+	}
+	score, ok, err = tx.Do("ZSCORE", l.s, stamp+member).Lookup()
+	return stamp, score, ok, err
+}
+
+// rank is that of an entry with a score.
+func (l *lists) rank(tx store.Tx, kind byte, entry, score string) (int64, error) {
+	var r store.Reply
+	switch kind {
+	case 'c':
+		r = tx.Do("ZCOUNT", l.s, "-inf", "("+score)
+	case 'n':
+		r = tx.Do("ZCOUNT", l.n, "-inf", "("+score)
+	default:
+		if r = tx.Do("ZRANK", l.s, entry); r.IsNil() {
+			return 0, nil
+		}
+	}
+	n, err := r.Int64()
+	return n + 1, err
+}
+
+func (l *lists) leave(tx store.Tx, score string) error {
+	n, err := tx.Do("ZCOUNT", l.s, score, score).Int64()
+	if err == nil && n == 0 {
+		err = tx.Do("ZREM", l.n, score).Err()
+	}
+	return err
+}
+
+func (l *lists) drop(tx store.Tx, entry, member, score string) error {
+	err := tx.Do("ZREM", l.s, entry).Err()
+	if err == nil && l.ties {
+		err = tx.Do("HDEL", l.t, member).Err()
+	}
+	if err == nil && l.dense {
+		err = l.leave(tx, score)
+	}
+	if err == nil && l.data {
+		err = tx.Do("HDEL", l.d, member).Err()
+	}
+	return err
+}
+
+// name is the member of an entry.
+func (l *lists) name(entry string) string {
+	if l.ties {
+		return entry[min(stampLen, len(entry)):]
+	}
+	return entry
+}
+
+// target is a board of an update.
+type target struct {
+	lists
+	ttl, at, from, till, most int64
+	size                      int64
+}
+
+// cell is a member of a board, and what a batch makes of it.
+type cell struct {
+	o          *target
+	member     string
+	stamp      string
+	was, score int64
+	had, has   bool   // was and score mean something
+	last       int    // the update that changed it last
+	data       string // to store; empty for none
+}
+
+// batch is an update while it runs.
+type batch struct {
+	tx    store.Tx
+	ranks bool
+	now   int64
+	board []target
+	args  []string // of the updates
+	cells []*cell  // per update
+	out   []store.Reply
+}
+
+func update(tx store.Tx, keys, args []string) store.Reply {
+	b := batch{tx: tx, now: tx.Now().UnixMilli()}
+	if r, ok := b.open(keys, args); !ok {
+		return r
+	}
+	if r, ok := b.decide(); !ok {
+		return r
+	}
+	if err := b.write(); err != nil {
+		return store.Fail(err)
+	}
+	if b.ranks {
+		if err := b.rankAll(); err != nil {
+			return store.Fail(err)
+		}
+	}
+	return store.ArrayOf(b.out...)
+}
+
+// open reads the boards.
+func (b *batch) open(keys, args []string) (store.Reply, bool) {
+	if len(args) == 0 {
+		return badReply, false
+	}
+	head := args[0]
+	if n := len(head); n > 2 && head[n-2:] == "+r" {
+		b.ranks, head = true, head[:n-2]
+	}
+	boards, ok := number(head)
+	if !ok || boards < 1 || int64(len(keys)) != keysPerBoard*boards || int64(len(args)) < 1+argsPerBoard*boards ||
+		(int64(len(args))-1-argsPerBoard*boards)%argsPerUpdate != 0 {
+		return badReply, false
+	}
+	b.board = make([]target, boards)
+	for i := range b.board {
+		if r, ok := b.openBoard(&b.board[i], keys[keysPerBoard*i:], args[1+argsPerBoard*i:]); !ok {
+			return r, false
+		}
+	}
+	b.args = args[1+argsPerBoard*boards:]
+	b.out = make([]store.Reply, 1, 1+3*len(b.args)/argsPerUpdate)
+	b.out[0] = store.Int(0)
+	if b.board[0].size == 0 {
+		b.out[0] = store.Int(1)
+	}
+	return store.Reply{}, true
+}
+
+func (b *batch) openBoard(o *target, keys, args []string) (store.Reply, bool) {
+	for i, to := range [...]*int64{&o.ttl, &o.at, &o.from, &o.till, &o.most} {
+		var ok bool
+		if *to, ok = number(args[1+i]); !ok {
+			return badReply, false
+		}
+	}
+	if !o.read(keys, args[0]) {
+		return badReply, false
+	}
+	if b.now < o.from || o.till > 0 && b.now >= o.till {
+		return notNow(b.now), false
+	}
+	var r store.Reply
+	if o.size, r = o.typed(b.tx); r.Err() != nil {
+		return r, false
+	}
+	if o.ties {
+		count, ok, err := b.tx.Do("HGET", o.t, "").Lookup()
+		if err != nil {
+			return store.Fail(err), false
+		}
+		if _, valid := number(count); ok && !valid {
+			return brokenReply, false
+		}
+	}
+	return store.Reply{}, true
+}
+
+func notNow(now int64) store.Reply {
+	return store.ArrayOf(store.Bulk("now"), store.Bulk(strconv.FormatInt(now, 10)))
+}
+
+// decide works out every update and writes nothing.
+func (b *batch) decide() (store.Reply, bool) {
+	type id struct {
+		board  int64
+		member string
+	}
+	var known map[id]*cell
+	if len(b.args) > argsPerUpdate {
+		known = make(map[id]*cell, len(b.args)/argsPerUpdate)
+	}
+	for a := 0; a < len(b.args); a += argsPerUpdate {
+		board, ok := number(b.args[a])
+		how, member := b.args[a+1], b.args[a+2]
+		value, valid := integer(b.args[a+3])
+		if !ok || !valid || board < 1 || board > int64(len(b.board)) || member == "" || how != "+" && how != "=" && how != "<" {
+			return badReply, false
+		}
+		c := known[id{board, member}]
+		if c == nil {
+			var r store.Reply
+			if c, r = b.find(&b.board[board-1], member); c == nil {
+				return r, false
+			}
+			if known != nil {
+				known[id{board, member}] = c
+			}
+		}
+		changed, ok := c.apply(how, value, a)
+		if !ok {
+			return rangeReply, false
+		}
+		if c.o.data && b.args[a+4] != "" {
+			c.data = b.args[a+4]
+		}
+		b.cells = append(b.cells, c)
+		b.out = append(b.out, flag(changed), store.Bulk(strconv.FormatInt(c.score, 10)), store.Int(0))
+	}
+	return store.Reply{}, true
+}
+
+func (b *batch) find(o *target, member string) (*cell, store.Reply) {
+	stamp, score, ok, err := o.place(b.tx, member)
+	if err != nil {
+		return nil, store.Fail(err)
+	}
+	c := &cell{o: o, member: member, stamp: stamp, had: ok, has: ok, last: -1}
+	if ok {
+		if c.was, ok = whole(score); !ok {
+			return nil, brokenReply
+		}
+		c.score = c.was
+	}
+	return c, store.Reply{}
+}
+
+// apply is one update of a cell; false if the score would leave its range.
+func (c *cell) apply(how string, value int64, a int) (changed, ok bool) {
+	score := value
+	switch {
+	case how == "+":
+		score += c.score // both below 2^53
+	case how == "<" && c.has && c.score <= value:
+		score = c.score
+	}
+	if score > MaxScore || score < -MaxScore {
+		return false, false
+	}
+	if changed = !c.has || score != c.score; changed {
+		c.score, c.has, c.last = score, true, a
+	}
+	return changed, true
+}
+
+// write stores what decide found, keeps the boards' bounds, and lets their TTLs begin.
+func (b *batch) write() error {
+	for i, c := range b.cells {
+		if c.last == i*argsPerUpdate && (!c.had || c.score != c.was) {
+			if err := b.store(c); err != nil {
+				return err
+			}
+		}
+		if c.data != "" {
+			if err := b.tx.Do("HSET", c.o.d, c.member, c.data).Err(); err != nil {
+				return err
+			}
+			c.data = ""
+		}
+	}
+	for i := range b.board {
+		o := &b.board[i]
+		if err := b.trim(o); err != nil {
+			return err
+		}
+		if err := b.expire(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) store(c *cell) error {
+	o, tx, score := c.o, b.tx, strconv.FormatInt(c.score, 10)
+	if o.ties {
+		if c.had {
+			if err := tx.Do("ZREM", o.s, c.stamp+c.member).Err(); err != nil {
+				return err
+			}
+		}
+		n, err := tx.Do("HINCRBY", o.t, "", "1").Int64()
+		if err != nil {
+			return err
+		}
+		c.stamp = string([]byte{byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		if err := tx.Do("HSET", o.t, c.member, c.stamp).Err(); err != nil {
+			return err
+		}
+	}
+	if err := tx.Do("ZADD", o.s, score, c.stamp+c.member).Err(); err != nil || !o.dense {
+		return err
+	}
+	if c.had {
+		if err := o.leave(tx, strconv.FormatInt(c.was, 10)); err != nil {
+			return err
+		}
+	}
+	return tx.Do("ZADD", o.n, score, score).Err()
+}
+
+// trim drops the worst members of a board that has too many.
+func (b *batch) trim(o *target) error {
+	if o.most == 0 {
+		return nil
+	}
+	size, err := b.tx.Do("ZCARD", o.s).Int64()
+	if err != nil || size <= o.most {
+		return err
+	}
+	worst, err := b.tx.Do("ZRANGE", o.s, strconv.FormatInt(o.most-size, 10), "-1", "WITHSCORES").Strings()
+	for i := 0; i+1 < len(worst) && err == nil; i += 2 {
+		err = o.drop(b.tx, worst[i], o.name(worst[i]), worst[i+1])
+	}
+	return err
+}
+
+func (b *batch) expire(o *target) error {
+	for i, key := range [...]string{o.s, o.t, o.n, o.d} {
+		if i == 1 && !o.ties || i == 2 && !o.dense || i == 3 && !o.data {
+			continue
+		}
+		if o.ttl > 0 {
+			if err := b.tx.Do("PEXPIRE", key, strconv.FormatInt(o.ttl, 10)).Err(); err != nil {
+				return err
+			}
+		}
+		if o.at > 0 {
+			if err := b.tx.Do("PEXPIRE", key, strconv.FormatInt(o.at-b.now, 10)).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *batch) rankAll() error {
+	for i, c := range b.cells {
+		entry := c.stamp + c.member
+		have := b.tx.Do("ZSCORE", c.o.s, entry)
+		if have.IsNil() {
+			continue // trimmed
+		}
+		if err := have.Err(); err != nil {
+			return err
+		}
+		n, err := c.o.rank(b.tx, c.o.kind, entry, strconv.FormatInt(c.score, 10))
+		if err != nil {
+			return err
+		}
+		b.out[3+3*i] = store.Int(n)
+	}
+	return nil
+}
+
+func flag(b bool) store.Reply {
+	if b {
+		return store.Int(1)
+	}
+	return store.Int(0)
+}
+
+// number reads up to 15 digits, nothing else.
+func number(s string) (n int64, ok bool) {
+	if s == "" || len(s) > 15 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, true
+}
+
+// integer reads a score: decimal digits, perhaps a minus.
+func integer(s string) (n int64, ok bool) {
+	if len(s) > 17 || s == "" || s[0] == '+' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && n <= MaxScore && n >= -MaxScore
+}
+
+// whole is a score as the store spells it; false if it cannot be one of ours.
+func whole(s string) (int64, bool) {
+	if n, ok := integer(s); ok {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > MaxScore {
+		return 0, false
+	}
+	return int64(f), true
+}

@@ -1,0 +1,257 @@
+package leaderboard
+
+import (
+	"strconv"
+
+	"github.com/larderdb/larder/store"
+)
+
+func page(tx store.Tx, keys, args []string) store.Reply {
+	var l lists
+	if len(keys) != keysPerBoard || len(args) != 4 || !l.read(keys, args[0]) {
+		return badReply
+	}
+	count, ok := number(args[3])
+	if !ok {
+		return badReply
+	}
+	size, err := tx.Do("ZCARD", l.s).Int64()
+	if err != nil {
+		return store.Fail(err)
+	}
+	from, ok := number(args[2])
+	if args[1] == "m" {
+		var r store.Reply
+		if from, r, ok = l.around(tx, args[2], count, size); !ok {
+			return r
+		}
+		count = 2*count + 1
+	} else if args[1] != "i" || !ok {
+		return badReply
+	}
+	out := []store.Reply{store.Int(size), store.Int(from), store.Int(0)}
+	if count == 0 {
+		return store.ArrayOf(out...)
+	}
+	list, err := tx.Do("ZRANGE", l.s, strconv.FormatInt(from, 10), strconv.FormatInt(from+count-1, 10), "WITHSCORES").Strings()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if len(list) > 0 {
+		first := from + 1
+		if l.kind != 'o' {
+			if first, err = l.rank(tx, l.kind, list[0], list[1]); err != nil {
+				return store.Fail(err)
+			}
+		}
+		out[2] = store.Int(first)
+	}
+	for i := 0; i+1 < len(list); i += 2 {
+		data := store.Nil()
+		if l.data {
+			if data = tx.Do("HGET", l.d, l.name(list[i])); data.Err() != nil {
+				return data
+			}
+		}
+		out = append(out, store.Bulk(list[i]), store.Bulk(list[i+1]), data)
+	}
+	return store.ArrayOf(out...)
+}
+
+// around is the index at which a page around a member begins: the member in the middle, but near the ends of the board.
+func (l *lists) around(tx store.Tx, member string, side, size int64) (from int64, r store.Reply, ok bool) {
+	stamp, _, ok, err := l.place(tx, member)
+	if err != nil {
+		return 0, store.Fail(err), false
+	}
+	if !ok {
+		return 0, store.Nil(), false
+	}
+	at, err := tx.Do("ZRANK", l.s, stamp+member).Int64()
+	if err != nil {
+		return 0, store.Fail(err), false
+	}
+	return max(0, min(at-side, size-2*side-1)), store.Reply{}, true
+}
+
+func look(tx store.Tx, keys, args []string) store.Reply {
+	var l lists
+	if len(keys) != keysPerBoard || len(args) < 2 || !l.read(keys, args[0]) {
+		return badReply
+	}
+	size := tx.Do("ZCARD", l.s)
+	if size.Err() != nil {
+		return size
+	}
+	out := make([]store.Reply, 1, 1+5*(len(args)-2))
+	out[0] = size
+	for _, member := range args[2:] {
+		stamp, score, ok, err := l.place(tx, member)
+		if err != nil {
+			return store.Fail(err)
+		}
+		if !ok {
+			out = append(out, store.Nil(), store.Bulk(stamp), store.Int(0), store.Int(0), store.Nil())
+			continue
+		}
+		var rank, better int64
+		if args[1] == "r" {
+			if rank, err = l.rank(tx, l.kind, stamp+member, score); err == nil {
+				better, err = l.rank(tx, 'c', "", score)
+			}
+			if err != nil {
+				return store.Fail(err)
+			}
+			better--
+		}
+		data := store.Nil()
+		if l.data {
+			if data = tx.Do("HGET", l.d, member); data.Err() != nil {
+				return data
+			}
+		}
+		out = append(out, store.Bulk(score), store.Bulk(stamp), store.Int(rank), store.Int(better), data)
+	}
+	return store.ArrayOf(out...)
+}
+
+func remove(tx store.Tx, keys, args []string) store.Reply {
+	var l lists
+	if len(keys) != keysPerBoard || len(args) < 1 || !l.read(keys, args[0]) {
+		return badReply
+	}
+	if _, r := l.typed(tx); r.Err() != nil {
+		return r
+	}
+	var gone int64
+	for _, member := range args[1:] {
+		stamp, score, ok, err := l.place(tx, member)
+		if err == nil && ok {
+			gone++
+			err = l.drop(tx, stamp+member, member, score)
+		}
+		if err != nil {
+			return store.Fail(err)
+		}
+	}
+	return store.Int(gone)
+}
+
+func setData(tx store.Tx, keys, args []string) store.Reply {
+	var l lists
+	if len(keys) != keysPerBoard || len(args) != 3 || !l.read(keys, args[0]) {
+		return badReply
+	}
+	_, _, ok, err := l.place(tx, args[1])
+	if err != nil {
+		return store.Fail(err)
+	}
+	if !ok {
+		return store.Int(0)
+	}
+	if args[2] == "" {
+		if r := tx.Do("HDEL", l.d, args[1]); r.Err() != nil {
+			return r
+		}
+		return store.Int(1)
+	}
+	if r := tx.Do("HSET", l.d, args[1], args[2]); r.Err() != nil {
+		return r
+	}
+	ttl, err := tx.Do("PTTL", l.s).Int64()
+	if err == nil && ttl > 0 {
+		err = tx.Do("PEXPIRE", l.d, strconv.FormatInt(ttl, 10)).Err()
+	}
+	if err != nil {
+		return store.Fail(err)
+	}
+	return store.Int(1)
+}
+
+func archive(tx store.Tx, keys, args []string) store.Reply {
+	var from, to lists
+	if len(keys) != 2*keysPerBoard || len(args) != 4 || !from.read(keys, args[0]) || !to.read(keys[keysPerBoard:], args[0]) {
+		return badReply
+	}
+	keep, ok1 := number(args[1])
+	ttl, ok2 := number(args[2])
+	till, ok3 := number(args[3])
+	if !ok1 || !ok2 || !ok3 {
+		return badReply
+	}
+	now := tx.Now().UnixMilli()
+	if now < till {
+		return notNow(now)
+	}
+	size, err := tx.Do("ZCARD", from.s).Int64()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if size == 0 {
+		return store.ArrayOf(store.Int(0), store.Int(0))
+	}
+	if ttl > 0 {
+		if ttl += till - now; ttl == 0 {
+			ttl = -1 // it is over: PEXPIRE deletes
+		}
+	}
+	kept, err := from.keep(tx, &to, keep, ttl)
+	if err == nil {
+		err = tx.Do("UNLINK", from.s, from.t, from.n, from.d).Err()
+	}
+	if err != nil {
+		return store.Fail(err)
+	}
+	return store.ArrayOf(store.Int(kept), store.Int(size))
+}
+
+// keep copies the best members to another board, with a TTL in ms unless that is 0.
+func (l *lists) keep(tx store.Tx, to *lists, keep, ttl int64) (kept int64, err error) {
+	for _, b := range [...]*lists{l, to} {
+		if _, r := b.typed(tx); r.Err() != nil {
+			return 0, r.Err()
+		}
+	}
+	if err := tx.Do("DEL", to.s, to.t, to.n, to.d).Err(); err != nil {
+		return 0, err
+	}
+	if keep > 0 {
+		list, err := tx.Do("ZRANGE", l.s, "0", strconv.FormatInt(keep-1, 10), "WITHSCORES").Strings()
+		if err != nil {
+			return 0, err
+		}
+		for i := 0; i+1 < len(list); i += 2 {
+			if err := l.copy(tx, to, list[i], list[i+1]); err != nil {
+				return kept, err
+			}
+			kept++
+		}
+	}
+	if ttl != 0 {
+		for _, key := range [...]string{to.s, to.t, to.n, to.d} {
+			if err := tx.Do("PEXPIRE", key, strconv.FormatInt(ttl, 10)).Err(); err != nil {
+				return kept, err
+			}
+		}
+	}
+	return kept, nil
+}
+
+func (l *lists) copy(tx store.Tx, to *lists, entry, score string) error {
+	member := l.name(entry)
+	err := tx.Do("ZADD", to.s, score, entry).Err()
+	if err == nil && l.ties {
+		err = tx.Do("HSET", to.t, member, entry[:min(stampLen, len(entry))]).Err()
+	}
+	if err == nil && l.dense {
+		err = tx.Do("ZADD", to.n, score, score).Err()
+	}
+	if err != nil || !l.data {
+		return err
+	}
+	data, ok, err := tx.Do("HGET", l.d, member).Lookup()
+	if err == nil && ok {
+		err = tx.Do("HSET", to.d, member, data).Err()
+	}
+	return err
+}
