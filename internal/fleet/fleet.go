@@ -14,6 +14,7 @@
 package fleet
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,7 @@ type servers interface {
 	failover(key string)
 	beginMove(key string) (finish func())
 	flushScripts()
+	info() []string // INFO clients of each server
 	register(scripts []*store.Script)
 }
 
@@ -238,6 +240,21 @@ func (s *Store) BeginMove(key string) (finish func()) {
 func (s *Store) FlushScripts() {
 	s.t.Helper()
 	s.flushScripts()
+}
+
+// Blocked is how many clients wait in blocking commands, on all servers together.
+func (s *Store) Blocked() (n int) {
+	s.t.Helper()
+	for _, info := range s.info() {
+		_, after, _ := strings.Cut(info, "\nblocked_clients:")
+		number, _, _ := strings.Cut(after, "\r")
+		blocked, err := strconv.Atoi(number)
+		if err != nil {
+			s.t.Fatalf("fleet: INFO clients without blocked_clients: %q", info)
+		}
+		n += blocked
+	}
+	return n
 }
 
 // Register makes a Larder server run the Go bodies of scripts, as larder.Options.Scripts does, also after a restart.

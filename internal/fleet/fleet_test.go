@@ -44,6 +44,16 @@ func TestEach(t *testing.T) {
 			}
 			s.FlushScripts()
 		}
+		if n := s.Blocked(); n != 0 {
+			t.Errorf("%d clients wait for nothing", n)
+		}
+		popped := make(chan error, 1)
+		go func() { popped <- b.Do(t.Context(), "BLPOP", "{k}list", "0").Err() }()
+		Eventually(t, "a client to wait", func() bool { return s.Blocked() == 1 })
+		ask(t, a, "RPUSH", "{k}list", "x")
+		if err := <-popped; err != nil {
+			t.Errorf("BLPOP: %v", err)
+		}
 		_ = b.Close()
 		ask(t, s.Open(t), "SET", "k", "again")
 	})

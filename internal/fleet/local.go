@@ -40,6 +40,21 @@ func (e *embedded) open(t testing.TB, _ string) store.Store {
 
 func (*embedded) flushScripts() {}
 
+func (e *embedded) info() []string { return infoOf(e.t, e.db) }
+
+// infoOf is the INFO of a DB, none if there is none.
+func infoOf(t testing.TB, db *larder.DB) []string {
+	t.Helper()
+	if db == nil {
+		return nil
+	}
+	text, err := db.Do(t.Context(), "INFO", "clients").Text()
+	if err != nil {
+		t.Fatalf("fleet: %v", err)
+	}
+	return []string{text}
+}
+
 func openDB(t testing.TB, scripts []*store.Script) *larder.DB {
 	t.Helper()
 	db, err := larder.Open(larder.Options{Scripts: scripts})
@@ -105,6 +120,8 @@ func (s *served) flushScripts() {
 		s.t.Fatalf("fleet: %v", err)
 	}
 }
+
+func (s *served) info() []string { return infoOf(s.t, s.db) }
 
 func (s *served) register(scripts []*store.Script) {
 	s.scripts = append(s.scripts, scripts...)

@@ -56,6 +56,14 @@ func (g *group) flushScripts() {
 	}
 }
 
+func (g *group) info() []string {
+	var all []string
+	for _, s := range g.all() {
+		all = append(all, s.Do("INFO", "clients"))
+	}
+	return all
+}
+
 // single is one redis-server.
 type single struct {
 	group

@@ -3,6 +3,7 @@ package redistest
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Failover kills the primary that holds key, lets its replica take over, and starts the killed one again, empty, as a
@@ -13,11 +14,18 @@ func (c *Cluster) Failover(key string) {
 	replica := c.replicaOf(old)
 	c.Nodes[old].t.Helper()
 	c.Nodes[old].Stop()
-	// Not waiting for the node timeout, but with the votes of the other primaries.
-	c.Nodes[replica].Do("CLUSTER", "FAILOVER", "FORCE")
+	// Not waiting for the node timeout, but with the votes of the other primaries. A vote may fail, as packets are lost on a busy machine.
+	var asked time.Time
+	Eventually(c.Nodes[replica].t, "the replica to be elected", func() bool {
+		if time.Since(asked) > time.Second {
+			asked = time.Now()
+			_, _ = c.Nodes[replica].Try("CLUSTER", "FAILOVER", "FORCE")
+		}
+		return c.owner(c.Nodes[replica], slot) == replica
+	})
 	for _, node := range c.Nodes {
 		if node.proc != nil {
-			Eventually(node.t, "the replica to be elected", func() bool { return c.owner(node, slot) == replica })
+			Eventually(node.t, "the cluster to learn of the election", func() bool { return c.owner(node, slot) == replica })
 		}
 	}
 	c.Nodes[old].Restart()

@@ -258,3 +258,59 @@ func TestSubscriptionsFollow(t *testing.T) {
 		}
 	}, fleet.CanFailover)
 }
+
+// TestPipesAndWaiters sends pipelines, and waits in blocking commands, while slots move and primaries fail.
+func TestPipesAndWaiters(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		st := s.Open(t)
+		cmds := make([]store.Cmd, 0, 100)
+		for i := range 50 {
+			key := "{p}" + strconv.Itoa(i)
+			cmds = append(cmds, store.Cmd{"INCR", key}, store.Cmd{"GET", key})
+		}
+		rounds := int64(0)
+		pipe := func() {
+			t.Helper()
+			rounds++
+			for i, r := range st.Pipe(t.Context(), cmds...) {
+				if n, err := r.Int64(); err != nil || n != rounds {
+					t.Fatalf("round %d, %q: %d, %v", rounds, cmds[i], n, err)
+				}
+			}
+		}
+		pipe()
+		if s.Can(fleet.CanMove) {
+			finish := s.BeginMove("{p}")
+			pipe() // what exists is here
+			finish()
+			pipe() // what exists is there
+			testWaiterFollows(t, s, st)
+		}
+		s.Settle()
+		s.Failover("{p}")
+		// The first one may meet a connection that died; that is no more than an error.
+		fleet.Eventually(t, "the store to serve", func() bool { return st.Do(t.Context(), "GET", "{p}0").Err() == nil })
+		pipe()
+	}, fleet.CanFailover)
+}
+
+// testWaiterFollows waits for an element of a list whose slot moves away meanwhile.
+func testWaiterFollows(t *testing.T, s *fleet.Store, st store.Store) {
+	got := make(chan error, 1)
+	go func() {
+		list, err := st.Do(t.Context(), "BLPOP", "{w}list", "10").Strings()
+		if err == nil && list[1] != "x" {
+			err = fmt.Errorf("got %v", list)
+		}
+		got <- err
+	}()
+	fleet.Eventually(t, "a client to wait", func() bool { return s.Blocked() == 1 })
+	s.MoveSlot("{w}")
+	if err := st.Do(t.Context(), "RPUSH", "{w}list", "x").Err(); err != nil {
+		t.Error(err)
+	}
+	if err := <-got; err != nil {
+		t.Errorf("BLPOP while its slot moves: %v", err)
+	}
+}
