@@ -252,7 +252,7 @@ func replay(tx store.Tx, keys, args []string) store.Reply {
 const leaveLua = `
 -- KEYS[1]  the stream
 -- ARGV[1]  group, ARGV[2] consumer
--- Returns  1 if the consumer was removed, 0 if it still has entries or was not there
+-- Returns  1 if the group does not have the consumer any more, 0 if it still has entries, or if there is no group
 if #KEYS ~= 1 or #ARGV < 2 then return redis.error_reply('` + badCall + `') end
 local p = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])
 if p.err or #p > 0 then return 0 end

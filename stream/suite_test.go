@@ -538,12 +538,23 @@ func testRead(t *testing.T, st store.Store) {
 			t.Errorf("Read: %v", err)
 		}
 	}
-	go func() {
-		for s.Stats().Undecodable == 0 {
-			time.Sleep(time.Millisecond)
-		}
+	third := make(chan struct{})
+	hears := orders(t, st, func(o *stream.Options) { o.OnError = func(context.Context, error) { close(third) } })
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		<-third
 		s.Publish(context.Background(), order{ID: 3})
-	}()
+	})
+	err := hears.Read(t.Context(), stream.Beginning, func(_ context.Context, m *stream.Message[order]) error {
+		if seen = append(seen, m.Value.ID); len(seen) == 3 {
+			return enough
+		}
+		return nil
+	})
+	if err != enough || !slices.Equal(seen, upTo(3)) {
+		t.Errorf("while it grows: %v, %v", seen, err)
+	}
+	publisher.Wait()
 	read(stream.Beginning, 3)
 	if !slices.Equal(seen, upTo(3)) {
 		t.Errorf("from the beginning: %v", seen)
