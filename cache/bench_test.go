@@ -70,3 +70,36 @@ func BenchmarkHit(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkNear reads what is near.
+func BenchmarkNear(b *testing.B) {
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	c := newCache[item](b, db, cache.Options{Prefix: "near:", TTL: time.Hour, Near: 10 << 20})
+	defer c.Close(b.Context())
+	load := func(context.Context) (item, error) { return item{ID: 1, Name: "Super Widget 3000 Deluxe"}, nil }
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	for range 3 {
+		for _, k := range keys {
+			if _, err := c.GetOrLoad(b.Context(), k, load); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	before := c.Stats().NearHits
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := c.GetOrLoad(b.Context(), keys[i%len(keys)], load); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if n := c.Stats().NearHits - before; n < uint64(b.N) {
+		b.Errorf("%d of %d were near", n, b.N)
+	}
+}

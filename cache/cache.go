@@ -42,7 +42,8 @@ type Cache[T any] struct {
 	byKey   map[string]*flight[T] // the latest of each key, without prefix
 	alone   map[string]*flight[T] // those without leases, by key
 	orphans map[uint64]struct{}   // tokens of leases that could not be ended
-	seq     uint64                // of the flight that began last
+
+	seq atomic.Uint64 // of the flight that began last; written under mu
 
 	n counters
 }
@@ -181,14 +182,15 @@ func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	cmds := make([]store.Cmd, len(keys), 2*len(keys)) // not one DEL: on a Cluster the keys live apart
+	cmds, full := make([]store.Cmd, len(keys)), make([]string, len(keys)) // not one DEL: on a Cluster the keys live apart
 	for i, key := range keys {
 		if err := usable(key); err != nil {
 			return store.Wrap("cache", "delete", c.o.Prefix+key, err)
 		}
 		c.forget(key)
 		c.near.drop(key)
-		cmds[i] = store.Cmd{"DEL", c.o.Prefix + key}
+		full[i] = c.o.Prefix + key
+		cmds[i] = store.Cmd{"DEL", full[i]}
 	}
 	defer func() {
 		for _, key := range keys {
@@ -197,7 +199,8 @@ func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 	}()
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	for i, r := range c.st.Pipe(ctx, c.near.announce(cmds, cmds...)...)[:len(keys)] {
+	defer c.near.announce(ctx, full...)
+	for i, r := range c.st.Pipe(ctx, cmds...) {
 		if err := r.Err(); err != nil {
 			c.n.storeErrors.Add(1)
 			return store.Wrap("cache", "delete", c.o.Prefix+keys[i], err)
@@ -229,9 +232,7 @@ func (c *Cache[T]) write(ctx context.Context, key string, v *T) error {
 	if err != nil {
 		return err
 	}
-	if pub := c.near.announce(nil, store.Cmd{"SET", c.o.Prefix + key}); pub != nil {
-		defer c.st.Pipe(ctx, pub...)
-	}
+	defer c.near.announce(ctx, c.o.Prefix+key)
 	return c.set.SetBytes(ctx, c.o.Prefix+key, entry, ttl)
 }
 

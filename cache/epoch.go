@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +104,7 @@ func newEpoch() (text string, n uint64) {
 // plant is the command that reads an epoch, and makes one if there is none. It replies nil then.
 func plant(key string, ttl time.Duration) (store.Cmd, uint64) {
 	text, n := newEpoch()
-	return store.Cmd{"SET", key, text, "NX", "GET", "PX", strconv.FormatInt(store.Millis(ttl), 10)}, n
+	return store.Cmd{"SET", key, text, "NX", "GET", "PX", millis(ttl)}, n
 }
 
 func tagBytes(n int) int { return 1 + 4 + 8*n }
@@ -228,7 +227,7 @@ func (c *Cache[T]) prolong(ctx context.Context) {
 		return
 	}
 	if left, err := c.st.Do(ctx, "PTTL", c.clearKey).Int64(); err == nil && left < (clearLife/2).Milliseconds() {
-		c.st.Do(ctx, "PEXPIRE", c.clearKey, strconv.FormatInt(clearLife.Milliseconds(), 10))
+		c.st.Do(ctx, "PEXPIRE", c.clearKey, millis(clearLife))
 	}
 }
 
@@ -244,13 +243,15 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	defer cancel()
 	c.near.dropTags(tags)
 	defer c.near.dropTags(tags)
-	cmds := make([]store.Cmd, len(tags), len(tags)+1)
-	ttl := strconv.FormatInt(store.Millis(c.tagTTL()), 10)
+	cmds, keys := make([]store.Cmd, len(tags)), make([]string, len(tags))
+	ttl := millis(c.tagTTL())
 	for i, t := range tags {
 		text, _ := newEpoch()
-		cmds[i] = store.Cmd{"SET", c.tagKey(t), text, "PX", ttl}
+		keys[i] = c.tagKey(t)
+		cmds[i] = store.Cmd{"SET", keys[i], text, "PX", ttl}
 	}
-	for i, r := range c.st.Pipe(ctx, c.near.announce(cmds, cmds...)...)[:len(tags)] {
+	defer c.near.announce(ctx, keys...)
+	for i, r := range c.st.Pipe(ctx, cmds...) {
 		if err := r.Err(); err != nil {
 			c.n.storeErrors.Add(1)
 			return store.Wrap("cache", "invalidate", c.tagKey(tags[i]), err)
@@ -267,9 +268,11 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 func (c *Cache[T]) Clear(ctx context.Context) error {
 	text, epoch := newEpoch()
 	bounded, cancel := c.bound(ctx)
-	cmd := store.Cmd{"SET", c.clearKey, text, "PX", strconv.FormatInt(clearLife.Milliseconds(), 10)}
 	asked := c.clk.Monotonic()
-	err := c.st.Pipe(bounded, c.near.announce([]store.Cmd{cmd}, cmd)...)[0].Err()
+	err := c.st.Do(bounded, "SET", c.clearKey, text, "PX", millis(clearLife)).Err()
+	if err == nil {
+		c.near.announce(bounded, c.clearKey)
+	}
 	cancel()
 	if err != nil {
 		c.n.storeErrors.Add(1)

@@ -9,21 +9,29 @@ import (
 
 // fetch is Fetch, and says where the value came from.
 func (c *Cache[T]) fetch(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (res Result[T], from outcome, err error) {
+	if c.near.get(key, &res.Value) == nearHit {
+		c.n.nearHits.Add(1)
+		return res, nearHit, nil
+	}
+	return c.fetchFar(ctx, key, load)
+}
+
+// fetchFar is fetch for what is not near.
+func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (res Result[T], from outcome, err error) {
 	p := patience{clk: c.clk, soft: c.o.SoftTimeout, hard: c.o.LoadTimeout}
 	defer p.end()
-	one := single(load)
 	for first := true; ; first = false {
-		start := c.began()
+		start := c.seq.Load()
 		if first && c.cold() && c.o.FailSafe == 0 && c.near == nil { // the load's bid will be the read
 			if err = c.mayAsk(ctx, key); err != nil {
 				return res, miss, store.Wrap("cache", "get", c.o.Prefix+key, err)
 			}
-			a, err := c.lead(ctx, c.launch(ctx, key, nil), key, one, &p)
+			a, err := c.lead(ctx, c.launch(ctx, key, nil), key, single(load), &p)
 			if a.unread {
 				continue
 			}
 			c.count(a.outcome, nil)
-			if done, res, from, err := c.take(ctx, key, a, err, start, one, &p, Result[T]{}, false); done {
+			if done, res, from, err := c.take(ctx, key, a, err, start, single(load), &p, Result[T]{}, false); done {
 				return res, from, err
 			}
 			continue
@@ -37,14 +45,14 @@ func (c *Cache[T]) fetch(ctx context.Context, key string, load func(ctx context.
 			return Result[T]{}, miss, store.Wrap("cache", "get", c.o.Prefix+key, err)
 		case err != nil:
 			c.storeFailed(ctx, "get", key, err)
-			res, err := c.fetchAlone(ctx, key, start, one, &p)
+			res, err := c.fetchAlone(ctx, key, start, single(load), &p)
 			return res, miss, err
 		case r.outcome == negative:
 			return Result[T]{}, negative, c.notFound(key)
 		case r.outcome != miss:
 			res.Stale, res.Cause = r.outcome == stale, nil
 			if res.Stale || r.early {
-				c.refresh(ctx, key, &r, one)
+				c.refresh(ctx, key, r, single(load))
 			}
 			return res, r.outcome, nil
 		}
@@ -58,14 +66,14 @@ func (c *Cache[T]) fetch(ctx context.Context, key string, load func(ctx context.
 			return c.failSafe(old, ErrHeld), stale, nil
 		}
 		p.begin(r.kept)
-		if done, res, from, err := c.miss(ctx, key, &r, start, one, &p, old); done {
+		if done, res, from, err := c.miss(ctx, key, r, start, single(load), &p, old); done {
 			return res, from, err
 		}
 	}
 }
 
 // miss joins the load whose lease the read has found, waits for it where it is another process's, or begins one.
-func (c *Cache[T]) miss(ctx context.Context, key string, r *reading, start uint64, load loader[T], p *patience, old Result[T]) (done bool, res Result[T], from outcome, err error) {
+func (c *Cache[T]) miss(ctx context.Context, key string, r reading, start uint64, load loader[T], p *patience, old Result[T]) (done bool, res Result[T], from outcome, err error) {
 	if err = c.mayAsk(ctx, key); err != nil {
 		return true, res, miss, store.Wrap("cache", "load", c.o.Prefix+key, err)
 	}
@@ -138,7 +146,7 @@ func (c *Cache[T]) fetchAlone(ctx context.Context, key string, start uint64, loa
 }
 
 // refresh loads a value that is still served, in the background, unless somebody does already.
-func (c *Cache[T]) refresh(ctx context.Context, key string, r *reading, load loader[T]) {
+func (c *Cache[T]) refresh(ctx context.Context, key string, r reading, load loader[T]) {
 	if r.token != 0 && !c.adopt(r.token) || c.mayAsk(context.WithoutCancel(ctx), key) != nil {
 		return
 	}

@@ -90,13 +90,6 @@ func (e *PanicError) Unwrap() error {
 // errExited is the end of a loader by runtime.Goexit, as testing.T.FailNow does.
 var errExited = errors.New("cache: the loader ended its goroutine")
 
-// began gives what tells flights that begin from now on.
-func (c *Cache[T]) began() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.seq
-}
-
 // launch registers a flight for a key, which the caller leads.
 func (c *Cache[T]) launch(ctx context.Context, key string, seen []byte) *flight[T] {
 	c.mu.Lock()
@@ -108,8 +101,7 @@ func (c *Cache[T]) launch(ctx context.Context, key string, seen []byte) *flight[
 
 // launchLocked registers a flight, with mu held.
 func (c *Cache[T]) launchLocked(ctx context.Context, keys []string, seen [][]byte, alone bool) *flight[T] {
-	c.seq++
-	f := &flight[T]{seq: c.seq, keys: keys, seen: seen, done: make(chan struct{}), answers: make([]answer[T], len(keys))}
+	f := &flight[T]{seq: c.seq.Add(1), keys: keys, seen: seen, done: make(chan struct{}), answers: make([]answer[T], len(keys))}
 	if len(keys) > 1 {
 		f.index = make(map[string]int, len(keys))
 		for i, k := range keys {

@@ -206,7 +206,7 @@ func (c *Cache[T]) settle(f *flight[T], won []int) {
 	}
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
-	var over []string
+	var over, filled []string
 	for n, r := range c.run(bounded, calls) {
 		key := f.keys[won[n]]
 		done, err := r.Int64()
@@ -223,10 +223,12 @@ func (c *Cache[T]) settle(f *flight[T], won []int) {
 			over = append(over, key)
 		}
 		if calls[n].script == fill && done > 0 {
-			c.near.drop(key) // and with it what a read during the load has brought
+			c.near.drop(key) // a refresh has replaced what was near
+			filled = append(filled, calls[n].key)
 		}
 	}
-	c.publish(bounded, over, calls)
+	c.publish(bounded, over)
+	c.near.announce(bounded, filled...)
 }
 
 // ending is the call that ends one lease.
@@ -281,7 +283,7 @@ func (c *Cache[T]) release(f *flight[T], won []int) {
 			over = append(over, f.keys[won[n]])
 		}
 	}
-	c.publish(ctx, over, nil)
+	c.publish(ctx, over)
 }
 
 // renew keeps leases alive while their loader is at work, from a third of their time on, until stop is called.

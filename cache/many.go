@@ -36,7 +36,7 @@ func (c *Cache[T]) FetchMany(ctx context.Context, keys []string, load func(ctx c
 	missed := false
 	var err error
 	for first := true; len(todo) > 0 && err == nil; first = false {
-		b.reset(c.began())
+		b.reset(c.seq.Load())
 		b.read(ctx, todo, first)
 		missed = missed || !b.complete()
 		if todo, err = b.rest(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -43,6 +42,8 @@ type reading struct {
 	token   uint64 // the lease of who is loading; 0: nobody
 	seen    []byte // how what is there begins, if a bid may have to replace it; nil: nothing is there
 	fresh   int64  // a hit: until when, by the store's clock; 0: unknown
+	cost    int64  // of its load, in milliseconds
+	bytes   int    // of the entry
 }
 
 // readNear is read with a look at what is near before.
@@ -134,8 +135,8 @@ func (c *Cache[T]) view(ctx context.Context, key string, b []byte, now *epochs, 
 	usable, past := true, at-e.fresh
 	switch {
 	case valid && (e.fresh == 0 || past < 0):
-		r.outcome, r.fresh = hit, e.fresh
-		r.early = e.fresh != 0 && c.o.EarlyRefresh > 0 && c.tooEarly(e.cost, -past)
+		r.outcome, r.fresh, r.cost, r.bytes = hit, e.fresh, e.cost, len(b)
+		r.early = e.fresh != 0 && c.o.EarlyRefresh > 0 && int64(c.early(e.cost)) >= -past*int64(time.Millisecond)
 	case valid && past < c.o.Stale.Milliseconds() && e.kind == ours:
 		r.outcome = stale
 	default:
@@ -167,10 +168,14 @@ func (c *Cache[T]) view(ctx context.Context, key string, b []byte, now *epochs, 
 
 func head(b []byte) []byte { return append([]byte(nil), b[:min(len(b), headBytes)]...) }
 
-// tooEarly draws whether to refresh an entry that is fresh for a while longer (XFetch, Vattani et al. 2015): the chance is
-// such that, at whatever rate a key is read, one of its readers will most likely be the one.
-func (c *Cache[T]) tooEarly(costMillis, leftMillis int64) bool {
-	return float64(max(costMillis, 1))*c.o.EarlyRefresh*-math.Log(1-rand.Float64()) >= float64(leftMillis)
+// early draws how long before its time to refresh an entry (XFetch, Vattani et al. 2015): at random, exponentially, in
+// proportion to what its load cost, so that one of a key's readers will most likely be early enough, and few are.
+func (c *Cache[T]) early(costMillis int64) time.Duration {
+	if c.o.EarlyRefresh == 0 {
+		return 0
+	}
+	ms := float64(max(costMillis, 1)) * c.o.EarlyRefresh * rand.ExpFloat64()
+	return time.Duration(min(ms, 1e12) * float64(time.Millisecond))
 }
 
 // decode keeps a codec's panic from its caller.

@@ -109,16 +109,11 @@ func (w *waits) wakeAll() {
 	}
 }
 
-// publish tells those who wait for keys, in any process, to look again. What is near elsewhere is told of fills.
-func (c *Cache[T]) publish(ctx context.Context, over []string, fills []call) {
+// publish tells those who wait for keys, in any process, to look again.
+func (c *Cache[T]) publish(ctx context.Context, over []string) {
 	var cmds []store.Cmd
 	for _, key := range over {
 		cmds = append(cmds, store.Cmd{"PUBLISH", c.waits.channel, key})
-	}
-	for _, f := range fills {
-		if f.script == fill {
-			cmds = c.near.announce(cmds, store.Cmd{"SET", f.key})
-		}
 	}
 	if len(cmds) > 0 {
 		c.st.Pipe(ctx, cmds...) // who does not hear of it looks again by itself
