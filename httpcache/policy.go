@@ -345,7 +345,7 @@ func (c *Cache) decide(a *asked, e *entry, now time.Time) use {
 
 // mayServeOnError tells whether a stored response may stand in for an origin that fails (RFC 5861, 4).
 func (c *Cache) mayServeOnError(a *asked, e *entry, now time.Time) bool {
-	if e == nil || e.flags&(flagNoCache|flagMustRevalidate) != 0 || a.cc.noCache || a.cc.minFresh != absent || a.cc.maxAge != absent {
+	if e == nil || isFailure(e.status) || e.flags&(flagNoCache|flagMustRevalidate) != 0 || a.cc.noCache || a.cc.minFresh != absent || a.cc.maxAge != absent {
 		return false
 	}
 	stale := max(e.ageAt(now)-e.lifetime, 0)
