@@ -210,20 +210,30 @@ func (w *world) enqueue(n int) {
 
 func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 
-// disturb does something bad to a process.
+// disturb does something bad to a process, or ends it.
 func (w *world) disturb() {
-	h := w.hosts[w.r.IntN(len(w.hosts))]
-	switch n := 1 + w.r.IntN(4); w.r.IntN(6) {
+	var living []*host
+	for _, h := range w.hosts {
+		if !h.dead {
+			living = append(living, h)
+		}
+	}
+	h := living[w.r.IntN(len(living))]
+	switch n := 1 + w.r.IntN(4); w.r.IntN(16) {
 	case 0:
 		h.faulty.Fail(n)
-	case 1, 2:
+	case 1, 2, 3, 4:
 		h.faulty.Forget(n)
-	case 3:
+	case 5:
 		h.faulty.Hang(n)
-	case 4:
+	case 6, 7, 8, 9: // cut off; perhaps for longer than a lease
+		h.faulty.Fail(-1)
+	case 10, 11, 12, 13:
+		h.faulty.Heal()
+	case 14:
 		w.kill(h)
 		w.spawn()
-	case 5:
+	case 15:
 		h.cancel() // shuts down as it should
 		w.spawn()
 	}
@@ -245,10 +255,10 @@ func TestSchedules(t *testing.T) {
 }
 
 func (w *world) run() {
-	for range 3 {
+	for range 4 {
 		w.spawn()
 	}
-	for n := range 150 {
+	for n := range 250 {
 		switch w.r.IntN(5) {
 		case 0, 1, 2:
 			w.enqueue(n)
