@@ -16,6 +16,37 @@ type codec struct {
 	decode func(text string, v reflect.Value) error
 }
 
+// presence is the codec of a pointer to a struct that is kept field by field: it tells nil from a struct of zeros.
+var presence = codec{
+	encode: func(reflect.Value) (string, error) { return "1", nil },
+	decode: func(string, reflect.Value) error { return nil },
+}
+
+// Codec spells values of one type. Make it with NewCodec and pass it in Options.Codecs.
+type Codec struct {
+	name  string
+	typ   reflect.Type
+	codec codec
+}
+
+// NewCodec makes a Codec for fields of type V, or *V. With an empty name it is for all of them; else for those whose tag
+// names it: `larder:"picture,codec=png"`. encode and decode are called by many goroutines at once.
+func NewCodec[V any](name string, encode func(V) (string, error), decode func(string) (V, error)) Codec {
+	return Codec{name, reflect.TypeFor[V](), codec{
+		encode: func(v reflect.Value) (string, error) {
+			x, _ := v.Interface().(V)
+			return encode(x)
+		},
+		decode: func(text string, v reflect.Value) error {
+			x, err := decode(text)
+			if err == nil {
+				v.Set(reflect.ValueOf(&x).Elem())
+			}
+			return err
+		},
+	}}
+}
+
 var (
 	timeType     = reflect.TypeFor[time.Time]()
 	durationType = reflect.TypeFor[time.Duration]()

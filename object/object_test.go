@@ -17,6 +17,7 @@ import (
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/object"
@@ -141,13 +142,13 @@ func TestEveryKind(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"v": "3", "name": "Ada \x00\r\n", "yes": "1", "I8": "-128", "F32": "0.1", "every": "1h30m0s", "at": "1970-01-01T00:00:00Z",
-			"addr": "2001:db8::1", "Home": `{"Street":"Main <St>","City":"X"}`, "Tags": `["a","b"]`, "Maybe": "0", "text": "",
+			"addr": "2001:db8::1", "Home.Street": "Main <St>", "Work": "1", "Work.City": "Y", "Tags": `["a","b"]`, "Maybe": "0", "text": "",
 		} {
 			if stored[name] != want {
 				t.Errorf("field %q is stored as %q, want %q", name, stored[name], want)
 			}
 		}
-		if _, have := stored["Secret"]; have || len(stored) != 23 {
+		if _, have := stored["Secret"]; have || len(stored) != 26 {
 			t.Errorf("%d fields stored: %v", len(stored), stored)
 		}
 	})
@@ -361,7 +362,7 @@ func TestBadFieldsAndKeys(t *testing.T) {
 		ctx := t.Context()
 		h := hashes[everything](t, st, options())
 		for name, text := range map[string]string{
-			"v": "x", "changed": "yesterday", "yes": "maybe", "I8": "128", "U": "-1", "F": "1,5", "every": "1 hour", "addr": "::x", "Home": "{", "Maybe": "1.5",
+			"v": "x", "changed": "yesterday", "yes": "maybe", "I8": "128", "U": "-1", "F": "1,5", "every": "1 hour", "addr": "::x", "labels": "{", "Maybe": "1.5",
 		} {
 			in := full()
 			_ = h.Save(ctx, "1", &in)
@@ -456,47 +457,83 @@ func TestSavesDoNotMix(t *testing.T) {
 	wg.Wait()
 }
 
+// randomWrite makes calls of object.write.
+func randomWrite(r *rand.Rand, prefix string, ttls bool) storetest.Call {
+	c := storetest.Call{Keys: []string{prefix + strconv.Itoa(r.IntN(2))}}
+	word := func() string { return []string{"a", "b", "c", "\x00", "", "1"}[r.IntN(6)] }
+	n, e := r.IntN(4), 0
+	if ttls {
+		e = r.IntN(3)
+	}
+	c.Args = []string{string("sp"[r.IntN(2)]), strconv.Itoa(100_000 * r.IntN(3)), []string{"", "v"}[r.IntN(2)], "", strconv.Itoa(n), strconv.Itoa(e)}
+	if c.Args[2] != "" {
+		c.Args[3] = []string{"", "0", "7", "8"}[r.IntN(4)]
+	}
+	for range n + e {
+		c.Args = append(c.Args, word(), word())
+	}
+	for i := range e {
+		c.Args[len(c.Args)-1-2*i] = strconv.Itoa(50_000 * r.IntN(3))
+	}
+	if c.Args[0] == "p" {
+		for range r.IntN(3) {
+			c.Args = append(c.Args, word())
+		}
+	}
+	before(r, &c)
+	return c
+}
+
+// randomAdd makes calls of object.add.
+func randomAdd(r *rand.Rand, prefix string) storetest.Call {
+	c := storetest.Call{Keys: []string{prefix + strconv.Itoa(r.IntN(2))}}
+	c.Args = []string{
+		[]string{"n", "m", "b"}[r.IntN(3)], string("if"[r.IntN(2)]),
+		[]string{"1", "-3", "120", "9223372036854775807", "-9223372036854775808", "0.5", "1e3", "", "+1"}[r.IntN(9)],
+		[]string{"", "0", "-128"}[r.IntN(3)], []string{"", "127", "4294967295"}[r.IntN(3)], []string{"", "v"}[r.IntN(2)],
+	}
+	before(r, &c)
+	if r.IntN(3) == 0 {
+		c.Before = append(c.Before, store.Cmd{"HSET", c.Keys[0], "n", []string{"5", "127", "x", "1.5", "9223372036854775800"}[r.IntN(5)]})
+	}
+	return c
+}
+
+func before(r *rand.Rand, c *storetest.Call) {
+	switch r.IntN(18) {
+	case 0:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
+	case 1:
+		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"SET", c.Keys[0], "x"}}
+	case 2:
+		c.Args = c.Args[:r.IntN(len(c.Args))]
+	case 3:
+		c.Args[r.IntN(len(c.Args))] = []string{"-1", "1.5", "x", "", "99999", "0", "1e3"}[r.IntN(7)]
+	case 4:
+		c.Keys = append(c.Keys, c.Keys[0])
+	case 5:
+		c.Advance = 10 * time.Second
+	case 6, 7, 8:
+		c.Before = []store.Cmd{{"HSET", c.Keys[0], "v", []string{"7", "8", "x", ""}[r.IntN(4)]}}
+	}
+}
+
 func TestBodiesAgree(t *testing.T) {
 	lua := redis(t)
-	for _, script := range object.Scripts() {
-		t.Run(script.Name, func(t *testing.T) {
-			random := func(r *rand.Rand, prefix string) storetest.Call {
-				c := storetest.Call{Keys: []string{prefix + strconv.Itoa(r.IntN(2))}}
-				word := func() string { return []string{"a", "b", "c", "\x00", "", "1"}[r.IntN(6)] }
-				n := 1 + r.IntN(3)
-				if script.Name == "object.save" {
-					c.Args = []string{strconv.Itoa(100_000 * r.IntN(3))}
-				} else {
-					c.Args = []string{strconv.Itoa(n)}
-				}
-				for range n {
-					c.Args = append(c.Args, word(), word())
-				}
-				if script.Name == "object.patch" {
-					for range r.IntN(3) {
-						c.Args = append(c.Args, word())
-					}
-				}
-				switch r.IntN(14) {
-				case 0:
-					c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
-				case 1:
-					c.Before = []store.Cmd{{"SET", c.Keys[0], "x"}}
-				case 2:
-					c.Args = c.Args[:r.IntN(len(c.Args))]
-				case 3:
-					c.Args[0] = []string{"-1", "1.5", "x", "", "99999", "0", "1e3"}[r.IntN(7)]
-				case 4:
-					c.Keys = append(c.Keys, c.Keys[0])
-				case 5:
-					c.Advance = 10 * time.Second
-				}
-				return c
-			}
-			storetest.Scripts(t, storetest.NewMemory(), lua, script, random)
-			storetest.Scripts(t, embedded(t), lua, script, random)
-		})
-	}
+	served := fleet.Start(t, fleet.Larder).Open(t) // it does not know the scripts, and so runs their Lua
+	t.Run("write", func(t *testing.T) {
+		plain := func(r *rand.Rand, prefix string) storetest.Call { return randomWrite(r, prefix, false) }
+		storetest.Scripts(t, storetest.NewMemory(), lua, object.Scripts()[0], plain)
+		storetest.Scripts(t, embedded(t), lua, object.Scripts()[0], plain)
+	})
+	t.Run("write with TTLs of fields", func(t *testing.T) {
+		ttls := func(r *rand.Rand, prefix string) storetest.Call { return randomWrite(r, prefix, true) }
+		storetest.Scripts(t, embedded(t), served, object.Scripts()[0], ttls)
+	})
+	t.Run("add", func(t *testing.T) {
+		storetest.Scripts(t, embedded(t), lua, object.Scripts()[1], randomAdd)
+		storetest.Scripts(t, embedded(t), served, object.Scripts()[1], randomAdd)
+	})
 }
 
 // clocked is an embedded store whose clock the test moves.
