@@ -64,6 +64,8 @@ func disturb(t *testing.T, f *fleet.Store, loses bool, event func(key string)) {
 		publishOne()
 	}
 	stop := make(chan struct{})
+	end := sync.OnceFunc(func() { close(stop) })
+	defer end()
 	var publisher sync.WaitGroup
 	publisher.Go(func() {
 		pace := time.NewTicker(2 * time.Millisecond)
@@ -78,7 +80,7 @@ func disturb(t *testing.T, f *fleet.Store, loses bool, event func(key string)) {
 		}
 	})
 	event("orders")
-	close(stop)
+	end()
 	publisher.Wait()
 	fleet.Eventually(t, "the store takes entries again", func() bool {
 		id, err := s.Publish(t.Context(), order{ID: 2})
