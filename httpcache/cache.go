@@ -211,7 +211,7 @@ func (c *Cache) keep(ctx context.Context, t *target, q *request, tok token, e *e
 	}
 	ctx, cancel := c.bound(context.WithoutCancel(ctx))
 	defer cancel()
-	stored, err := c.st.Run(ctx, keepScript, keys, tok.epoch, newNonce(), itoa(ttl), e.encode(), e.spec).Bool()
+	stored, err := c.st.Run(ctx, keepScript, keys, tok.epoch+tok.soft, newNonce(), itoa(ttl), e.encode(), e.spec).Bool()
 	if err != nil {
 		c.failed(ctx, "keep", t.base, err)
 		return false

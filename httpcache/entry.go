@@ -15,8 +15,8 @@ import (
 //
 //	0xCB 'B' epoch 8, soft 8, born 8, n 1, n * (length 2, spec), entry or nothing
 //
-// epoch is a nonce that each purge changes: a fill is stored only if it is what the fill saw before it asked the origin.
-// soft is a nonce that each soft purge changes: an entry made under another one is stale. born is a nonce of the index:
+// epoch is a nonce that each purge changes, soft one that each soft purge changes: a fill is stored only if both are what
+// it saw before it asked the origin, and an entry made under another soft is stale. born is a nonce of the index:
 // a variant that does not carry it belongs to an earlier life of the URL. All are zeros at first. A purged URL is a base
 // with nothing but an epoch: a tombstone. It lives for as long as a fill may take (fillMost).
 //

@@ -68,7 +68,7 @@ func randomKeep(r *rand.Rand, prefix string) (keys, args []string) {
 	if r.IntN(3) == 0 {
 		keys, spec = keys[:1], ""
 	}
-	args = []string{pick(r, zeroNonce, zeroNonce, nonce(r)), nonce(r), pick(r, "5415000", "36015000", "1815000"), "entry" + strconv.Itoa(r.IntN(9)), spec}
+	args = []string{pick(r, zeroNonce, zeroNonce, nonce(r)) + pick(r, zeroNonce, zeroNonce, nonce(r)), nonce(r), pick(r, "5415000", "36015000", "1815000"), "entry" + strconv.Itoa(r.IntN(9)), spec}
 	return keys, args
 }
 

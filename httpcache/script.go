@@ -20,14 +20,14 @@ const (
 const keepLua = `
 -- KEYS[1]  the base
 -- KEYS[2]  the variant, or none: then the response lies in the base
--- ARGV[1]  epoch that the fill saw, 8 bytes
+-- ARGV[1]  epoch and soft that the fill saw, 16 bytes
 -- ARGV[2]  a nonce, 8 bytes, not zeros
 -- ARGV[3]  TTL in ms
 -- ARGV[4]  the entry
 -- ARGV[5]  the variant's spec; empty without KEYS[2]
 -- Returns  1 if it was stored, 0 if it was purged meanwhile
 local ZERO = string.rep('\0', 8)
-if #KEYS < 1 or #KEYS > 2 or #ARGV ~= 5 or #ARGV[1] ~= 8 or #ARGV[2] ~= 8 or #ARGV[5] > 512
+if #KEYS < 1 or #KEYS > 2 or #ARGV ~= 5 or #ARGV[1] ~= 16 or #ARGV[2] ~= 8 or #ARGV[5] > 512
   or #ARGV[3] > 12 or not string.find(ARGV[3], '^[1-9]%d*$') or #KEYS == 1 and ARGV[5] ~= '' then
   return redis.error_reply('` + badCall + `')
 end
@@ -50,7 +50,7 @@ if #head > 0 then
   local left = redis.call('PTTL', KEYS[1])
   if left > ttl then ttl = left end
 end
-if epoch ~= ARGV[1] then return 0 end
+if epoch .. soft ~= ARGV[1] then return 0 end
 
 local body, kept = '', {}
 if #KEYS == 1 then
@@ -76,7 +76,7 @@ return 1
 `
 
 func keep(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) < 1 || len(keys) > 2 || len(args) != 5 || len(args[0]) != nonceSize || len(args[1]) != nonceSize ||
+	if len(keys) < 1 || len(keys) > 2 || len(args) != 5 || len(args[0]) != 2*nonceSize || len(args[1]) != nonceSize ||
 		len(args[4]) > maxVaryBytes || len(keys) == 1 && args[4] != "" {
 		return store.Fail(store.ServerError(badCall))
 	}
@@ -88,7 +88,7 @@ func keep(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil {
 		return store.Fail(err)
 	}
-	if old.epoch != args[0] {
+	if old.epoch+old.soft != args[0] {
 		return store.Int(0)
 	}
 	next := base{epoch: old.epoch, soft: old.soft, born: old.born}
