@@ -121,7 +121,7 @@ func (m *Manager) login(ctx context.Context, s *Session) error {
 	if err := m.create(ctx, s); err != nil || old.id == "" {
 		return err
 	}
-	was, err := m.retire(ctx, old, "rotated", s.at.id)
+	was, err := m.replaced(ctx, old, s.at.id)
 	if err != nil {
 		fresh := s.at
 		s.at, s.times, s.login, s.dirty, s.loaded = old, before, true, changed, loaded // for another Save
@@ -263,37 +263,34 @@ func idIn(r store.Reply) (string, error) {
 	return id, err
 }
 
-// end retires a session.
+// end destroys a session and whatever took its place meanwhile: to log out is to log out under all tokens.
 func (m *Manager) end(ctx context.Context, at place) error {
-	was, err := m.retire(ctx, at, "destroyed", "")
-	if was != nil {
-		m.n.destroyed.Add(1)
-	}
-	return err
-}
-
-// retire ends a session in favour of heir, or of none, and whatever took its place meanwhile: to end a session is to end
-// it under all its tokens. It tells what fields the session had (none without an heir); nil if it had ended before.
-func (m *Manager) retire(ctx context.Context, at place, why, heir string) (map[string]string, error) {
 	for range hops {
-		r := m.retireOnce(ctx, at, why, heir)
+		r := m.retire(ctx, at, "destroyed", "")
 		switch r.Kind() {
 		case store.KindArray, store.KindMap:
-			return fieldsOf(r)
-		case store.KindInt:
-			return nil, nil
+			m.n.destroyed.Add(1)
+			return nil
+		case store.KindInt: // it had ended
+			return nil
 		}
-		id, err := idIn(r)
+		heir, err := idIn(r)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		at.id = id
+		at.id = heir
 	}
-	return nil, fmt.Errorf("%w: replaced %d times meanwhile", ErrGone, hops)
+	return fmt.Errorf("%w: replaced %d times meanwhile", ErrGone, hops)
 }
 
-// fieldsOf is the application's fields of a session's hash.
-func fieldsOf(r store.Reply) (map[string]string, error) {
+// replaced ends a session in favour of heir, and tells what fields it had; nil if it had ended or was replaced before.
+// What replaced it then stays: of two log-ins at the same time, a double click, either answer may be the one that
+// the browser keeps.
+func (m *Manager) replaced(ctx context.Context, at place, heir string) (map[string]string, error) {
+	r := m.retire(ctx, at, "rotated", heir)
+	if k := r.Kind(); k == store.KindInt || k == store.KindBulk {
+		return nil, nil
+	}
 	all, err := r.Map()
 	if err != nil {
 		return nil, err
@@ -305,7 +302,7 @@ func fieldsOf(r store.Reply) (map[string]string, error) {
 	return was.fields, nil
 }
 
-func (m *Manager) retireOnce(ctx context.Context, at place, why, heir string) store.Reply {
+func (m *Manager) retire(ctx context.Context, at place, why, heir string) store.Reply {
 	keys := []string{m.key(at.id)}
 	if at.user != "" {
 		keys = append(keys, m.index(at.user))
