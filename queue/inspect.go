@@ -33,10 +33,11 @@ type Depth struct {
 	TotalDone, TotalFailed, TotalDead, TotalLost int64
 }
 
-// Depth reads the sizes in one round trip, each O(1). They are of nearly the same moment.
+// Depth reads the sizes in one round trip, each O(1). The totals are read last: a job that has
+// left a state is counted in them.
 func (c *core) Depth(ctx context.Context) (Depth, error) {
 	var d Depth
-	cmds := []store.Cmd{{"HMGET", c.keys[kMeta], "done", "failed", "dead", "lost", "paused"}}
+	var cmds []store.Cmd
 	sizes := []struct {
 		command string
 		key     int
@@ -48,11 +49,12 @@ func (c *core) Depth(ctx context.Context) (Depth, error) {
 	for _, s := range sizes {
 		cmds = append(cmds, store.Cmd{s.command, c.keys[s.key]})
 	}
+	cmds = append(cmds, store.Cmd{"HMGET", c.keys[kMeta], "done", "failed", "dead", "lost", "paused"})
 	replies := c.pipe(ctx, cmds...)
-	meta, err := replies[0].Strings()
+	meta, err := replies[len(sizes)].Strings()
 	for i, s := range sizes {
 		if err == nil {
-			*s.to, err = replies[1+i].Int64()
+			*s.to, err = replies[i].Int64()
 		}
 	}
 	if err != nil {

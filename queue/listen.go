@@ -63,12 +63,10 @@ func (w *worker) await(ctx context.Context) error {
 // hear makes a turn whenever somebody cancels a running job, so that it does not go on until the next beat.
 func (w *worker) hear(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := w.st.Subscribe(ctx, store.Subscription{Channels: []string{w.channel()}, OnMessage: func(store.Message) {
-			w.mu.Lock()
-			w.urgent = true
-			w.mu.Unlock()
-			w.kick()
-		}})
+		err := w.st.Subscribe(ctx, store.Subscription{
+			Channels: []string{w.channel()}, OnMessage: func(store.Message) { w.hurry() },
+			OnReady: func(bool) { w.hurry() }, // what was said before was not heard
+		})
 		if err == nil || hopeless(err) {
 			return // the beat has to do
 		}
@@ -79,6 +77,14 @@ func (w *worker) hear(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// hurry makes the next turn, at once, one that hears of cancelled jobs.
+func (w *worker) hurry() {
+	w.mu.Lock()
+	w.urgent = true
+	w.mu.Unlock()
+	w.kick()
 }
 
 // channel is where cancellations are announced.
