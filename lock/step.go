@@ -20,6 +20,8 @@ type step struct {
 	was         string // the head as it was read; "" if there was none
 	head
 	err error // the first failure; nothing is done after it
+
+	buf [160]byte // room for a head of usual length
 }
 
 // head is the state in the lock's first key; see script.go.
@@ -60,8 +62,7 @@ func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]in
 	s.mode = s.id[0]
 	at := tx.Now()
 	s.micros, s.now = at.UnixMicro(), at.UnixMilli()
-	var buf [maxHead]byte
-	text, size, err := s.tx.GetRange(s.key, 0, maxHead, buf[:0])
+	text, size, err := s.tx.GetRange(s.key, 0, maxHead, s.buf[:0])
 	if err != nil {
 		return numbers, err
 	}
@@ -134,7 +135,7 @@ func clientOf(id string) string {
 	return ""
 }
 
-// parse reads a head.
+// parse reads a head. Its holder shares the memory of s.
 func (h *head) parse(s string) bool {
 	ok := true
 	next := func() int64 {
@@ -149,7 +150,7 @@ func (h *head) parse(s string) bool {
 	claimed := next()
 	h.claimed = claimed == 1
 	h.shared, h.earliest, h.first, h.last = next(), next(), next(), next()
-	h.holder = strings.Clone(s)
+	h.holder = s
 	return ok && claimed <= 1 && !strings.ContainsAny(s, spaces) && h.last-h.first <= maxQueue
 }
 
@@ -202,8 +203,7 @@ func (s *step) save() {
 	if s.err != nil {
 		return
 	}
-	var buf [maxHead]byte
-	if b := s.append(buf[:0]); string(b) != s.was {
+	if b := s.append(s.buf[:0]); string(b) != s.was {
 		s.err = s.tx.SetString(s.key, b, s.keep)
 	}
 }

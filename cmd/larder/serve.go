@@ -16,6 +16,7 @@ import (
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/lock"
 	"github.com/larderdb/larder/object"
 	"github.com/larderdb/larder/ratelimit"
 	"github.com/larderdb/larder/store"
@@ -126,7 +127,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 // patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
 // Go bodies of those it knows.
 func patternScripts() []*store.Script {
-	return slices.Concat(object.Scripts(), ratelimit.Scripts())
+	return slices.Concat(object.Scripts(), ratelimit.Scripts(), lock.Scripts())
 }
 
 // server is what serve needs of a store.
