@@ -86,6 +86,7 @@ type consumer[T any] struct {
 	quit     chan struct{} // closed when the rest should end
 
 	freed, acks, emptied chan struct{} // one token each: look again
+	workers              sync.WaitGroup
 
 	mu      sync.Mutex // guards the rest
 	held    map[string]*flight[T]
@@ -120,9 +121,9 @@ func (c *consumer[T]) run(ctx context.Context) error {
 	if err := c.join(ctx); err != nil {
 		return c.unlessOver(ctx, err)
 	}
-	var workers, others sync.WaitGroup
+	var others sync.WaitGroup
 	for i := range c.g.Concurrency {
-		workers.Go(func() { c.work(c.lanes[i%len(c.lanes)]) })
+		c.workers.Go(func() { c.work(c.lanes[i%len(c.lanes)]) })
 	}
 	others.Go(c.acknowledge)
 	others.Go(func() { c.keep(ctx) })
@@ -133,7 +134,7 @@ func (c *consumer[T]) run(ctx context.Context) error {
 	err = c.unlessOver(ctx, err)
 	c.drain(err)
 	close(c.stop)
-	workers.Wait()
+	c.workers.Wait()
 	close(c.quit)
 	others.Wait()
 	c.flush()
@@ -239,12 +240,23 @@ func (c *consumer[T]) laneOf(f *flight[T]) chan *flight[T] {
 	return c.lanes[maphash.String(c.seed, c.s.key(f.msg.Value))%uint64(len(c.lanes))]
 }
 
+// work handles what comes in a lane. A handler may end its goroutine (runtime.Goexit, as testing.T.FailNow does): then the
+// flight is left to others, and another worker takes the place.
 func (c *consumer[T]) work(lane <-chan *flight[T]) {
+	var f *flight[T]
+	returned := false
+	defer func() {
+		if !returned {
+			c.abandon(f)
+			c.workers.Go(func() { c.work(lane) })
+		}
+	}()
 	for broken := false; ; {
 		select {
 		case <-c.stop:
+			returned = true
 			return
-		case f := <-lane:
+		case f = <-lane:
 			if broken {
 				c.abandon(f)
 			} else if !c.handle(f) && c.g.Ordered {
