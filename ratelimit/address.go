@@ -65,8 +65,12 @@ func within(addr netip.Addr, prefixes []netip.Prefix) bool {
 	return false
 }
 
-// clientID is the address as an id for the limiter: IPv6 cut to its prefix.
-func clientID(addr netip.Addr, ipv6Prefix int) string {
+// ClientID is an address as an id for a Limiter: IPv6 is cut to its first ipv6Prefix bits, DefaultIPv6Prefix if that is 0.
+func ClientID(addr netip.Addr, ipv6Prefix int) string {
+	if ipv6Prefix == 0 {
+		ipv6Prefix = DefaultIPv6Prefix
+	}
+	addr = addr.Unmap().WithZone("")
 	if addr.Is4() || ipv6Prefix >= 128 {
 		return addr.String()
 	}

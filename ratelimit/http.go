@@ -171,7 +171,7 @@ func (m *middleware) id(r *http.Request) string {
 	if !ok {
 		return unknownClient
 	}
-	return clientID(addr, m.o.IPv6Prefix)
+	return ClientID(addr, m.o.IPv6Prefix)
 }
 
 func deniedJSON(w http.ResponseWriter, _ *http.Request, res Result) {
