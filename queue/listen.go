@@ -18,7 +18,8 @@ func (w *worker) listener(ctx context.Context) {
 			return
 		case <-w.listen:
 		}
-		if err := w.await(ctx); err != nil && ctx.Err() == nil {
+		err := w.await(ctx)
+		if err != nil && !hopeless(err) && ctx.Err() == nil {
 			failures++
 			timer := w.clock.NewTimer(Exponential(firstWait, mostWait)(failures))
 			select {
@@ -31,6 +32,7 @@ func (w *worker) listener(ctx context.Context) {
 		}
 		w.mu.Lock()
 		w.waits = false
+		w.hungry = w.hungry || err != nil // let a turn find out
 		w.mu.Unlock()
 		w.kick()
 	}
