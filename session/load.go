@@ -47,8 +47,8 @@ func (m *Manager) load(ctx context.Context, s *Session, at place) (result string
 			detail, _ = list[1].Text()
 		}
 		switch {
-		case kind == "s":
-			if err := s.fill(at, detail, list[2:]); err != nil {
+		case kind == "s" && len(list) == 3:
+			if err := s.fill(at, detail, list[2]); err != nil {
 				return observe.Failed, m.wrap("load", at.id, err)
 			}
 			m.due(s)
@@ -72,12 +72,16 @@ func (m *Manager) due(s *Session) {
 }
 
 // fill takes over what the store sent: the time, and fields with values.
-func (s *Session) fill(at place, now string, list []store.Reply) error {
-	var ok bool
-	if s.times.now, ok = number(now); !ok || len(list)%2 != 0 {
-		return fmt.Errorf("%w: a session of %d elements at %q", store.ErrReply, len(list), now)
+func (s *Session) fill(at place, now string, fields store.Reply) error {
+	list, err := fields.Pairs()
+	if err != nil {
+		return err
 	}
-	s.at = at
+	var ok bool
+	if s.times.now, ok = number(now); !ok {
+		return fmt.Errorf("%w: %q for the time", store.ErrReply, now)
+	}
+	s.at, s.fields = at, make(map[string]string, len(list)/2)
 	for i := 0; i < len(list); i += 2 {
 		name, err := list[i].Text()
 		if err != nil {
@@ -100,7 +104,7 @@ func (s *Session) take(name, value string) {
 		s.bytes += len(field) + len(value)
 		return
 	}
-	n, _ := number(value)
+	n, _ := number(value) // meant for times only
 	switch name {
 	case "c":
 		s.times.created = n

@@ -142,12 +142,12 @@ func (s *Session) merge(loaded, was map[string]string, own map[string]struct{}) 
 		if _, mine := own[name]; mine {
 			return
 		}
+		s.change(name)
 		if ok {
 			s.fields[name] = value
 		} else {
 			delete(s.fields, name)
 		}
-		s.dirty[name] = struct{}{}
 	}
 	for name, value := range was {
 		if old, had := loaded[name]; !had || old != value {

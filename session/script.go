@@ -84,7 +84,7 @@ const loadLua = headLua + `
 -- ARGV[1]  idle timeout, ms
 -- ARGV[2]  least time between two touches, ms
 -- Returns  nil if there is none; {'x', why} if it has ended; {'n', id} if its token leads to another id for a while;
---          else {'s', now, field, value, ...}, touched if that was due
+--          else {'s', now, {field, value, ...}}, touched if that was due
 if #KEYS ~= 1 or #ARGV ~= 2 or not numbers(ARGV[1], ARGV[2]) then return BAD end
 local idle, h, f = tonumber(ARGV[1]), redis.call('HGETALL', KEYS[1]), {}
 if #h == 0 then return false end
@@ -103,9 +103,7 @@ if now - s >= tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], 's', string.format('%.0f', now))
   redis.call('PEXPIRE', KEYS[1], math.min(idle, d - now))
 end
-local out = {'s', string.format('%.0f', now)}
-for i = 1, #h do out[i + 2] = h[i] end
-return out
+return {'s', string.format('%.0f', now), h}
 `
 
 const createLua = headLua + `

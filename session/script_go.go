@@ -25,7 +25,8 @@ func load(tx store.Tx, keys, args []string) store.Reply {
 	if !ok1 || !ok2 {
 		return badReply
 	}
-	all, err := tx.Do("HGETALL", keys[0]).Array()
+	fields := tx.Do("HGETALL", keys[0])
+	all, err := fields.Array()
 	if err != nil {
 		return store.Fail(err)
 	}
@@ -34,14 +35,14 @@ func load(tx store.Tx, keys, args []string) store.Reply {
 	}
 	h := headOf(all)
 	now := tx.Now().UnixMilli()
-	if h.why != nil {
-		if until, ok := number(text(h.grace)); h.heir != nil && ok && until > now {
-			return store.ArrayOf(store.Bulk("n"), store.Bulk(*h.heir))
+	if !h.why.IsNil() {
+		if until, ok := stamped(h.grace); !h.heir.IsNil() && ok && until > now {
+			return store.ArrayOf(store.Bulk("n"), h.heir)
 		}
-		return store.ArrayOf(store.Bulk("x"), store.Bulk(*h.why))
+		return store.ArrayOf(store.Bulk("x"), h.why)
 	}
-	seen, ok1 := number(text(h.seen))
-	end, ok2 := number(text(h.end))
+	seen, ok1 := stamped(h.seen)
+	end, ok2 := stamped(h.end)
 	switch {
 	case !ok1 || !ok2:
 		return brokenReply
@@ -57,43 +58,34 @@ func load(tx store.Tx, keys, args []string) store.Reply {
 			return r
 		}
 	}
-	out := make([]store.Reply, 2, 2+len(all))
-	out[0], out[1] = store.Bulk("s"), store.Bulk(stamp)
-	return store.ArrayOf(append(out, all...)...)
+	return store.ArrayOf(store.Bulk("s"), store.Bulk(stamp), fields)
 }
 
-// head is the one-letter fields that decide whether a session lives; nil for an absent one.
-type head struct{ seen, end, why, heir, grace *string }
+// head is the one-letter fields that decide whether a session lives, nil where absent.
+type head struct{ seen, end, why, heir, grace store.Reply }
 
 func headOf(all []store.Reply) (h head) {
 	for i := 0; i+1 < len(all); i += 2 {
-		name, _ := all[i].Text()
-		var to **string
-		switch name {
+		switch name, _ := all[i].Text(); name {
 		case "s":
-			to = &h.seen
+			h.seen = all[i+1]
 		case "d":
-			to = &h.end
+			h.end = all[i+1]
 		case "x":
-			to = &h.why
+			h.why = all[i+1]
 		case "n":
-			to = &h.heir
+			h.heir = all[i+1]
 		case "g":
-			to = &h.grace
-		default:
-			continue
+			h.grace = all[i+1]
 		}
-		v, _ := all[i+1].Text()
-		*to = &v
 	}
 	return h
 }
 
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
+// stamped reads a time in ms.
+func stamped(r store.Reply) (int64, bool) {
+	s, _ := r.Text()
+	return number(s)
 }
 
 func create(tx store.Tx, keys, args []string) store.Reply {

@@ -24,10 +24,10 @@ type Session struct {
 	mu sync.Mutex // guards the rest
 	at place      // where the session lies; zero if it is not stored
 
-	fields map[string]string // as encoded; with this request's changes
-	loaded map[string]string // as they came from the store; only kept where fields differ
-	dirty  map[string]struct{}
-	bytes  int // of names and values
+	fields map[string]string   // as encoded; with this request's changes
+	loaded map[string]string   // as they came from the store; only kept where fields differ
+	dirty  map[string]struct{} // names of what this request changed or removed
+	bytes  int                 // of names and values
 
 	user        string
 	agent, addr string
@@ -53,7 +53,7 @@ type place struct {
 type times struct{ now, created, seen, end, token int64 }
 
 func (m *Manager) blank() *Session {
-	return &Session{fields: map[string]string{}, dirty: map[string]struct{}{}, max: m.o.MaxBytes}
+	return &Session{max: m.o.MaxBytes}
 }
 
 // New is a session that is not stored yet. It takes no space in the store, and no token, until something is in it.
@@ -145,7 +145,7 @@ func (s *Session) Destroy() {
 // forget makes s an empty session that is not stored.
 func (s *Session) forget() {
 	s.at, s.times = place{}, times{}
-	s.fields, s.loaded, s.dirty, s.bytes = map[string]string{}, nil, map[string]struct{}{}, 0
+	s.fields, s.loaded, s.dirty, s.bytes = nil, nil, nil, 0
 	s.user, s.login, s.rotate, s.renew = "", false, false, false
 }
 
@@ -206,9 +206,8 @@ func (s *Session) set(name, value string) error {
 	if s.at.id == "" && s.sealed {
 		return fmt.Errorf("session: field %q: %w, and the session has no token yet", name, ErrHeaderSent)
 	}
-	s.keepLoaded()
+	s.change(name)
 	s.fields[name], s.bytes = value, size
-	s.dirty[name] = struct{}{}
 	return nil
 }
 
@@ -218,16 +217,23 @@ func (s *Session) remove(name string) (old string, ok bool) {
 	if old, ok = s.fields[name]; !ok {
 		return "", false
 	}
-	s.keepLoaded()
+	s.change(name)
 	delete(s.fields, name)
 	s.bytes -= len(name) + len(old)
-	s.dirty[name] = struct{}{}
 	return old, true
 }
 
-// keepLoaded sets what the store sent aside before the first change, for Login to see what others changed meanwhile.
-func (s *Session) keepLoaded() {
-	if s.loaded == nil {
+// change marks a field as changed. Before the first change it sets aside what the store sent, for Login to see what others
+// changed meanwhile.
+func (s *Session) change(name string) {
+	if s.dirty == nil {
+		s.dirty = map[string]struct{}{}
+	}
+	if s.fields == nil {
+		s.fields = map[string]string{}
+	}
+	if s.loaded == nil && s.at.id != "" {
 		s.loaded = maps.Clone(s.fields)
 	}
+	s.dirty[name] = struct{}{}
 }
