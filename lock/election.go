@@ -119,7 +119,7 @@ func (e *Election) follow(ctx context.Context, changed func(Leader), look <-chan
 		select {
 		case <-look:
 		case <-timer.C():
-		case <-deaf:
+		case <-deaf: //nolint:errcheck // whatever it was: nobody tells of changes
 			polls = true
 		case <-ctx.Done():
 			return ctx.Err()

@@ -26,7 +26,7 @@ const (
 	DefaultRetention = 24 * time.Hour
 )
 
-// NoTTL, as a time to keep something, keeps it for ever.
+// NoTTL as a time to keep something keeps it for ever.
 const NoTTL time.Duration = -1
 
 const (

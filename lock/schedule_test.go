@@ -111,14 +111,11 @@ func (w *world) work(ctx context.Context, l *lock.Locker, rounds int) {
 			le, err = k.AcquireWithin(ctx, w.span(time.Second))
 		case 2:
 			leaving, cancel := context.WithTimeout(ctx, w.span(time.Second))
-			if le, err = k.Acquire(leaving); err == nil && leaving.Err() != nil {
-				// Served and out of time at once: the lease's context has ended with its parent's.
-				_ = le.Release(ctx)
-				le, err = nil, leaving.Err()
-			}
-			if le != nil {
+			switch le, err := k.Acquire(leaving); {
+			case err == nil && leaving.Err() == nil:
 				w.hold(leaving, le, exclusive)
-				le = nil
+			case err == nil: // served and out of time at once: the lease's context has ended with its parent's
+				_ = le.Release(ctx)
 			}
 			cancel()
 			continue
