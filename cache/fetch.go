@@ -16,43 +16,61 @@ func (c *Cache[T]) fetch(ctx context.Context, key string, load func(ctx context.
 	return c.fetchFar(ctx, key, load)
 }
 
-// fetchFar is fetch for what is not near.
+// fetchFar is fetch for what is not near. A plain hit is all that happens here.
 func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (res Result[T], from outcome, err error) {
+	start := c.seq.Load()
+	if c.near == nil && c.o.FailSafe == 0 && c.cold() {
+		return c.fetchCold(ctx, key, start, load)
+	}
+	r, err := c.readNear(ctx, key, &res.Value)
+	if err == nil {
+		c.count(r.outcome, nil)
+		if (r.outcome == hit || r.outcome == nearHit) && !r.early {
+			return res, r.outcome, nil
+		}
+	}
 	p := patience{clk: c.clk, soft: c.o.SoftTimeout, hard: c.o.LoadTimeout}
 	defer p.end()
-	for first := true; ; first = false {
-		start := c.seq.Load()
-		if first && c.cold() && c.o.FailSafe == 0 && c.near == nil { // the load's bid will be the read
-			if err = c.mayAsk(ctx, key); err != nil {
-				return res, miss, store.Wrap("cache", "get", c.o.Prefix+key, err)
-			}
-			a, err := c.lead(ctx, c.launch(ctx, key, nil), key, single(load), &p)
-			if a.unread {
-				continue
-			}
-			c.count(a.outcome, nil)
-			if done, res, from, err := c.take(ctx, key, a, err, start, single(load), &p, Result[T]{}, false); done {
-				return res, from, err
-			}
-			continue
+	return c.fetchFrom(ctx, key, start, r, err, res, single(load), &p)
+}
+
+// fetchCold is fetch where most reads miss: the bid for the lease is the read.
+func (c *Cache[T]) fetchCold(ctx context.Context, key string, start uint64, load func(ctx context.Context) (T, error)) (res Result[T], from outcome, err error) {
+	p := patience{clk: c.clk, hard: c.o.LoadTimeout}
+	defer p.end()
+	if err = c.mayAsk(ctx, key); err != nil {
+		return res, miss, store.Wrap("cache", "get", c.o.Prefix+key, err)
+	}
+	one := single(load)
+	a, err := c.lead(ctx, c.launch(ctx, key, nil), key, one, &p)
+	if !a.unread {
+		c.count(a.outcome, nil)
+		done, res, from, err := c.take(ctx, key, a, err, start, one, &p, res, false)
+		if done {
+			return res, from, err
 		}
-		r, err := c.readNear(ctx, key, &res.Value)
-		if first && err == nil {
-			c.count(r.outcome, nil)
-		}
+	}
+	start = c.seq.Load()
+	r, err := c.readNear(ctx, key, &res.Value)
+	return c.fetchFrom(ctx, key, start, r, err, res, one, &p)
+}
+
+// fetchFrom goes on from what a read has found, and reads again as often as that turns out to be of the past.
+func (c *Cache[T]) fetchFrom(ctx context.Context, key string, start uint64, r reading, err error, res Result[T], load loader[T], p *patience) (Result[T], outcome, error) {
+	for {
 		switch {
 		case errors.Is(err, store.ErrInvalid):
 			return Result[T]{}, miss, store.Wrap("cache", "get", c.o.Prefix+key, err)
 		case err != nil:
 			c.storeFailed(ctx, "get", key, err)
-			res, err := c.fetchAlone(ctx, key, start, single(load), &p)
+			res, err := c.fetchAlone(ctx, key, start, load, p)
 			return res, miss, err
 		case r.outcome == negative:
 			return Result[T]{}, negative, c.notFound(key)
 		case r.outcome != miss:
-			res.Stale, res.Cause = r.outcome == stale, nil
+			res.Stale = r.outcome == stale
 			if res.Stale || r.early {
-				c.refresh(ctx, key, r, single(load))
+				c.refresh(ctx, key, r, load)
 			}
 			return res, r.outcome, nil
 		}
@@ -60,15 +78,16 @@ func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx conte
 		if r.kept {
 			old.Value = res.Value
 		}
-		var zero T
-		res.Value = zero
+		res = Result[T]{}
 		if r.kept && r.held {
 			return c.failSafe(old, ErrHeld), stale, nil
 		}
 		p.begin(r.kept)
-		if done, res, from, err := c.miss(ctx, key, r, start, single(load), &p, old); done {
+		if done, res, from, err := c.miss(ctx, key, r, start, load, p, old); done {
 			return res, from, err
 		}
+		start = c.seq.Load()
+		r, err = c.readNear(ctx, key, &res.Value)
 	}
 }
 
