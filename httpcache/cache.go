@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ type Cache struct {
 	config
 	st   store.Store
 	gens string // key of the generations
+	seed maphash.Seed
 
 	ctx    context.Context // of work in the background; ends with Close
 	cancel context.CancelFunc
@@ -25,7 +27,7 @@ type Cache struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	flights map[string]*flight // by key of base or variant
-	landed  uint64             // how many flights have ended
+	landed  [runways]uint64    // how many flights have ended
 
 	hints  hints
 	groups groupTable
@@ -38,7 +40,7 @@ func New(st store.Store, o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{config: cfg, st: st, gens: o.Prefix + "{generations}", flights: map[string]*flight{}}
+	c := &Cache{config: cfg, st: st, gens: o.Prefix + "{generations}", seed: maphash.MakeSeed(), flights: map[string]*flight{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }

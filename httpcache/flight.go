@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 )
 
@@ -17,6 +18,7 @@ import (
 
 type flight struct {
 	token  token
+	runway uint8
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // closed when there is something to tell
@@ -38,43 +40,48 @@ const (
 	again        // a flight has landed since the lookup: look again
 )
 
-// landings is how many flights have landed.
-func (c *Cache) landings() uint64 {
+// runways is how many counts of landings there are; each URL has one of them.
+const runways = 256
+
+func (c *Cache) runway(base string) uint8 { return uint8(maphash.String(c.seed, base)) }
+
+// landings is how many flights have landed, of this URL and some others.
+func (c *Cache) landings(base string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.landed
+	return c.landed[c.runway(base)]
 }
 
-// join finds the flight for what a lookup saw, or begins one.
-func (c *Cache) join(ctx context.Context, v *view, landed uint64) (*flight, role) {
+// join finds the flight for what a lookup saw, or begins one. landed is landings before the lookup.
+func (c *Cache) join(ctx context.Context, base string, v *view, landed uint64) (*flight, role) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[v.flight]; f != nil && f.token == v.token && f.refs > 0 {
 		f.refs++
 		return f, follows
 	}
-	if v.known && c.landed != landed {
+	if v.known && c.landed[c.runway(base)] != landed {
 		return nil, again
 	}
-	return c.launch(ctx, v), leads
+	return c.launch(ctx, base, v), leads
 }
 
 // launch registers a flight, with mu held.
-func (c *Cache) launch(ctx context.Context, v *view) *flight {
-	f := &flight{token: v.token, done: make(chan struct{}), refs: 1}
+func (c *Cache) launch(ctx context.Context, base string, v *view) *flight {
+	f := &flight{token: v.token, done: make(chan struct{}), refs: 1, runway: c.runway(base)}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.flights[v.flight] = f
 	return f
 }
 
 // lead begins a flight unless there is one, for a fetch in the background.
-func (c *Cache) lead(ctx context.Context, v *view) *flight {
+func (c *Cache) lead(ctx context.Context, base string, v *view) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[v.flight]; f != nil && f.token == v.token && f.refs > 0 {
 		return nil
 	}
-	return c.launch(ctx, v)
+	return c.launch(ctx, base, v)
 }
 
 // leave is what a leader or waiter does whose client is gone.
@@ -111,7 +118,7 @@ func (c *Cache) land(f *flight, key string) {
 	}
 	f.publish(nil, "", false)
 	c.mu.Lock()
-	c.landed++
+	c.landed[f.runway]++
 	if c.flights[key] == f {
 		delete(c.flights, key)
 	}

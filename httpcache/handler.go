@@ -166,7 +166,7 @@ func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *target, q *re
 
 // refresh fetches in the background, unless that is under way.
 func (h *handler) refresh(r *http.Request, t *target, q *request, v *view) {
-	f := h.lead(r.Context(), v)
+	f := h.lead(r.Context(), t.base, v)
 	if f == nil {
 		return
 	}
@@ -189,14 +189,19 @@ func (h *handler) revalidate(r *http.Request, t *target, q *request, v *view, f 
 	defer stop()
 	defer func() {
 		if p := recover(); p != nil {
-			h.n.panics.Add(1)
-			if h.OnError != nil {
-				h.OnError(r.Context(), fmt.Errorf("httpcache: a handler panicked in the background: %v\n%s", p, debug.Stack()))
-			}
+			h.panicked(r.Context(), p)
 		}
 	}()
 	h.n.background.Add(1)
 	h.fetch(&discard{header: http.Header{}}, r, t, q, v, f)
+}
+
+// panicked counts and reports a panic in the background. It is called while it is recovered.
+func (c *Cache) panicked(ctx context.Context, p any) {
+	c.n.panics.Add(1)
+	if c.OnError != nil {
+		c.OnError(ctx, fmt.Errorf("httpcache: the origin panicked in the background: %v\n%s", p, debug.Stack()))
+	}
 }
 
 // discard is the client of a fetch in the background.

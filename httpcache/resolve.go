@@ -33,7 +33,7 @@ const patience = 3
 // resolve finds out how to answer a request. It waits while another one fetches the same. Its error is the ctx's.
 func (c *Cache) resolve(ctx context.Context, t *target, q *request) (plan, error) {
 	for try := 0; ; try++ {
-		landed := c.landings()
+		landed := c.landings(t.base)
 		p := plan{}
 		var err error
 		if p.view, err = c.lookup(ctx, t, q); err != nil {
@@ -59,7 +59,7 @@ func (c *Cache) resolve(ctx context.Context, t *target, q *request) (plan, error
 		if try >= patience || c.hints.waitInVain(t.base, c.Clock.Now()) {
 			return p, nil
 		}
-		f, role := c.join(ctx, &p.view, landed)
+		f, role := c.join(ctx, t.base, &p.view, landed)
 		switch role {
 		case leads:
 			p.flight = f

@@ -73,7 +73,7 @@ func newSiteOn(t testing.TB, w way, st store.Store, fake *clock.Fake, o httpcach
 			t.Error(err)
 		}
 	})
-	s := &site{TB: t, Fake: fake, way: w, cache: c}
+	s := &site{TB: t, Fake: fake, way: w, cache: c, origin: http.NotFound}
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.seen = append(s.seen, r)
@@ -128,7 +128,7 @@ func (s *site) answer(status int, body string, lines ...string) {
 			}
 			w.Header().Add(l[0], l[1])
 		}
-		tag := w.Header().Get("Etag")
+		status, tag := status, w.Header().Get("Etag")
 		if tag != "" && r.Header.Get("If-None-Match") == tag {
 			status = http.StatusNotModified
 		}

@@ -53,7 +53,11 @@ func (c *Cache) announce(h http.Header, o outcome, e *entry, now time.Time) {
 		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(o.status), 10)
 	}
 	if o.forward == "" && e != nil {
-		b = strconv.AppendInt(append(b, "; ttl="...), (e.lifetime-e.ageAt(now))/1000, 10)
+		left := (e.lifetime - e.ageAt(now)) / 1000
+		if e.softPurged {
+			left = min(left, 0)
+		}
+		b = strconv.AppendInt(append(b, "; ttl="...), left, 10)
 	}
 	if o.stored {
 		b = append(b, "; stored"...)

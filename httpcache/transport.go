@@ -159,9 +159,10 @@ type trip struct {
 }
 
 type tripResult struct {
-	resp *http.Response
-	how  string
-	err  error
+	resp     *http.Response
+	how      string
+	err      error
+	panicked any
 }
 
 func (rt *transport) trip(r *http.Request, t *target, q *request, v *view, f *flight) *trip {
@@ -192,6 +193,9 @@ func (rt *transport) fetch(r *http.Request, t *target, q *request, p *plan) (*ht
 	}
 	select {
 	case res := <-tr.result:
+		if res.panicked != nil {
+			panic(res.panicked)
+		}
 		return res.resp, res.how, res.err
 	case <-r.Context().Done():
 		rt.leave(f)
@@ -208,7 +212,7 @@ func solo(ctx context.Context) *flight {
 
 // refresh fetches in the background, unless that is under way.
 func (rt *transport) refresh(r *http.Request, t *target, q *request, v *view) {
-	f := rt.lead(r.Context(), v)
+	f := rt.lead(r.Context(), t.base, v)
 	if f == nil {
 		return
 	}
@@ -250,6 +254,7 @@ func (tr *trip) tell(res tripResult) bool {
 // fly asks, decides, and reads the body of what may be stored to its end.
 func (tr *trip) fly() {
 	defer tr.land(tr.f, tr.v.flight)
+	defer tr.recovered()
 	requested := tr.Clock.Now()
 	resp, err := tr.next.RoundTrip(tr.out)
 	now := tr.Clock.Now()
@@ -274,6 +279,18 @@ func (tr *trip) fly() {
 		return
 	}
 	tr.collect(resp, e)
+}
+
+// recovered hands a panic of the origin's RoundTripper to the caller, on whose goroutine it would have been.
+func (tr *trip) recovered() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	tr.f.publish(nil, "", false)
+	if !tr.tell(tripResult{panicked: p}) {
+		tr.panicked(tr.f.ctx, p)
+	}
 }
 
 // endless tells whether a body ends where the connection does: whether it is complete nobody knows.
