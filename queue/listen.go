@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +20,14 @@ func (w *worker) listener(ctx context.Context) {
 		case <-w.listen:
 		}
 		err := w.await(ctx)
-		if err != nil && !hopeless(err) && ctx.Err() == nil {
+		unable := errors.Is(err, store.ErrUnsupported)
+		if err != nil && (unable || !hopeless(err)) && ctx.Err() == nil {
 			failures++
-			timer := w.clock.NewTimer(Exponential(firstWait, mostWait)(failures))
+			wait := Exponential(firstWait, mostWait)(failures)
+			if unable { // such a store has to be asked
+				wait = pollEvery
+			}
+			timer := w.clock.NewTimer(wait)
 			select {
 			case <-ctx.Done():
 			case <-timer.C():
@@ -37,6 +43,9 @@ func (w *worker) listener(ctx context.Context) {
 		w.kick()
 	}
 }
+
+// pollEvery is how often a store is asked that cannot block.
+const pollEvery = time.Second
 
 // await waits until there may be something to take. Who dies here with the element makes the others wait until the next job or
 // the next beat.

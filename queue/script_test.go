@@ -102,6 +102,8 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 		c.Before = []store.Cmd{{"HSET", g.keys[kJobs], g.id(r), pick(r, "", "x", "30,0,1", "31,0,1,0,0;")}}
 	case 7:
 		c.Before = []store.Cmd{{"DEL", g.keys[r.IntN(keyCount)]}}
+	case 8:
+		c.Before = []store.Cmd{{"SET", g.keys[r.IntN(keyCount)], "not a queue's"}}
 	}
 	return c
 }
