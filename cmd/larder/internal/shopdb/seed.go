@@ -29,7 +29,9 @@ const schema = `
 		price_cents {ID} NOT NULL, rating {DOUBLE} NOT NULL, featured {ID} NOT NULL);
 	CREATE TABLE users (id {ID} PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, plan TEXT NOT NULL);
 	CREATE TABLE orders (id {ID} PRIMARY KEY, user_id {ID} NOT NULL, product_id {ID} NOT NULL, quantity {ID} NOT NULL,
-		price_cents {ID} NOT NULL, created_at {ID} NOT NULL)`
+		price_cents {ID} NOT NULL, created_at {ID} NOT NULL);
+	CREATE TABLE stock (product_id {ID} PRIMARY KEY, pieces {ID} NOT NULL, fence {ID} NOT NULL);
+	CREATE TABLE sales (id TEXT PRIMARY KEY, user_id {ID} NOT NULL, product_id {ID} NOT NULL, quantity {ID} NOT NULL)`
 
 // The indexes a shop would have: every query of the API finds its rows through one, and the sums of what was sold read nothing else.
 const indexes = `

@@ -26,6 +26,7 @@ var _ shop.Shop = (*DB)(nil)
 // statements are the shop's questions, prepared once.
 type statements struct {
 	featured, product, related, category, listing, profile, plan *sql.Stmt
+	restock, stock, take, sell, sold, sales, reprice             *sql.Stmt
 }
 
 const pageSize = 20
@@ -71,7 +72,8 @@ func (d *DB) prepare(ctx context.Context) error {
 	}{
 		{&d.stmts.featured, featuredQuery}, {&d.stmts.product, productQuery}, {&d.stmts.related, relatedQuery},
 		{&d.stmts.category, categoryQuery}, {&d.stmts.listing, listingQuery}, {&d.stmts.profile, profileQuery},
-		{&d.stmts.plan, planQuery},
+		{&d.stmts.plan, planQuery}, {&d.stmts.restock, restockQuery}, {&d.stmts.stock, stockQuery}, {&d.stmts.take, takeQuery},
+		{&d.stmts.sell, sellQuery}, {&d.stmts.sold, soldQuery}, {&d.stmts.sales, salesQuery}, {&d.stmts.reprice, repriceQuery},
 	} {
 		stmt, err := d.sql.PrepareContext(ctx, d.engine.rebind(s.query))
 		if err != nil {
