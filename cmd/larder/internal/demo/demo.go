@@ -21,6 +21,7 @@ import (
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/cmd/larder/internal/layer"
 	"github.com/larderdb/larder/cmd/larder/internal/load"
+	"github.com/larderdb/larder/cmd/larder/internal/market"
 	"github.com/larderdb/larder/cmd/larder/internal/shop"
 	"github.com/larderdb/larder/cmd/larder/internal/shopdb"
 	"github.com/larderdb/larder/store"
@@ -61,6 +62,7 @@ type demo struct {
 	size    shopdb.Size
 	db      *shopdb.DB
 	layer   *layer.Layer
+	market  *market.Market
 	traffic *traffic
 }
 
@@ -87,13 +89,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	if d.layer, err = layer.New(st, "demo:"+rand.Text()[:8]+":", d.db); err != nil {
-		return err
-	}
-	handler, err := d.layer.Handler()
+	handler, closeMarket, err := d.openShop(ctx, st)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, closeMarket()) }()
 
 	plainListener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -106,12 +106,41 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := d.compare(ctx, plain, layered); err != nil {
 		return err
 	}
+	if err := d.sale(ctx, layered); err != nil {
+		return fmt.Errorf("the sale: %w", err)
+	}
 	if o.Once {
 		return nil
 	}
 	d.printURLs(plain, layered)
 	<-ctx.Done()
 	return nil
+}
+
+// openShop puts Larder in front of the database and opens the market, whose workers run until the function returned is
+// called.
+func (d *demo) openShop(ctx context.Context, st store.Store) (h http.Handler, closeAll func() error, err error) {
+	prefix := "demo:" + rand.Text()[:8] + ":"
+	if d.layer, err = layer.New(st, prefix, d.db); err != nil {
+		return nil, nil, err
+	}
+	if d.market, err = market.New(st, prefix, d.db, d.layer, d.layer.Repriced); err != nil {
+		return nil, nil, err
+	}
+	if h, err = d.layer.Protect(d.market.Handler(shop.NewAPI(d.layer))); err != nil {
+		return nil, nil, err
+	}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- d.market.Work(working) }()
+	return h, func() error {
+		stop()
+		err := <-done
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		return errors.Join(err, d.market.Close(context.WithoutCancel(ctx)))
+	}, nil
 }
 
 // openDatabase creates and fills the database. The function returned closes it and leaves nothing behind.
@@ -214,6 +243,10 @@ func (d *demo) printURLs(plain, layered *server) {
     curl -i http://%[1]s/api/categories/%[4]s
     curl -i http://%[1]s/api/users/42
     curl -i http://%[1]s/api/users/42/plan
+    curl -i http://%[1]s/api/bestsellers
+    curl -N http://%[1]s/api/prices
+    curl -i -c jar -d user=42 http://%[1]s/api/login
+    curl -i -b jar -d product=%[3]d -d quantity=1 http://%[1]s/api/orders
 
   (more than 100 in a minute and you get a 429), or the same without Larder on http://%[2]s
 `, layered.addr, plain.addr, 1+d.traffic.shuffled[0], shopdb.Slug(1))

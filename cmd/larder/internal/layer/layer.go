@@ -58,15 +58,22 @@ func New(st store.Store, prefix string, source shop.Shop) (*Layer, error) {
 	return l, errs[5]
 }
 
-// Handler is the shop's API with every client limited. A client is an address; behind a proxy on this machine, the one
-// that the proxy names.
-func (l *Layer) Handler() (http.Handler, error) {
+// Handler is the shop's API with every client limited.
+func (l *Layer) Handler() (http.Handler, error) { return l.Protect(shop.NewAPI(l)) }
+
+// Protect limits every client of next. A client is an address; behind a proxy on this machine, the one that the proxy names.
+func (l *Layer) Protect(next http.Handler) (http.Handler, error) {
 	protect, err := ratelimit.Middleware(l.limiter, ratelimit.HTTPOptions{
 		Paths: []string{"/api/"}, TrustedProxies: []string{"127.0.0.0/8", "::1/128"}})
 	if err != nil {
 		return nil, err
 	}
-	return protect(shop.NewAPI(l)), nil
+	return protect(next), nil
+}
+
+// Repriced forgets a product's page, whose price has changed.
+func (l *Layer) Repriced(ctx context.Context, product int64) error {
+	return l.products.Delete(ctx, id(product))
 }
 
 // Featured implements shop.Shop.
