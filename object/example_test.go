@@ -50,3 +50,58 @@ func Example() {
 	// Ada pro true <nil>
 	// false <nil>
 }
+
+// Article has a version, so that two editors do not overwrite each other.
+type Article struct {
+	Title  string `larder:"title"`
+	Author struct {
+		Name string `larder:"name"`
+		City string `larder:"city"`
+	} `larder:"author"`
+	Views   int64 `larder:"views"`
+	Version int64 `larder:"v,version"`
+}
+
+func ExampleHashes_Update() {
+	ctx := context.Background()
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	articles, err := object.New[Article](db, object.Options{Prefix: "article:", TTL: object.NoTTL})
+	if err != nil {
+		panic(err)
+	}
+	_ = articles.Save(ctx, "1", &Article{Title: "Lardr"})
+
+	// Only title and author.city are written, if nobody changed the article meanwhile; else it is tried again.
+	a, ok, err := articles.Update(ctx, "1", func(a *Article) error {
+		a.Title, a.Author.City = "Larder", "Graz"
+		return nil
+	})
+	fmt.Println(a.Title, ok, err)
+
+	mine, _, _ := articles.Load(ctx, "1")
+	theirs := mine
+	fmt.Println(articles.SaveIf(ctx, "1", &theirs))
+	fmt.Println(articles.SaveIf(ctx, "1", &mine))
+	// Output:
+	// Larder true <nil>
+	// <nil>
+	// object: save "article:1": the object was changed meanwhile
+}
+
+func ExampleCounter() {
+	ctx := context.Background()
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	articles, _ := object.New[Article](db, object.Options{Prefix: "article:", TTL: object.NoTTL})
+	views, err := object.NewCounter[Article, int64](articles, "views")
+	if err != nil {
+		panic(err)
+	}
+	_ = articles.Save(ctx, "1", &Article{Title: "Larder"})
+	_, _, _ = views.Add(ctx, "1", 2)
+	n, ok, err := views.Add(ctx, "1", 40)
+	fmt.Println(n, ok, err)
+	// Output:
+	// 42 true <nil>
+}

@@ -43,3 +43,34 @@ func BenchmarkAllow(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAlgorithms decides for clients that stay below their limit, and for one that is at it.
+func BenchmarkAlgorithms(b *testing.B) {
+	for a := ratelimit.SlidingLog; a <= ratelimit.GCRA; a++ {
+		for _, denied := range []bool{false, true} {
+			name, limit, clients := a.String()+",allowed", 1_000_000, 10_000
+			if denied {
+				name, limit, clients = a.String()+",denied", 1, 1
+			}
+			b.Run(name, func(b *testing.B) {
+				db, err := larder.Open(larder.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer db.Close()
+				l := limiter(b, db, ratelimit.Options{Algorithm: a, Limit: limit, Window: time.Hour})
+				ids := make([]string, clients)
+				for i := range ids {
+					ids[i] = "client:" + strconv.Itoa(i)
+				}
+				ctx := b.Context()
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if _, err := l.Allow(ctx, ids[i%len(ids)]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -60,3 +60,82 @@ func ExampleMiddleware() {
 	// 200 hello
 	// 429 {"error":"Too many requests","retryAfter":60}
 }
+
+func ExampleOptions_rules() {
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	limit, err := ratelimit.New(db, ratelimit.Options{Rules: []ratelimit.Rule{
+		{Name: "burst", Algorithm: ratelimit.TokenBucket, Limit: 2, Window: time.Minute},
+		{Name: "daily", Algorithm: ratelimit.FixedWindow, Limit: 1000, Window: 24 * time.Hour},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	for range 3 {
+		res, _ := limit.Allow(context.Background(), "user:7")
+		fmt.Println(res.Allowed, res.Rule, res.Each()[1].Remaining)
+	}
+	// Output:
+	// true burst 999
+	// true burst 998
+	// false burst 998
+}
+
+func ExampleOptions_planFor() {
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	paying, _ := ratelimit.NewPlan(ratelimit.Rule{Limit: 100, Window: time.Minute})
+	limit, err := ratelimit.New(db, ratelimit.Options{
+		Limit: 1, Window: time.Minute, // for everybody else
+		PlanFor: func(_ context.Context, id string) *ratelimit.Plan {
+			if id == "acme" {
+				return paying
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	for _, id := range []string{"acme", "guest"} {
+		res, _ := limit.Allow(context.Background(), id)
+		fmt.Println(id, res.Limit, res.Remaining)
+	}
+	// Output:
+	// acme 100 99
+	// guest 1 0
+}
+
+func ExampleConcurrency() {
+	ctx := context.Background()
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	exports, err := ratelimit.NewConcurrency(db, ratelimit.ConcurrencyOptions{Limit: 1, TTL: time.Minute})
+	if err != nil {
+		panic(err)
+	}
+	lease, res, _ := exports.Acquire(ctx, "user:7")
+	fmt.Println(res.Allowed)
+	_, res, _ = exports.Acquire(ctx, "user:7")
+	fmt.Println(res.Allowed, res.RetryAfter > 59*time.Second) // by then at the latest
+	_ = lease.Release(ctx)
+	_, res, _ = exports.Acquire(ctx, "user:7")
+	fmt.Println(res.Allowed)
+	// Output:
+	// true
+	// false true
+	// true
+}
+
+func ExampleLimiter_Block() {
+	ctx := context.Background()
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	logins, _ := ratelimit.New(db, ratelimit.Options{Limit: 5, Window: time.Hour, Prefix: "login:", FailClosed: true})
+
+	_ = logins.Block(ctx, "user:7", time.Hour)
+	res, _ := logins.Allow(ctx, "user:7")
+	fmt.Println(res.Allowed, res.Blocked, res.RetryAfter.Round(time.Minute))
+	// Output:
+	// false true 1h0m0s
+}
