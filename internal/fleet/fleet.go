@@ -73,6 +73,7 @@ type servers interface {
 	stall(d time.Duration) (over <-chan struct{})
 	settle()
 	failover(key string)
+	switchover(key string)
 	beginMove(key string) (finish func())
 	flushScripts()
 	info() []string // INFO clients of each server
@@ -213,6 +214,14 @@ func (s *Store) Failover(key string) {
 	s.t.Helper()
 	s.need(CanFailover, "fail over")
 	s.failover(key)
+}
+
+// Switchover has the primary that holds key and its replica change roles, both alive, as before maintenance. A Cluster loses nothing
+// of that; under Sentinel what a client wrote to the former primary after the other was promoted is lost.
+func (s *Store) Switchover(key string) {
+	s.t.Helper()
+	s.need(CanFailover, "switch roles")
+	s.switchover(key)
 }
 
 // Settle waits until replicas have received all that was written so far, so that a Failover then loses nothing of it. Where

@@ -139,6 +139,13 @@ func testRestart(t *testing.T, s *Store) {
 func testFailover(t *testing.T, s *Store) {
 	st := s.Open(t)
 	ask(t, st, "SET", "k", "v")
+	begin := time.Now()
+	s.Switchover("k")
+	t.Logf("switchover took %v", time.Since(begin).Round(time.Millisecond))
+	if got := eventually(t, st, "GET", "k"); got != "v" {
+		t.Errorf("after a switchover: %q", got)
+	}
+	eventually(t, st, "SET", "k", "v")
 	for round := range 2 {
 		s.Settle()
 		start := time.Now()

@@ -16,6 +16,7 @@ type unable struct{}
 
 func (unable) stop()                               {}
 func (unable) start()                              {}
+func (unable) switchover(string)                   {}
 func (unable) settle()                             {}
 func (unable) stopKeeping()                        {}
 func (unable) stall(time.Duration) <-chan struct{} { return nil }

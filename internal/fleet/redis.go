@@ -139,7 +139,7 @@ func (w *watched) start() {
 // a stall, or a busy machine, is none.
 const (
 	patient = "60000" // ms
-	hasty   = "300"   // ms
+	hasty   = "500"   // ms
 )
 
 func (w *watched) notice(after string) {
@@ -149,14 +149,33 @@ func (w *watched) notice(after string) {
 func (w *watched) failover(string) {
 	w.t.Helper()
 	w.notice(hasty)
-	defer w.notice(patient)
 	w.primary.Stop()
+	w.promoted()
+	w.notice(patient) // at once, or it may take the new primary for dead, too
+	w.replica.RestartAs(redistest.ReplicaOf(w.primary)...)
+	w.replica.WaitSynced()
+	w.waitKnown()
+}
+
+// promoted waits until the replica is the primary, for itself and for the sentinel.
+func (w *watched) promoted() {
+	w.t.Helper()
 	redistest.Eventually(w.t, "the sentinel to promote the replica", func() bool {
 		role, err := w.replica.Try("ROLE")
 		return err == nil && strings.HasPrefix(role, "master") && w.primaryPort() == strconv.Itoa(w.replica.Port)
 	})
 	w.primary, w.replica = w.replica, w.primary
-	w.replica.RestartAs(redistest.ReplicaOf(w.primary)...)
+}
+
+func (w *watched) switchover(string) {
+	w.t.Helper()
+	redistest.Eventually(w.t, "the sentinel to agree to a failover", func() bool {
+		_, err := w.sentinel.Try("SENTINEL", "FAILOVER", "mymaster")
+		return err == nil
+	})
+	w.promoted()
+	// The sentinel itself takes eight seconds to tell the former primary.
+	w.replica.Do("REPLICAOF", "127.0.0.1", strconv.Itoa(w.primary.Port))
 	w.replica.WaitSynced()
 	w.waitKnown()
 }
@@ -182,5 +201,6 @@ func startCluster(t testing.TB) *cluster {
 
 func (c *cluster) settle()                     { c.c.Settle() }
 func (c *cluster) start()                      { c.c.Restart() }
+func (c *cluster) switchover(key string)       { c.c.Switch(key) }
 func (c *cluster) failover(key string)         { c.c.Failover(key) }
 func (c *cluster) beginMove(key string) func() { return c.c.BeginMove(key) }

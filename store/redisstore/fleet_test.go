@@ -197,6 +197,11 @@ func TestDisturbed(t *testing.T) {
 				l.running(t, 20)
 			}
 		})
+		// The former primary answers READONLY, or sends clients on with MOVED; under Sentinel it also cuts connections.
+		disturb("roles switched", fleet.CanFailover, s.Kind == fleet.Cluster, 4*writers, func(t *testing.T, tag string, l *load) {
+			s.Switchover(tag)
+			l.running(t, 20)
+		})
 		// A single server that is down fails calls at once; the others are back before patience ends, or not.
 		disturb("killed and back with its data", fleet.CanKeep, true, math.MaxInt, func(t *testing.T, _ string, l *load) {
 			s.RestartKeeping()
