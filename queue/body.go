@@ -3,6 +3,7 @@ package queue
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/larderdb/larder/store"
@@ -17,15 +18,23 @@ type step struct {
 	now  int64 // ms
 	most int64 // jobs of one key that may be held together
 	err  error
+
+	words []string // of the command at hand
 }
+
+// steps are for use again, with their words.
+var steps = sync.Pool{New: func() any { return new(step) }}
 
 var (
 	bad  = store.Fail(store.ServerError(badCall))
 	late = store.Fail(store.ServerError(tooLate))
 )
 
+// newStep begins a script; reply ends it.
 func newStep(tx store.Tx, keys []string) *step {
-	return &step{tx: tx, keys: keys, now: tx.Now().UnixMilli()}
+	s, _ := steps.Get().(*step)
+	*s = step{tx: tx, keys: keys, now: tx.Now().UnixMilli(), words: s.words[:0]}
+	return s
 }
 
 // do runs a command on the key with that number.
@@ -33,8 +42,8 @@ func (s *step) do(name string, key int, args ...string) store.Reply {
 	if s.err != nil {
 		return store.Nil()
 	}
-	var room [8]string
-	r := s.tx.Do(append(append(room[:0], name, s.keys[key]), args...)...)
+	s.words = append(append(s.words[:0], name, s.keys[key]), args...)
+	r := s.tx.Do(s.words...)
 	if err := r.Err(); err != nil {
 		s.err = err
 		return store.Nil()
@@ -89,13 +98,21 @@ func (s *step) score(r store.Reply) (int64, bool) {
 	return int64(f), true
 }
 
-// reply is r, or why it came to nothing.
+// reply ends the script with r, or with why it came to nothing.
 func (s *step) reply(r store.Reply) store.Reply {
 	if s.err != nil {
-		return store.Fail(s.err)
+		r = store.Fail(s.err)
+	}
+	clear(s.words[:cap(s.words)])
+	*s = step{words: s.words}
+	if cap(s.words) <= keepWords {
+		steps.Put(s)
 	}
 	return r
 }
+
+// keepWords bounds the words of a step that is used again.
+const keepWords = 256
 
 func digits(s string) bool {
 	for i := range len(s) {
@@ -286,7 +303,7 @@ func enqueueBody(tx store.Tx, keys, args []string) store.Reply {
 	s := newStep(tx, keys)
 	ids, ok := s.add(args)
 	if !ok {
-		return bad
+		return s.reply(bad)
 	}
 	return s.reply(store.ArrayOf(ids...))
 }

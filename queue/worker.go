@@ -34,6 +34,7 @@ type worker struct {
 	mu       sync.Mutex
 	runs     map[*run]bool   // guarded by mu: taken and not settled
 	finished []end           // guarded by mu: for the next turn
+	spare    []end           // guarded by mu: room for finished
 	busy     int             // guarded by mu: taken and not ended
 	hungry   bool            // guarded by mu
 	waits    bool            // guarded by mu: the listener is at the store
@@ -216,9 +217,13 @@ func (w *worker) isStopping() bool {
 func (w *worker) takeFinished() []end {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(len(w.finished), mostBatch)
-	batch := w.finished[:n:n]
-	w.finished = append([]end(nil), w.finished[n:]...)
+	if len(w.finished) <= mostBatch {
+		batch := w.finished
+		w.finished, w.spare = w.spare[:0], nil
+		return batch
+	}
+	batch := w.finished[:mostBatch:mostBatch]
+	w.finished = append([]end(nil), w.finished[mostBatch:]...)
 	return batch
 }
 
@@ -293,12 +298,14 @@ func (w *worker) leave(ctx context.Context, final string) error {
 func (w *worker) settled(ctx context.Context, batch []end, owned []bool) {
 	lost := 0
 	w.mu.Lock()
+	w.spare = batch
 	for i, e := range batch {
 		delete(w.runs, e.run)
 		if !owned[i] && !e.resent {
 			lost++
 		}
 	}
+	clear(batch)
 	w.mu.Unlock()
 	if lost > 0 {
 		w.countLost(ctx, lost)
