@@ -672,3 +672,111 @@ func TestUpdateUnderFaults(t *testing.T) {
 		t.Errorf("%d visits; %d were reported, %d perhaps: %v", got.Visits, sure.Load(), unsure.Load(), err)
 	}
 }
+
+// eventually repeats a call until the store answers.
+func eventually(t *testing.T, what string, call func() error) {
+	t.Helper()
+	fleet.Eventually(t, what, func() bool { return call() == nil })
+}
+
+func quick(t testing.TB, st store.Store) *object.Hashes[account] {
+	t.Helper()
+	o := options()
+	o.Prefix, o.Timeout, o.Codecs = "acc:", time.Second, []object.Codec{geoCodec("")}
+	return hashes[account](t, st, o)
+}
+
+// TestKilled: objects are gone with the store, and an old version does not bring one back.
+func TestKilled(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		h := quick(t, s.Open(t))
+		in := someone()
+		eventually(t, "a save", func() error { return h.Save(t.Context(), "1", &in) })
+		s.Stop()
+		if _, _, err := h.Load(t.Context(), "1"); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("the store is down: %v", err)
+		}
+		s.Start()
+		var ok bool
+		eventually(t, "a load", func() (err error) { _, ok, err = h.Load(t.Context(), "1"); return err })
+		if ok {
+			t.Error("an object survived the death of a store without persistence")
+		}
+		if err := h.SaveIf(t.Context(), "1", &in); !errors.Is(err, object.ErrConflict) {
+			t.Errorf("a version of before: %v", err)
+		}
+	}, fleet.CanRestart)
+}
+
+// TestFailover: what the replica has is there, versions go on, and scripts that it does not know are sent again.
+func TestFailover(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		h := quick(t, s.Open(t))
+		in := someone()
+		eventually(t, "a save", func() error { return h.Save(t.Context(), "1", &in) })
+		s.Settle()
+		s.Failover("acc:1")
+		s.FlushScripts()
+		var got account
+		eventually(t, "an update", func() (err error) {
+			got, _, err = h.Update(t.Context(), "1", func(a *account) error { a.Name = "Grace"; return nil })
+			return err
+		})
+		if got.Visits != in.Visits || got.Version <= in.Version {
+			t.Errorf("%+v after %+v", got, in)
+		}
+		if err := h.SaveIf(t.Context(), "1", &in); !errors.Is(err, object.ErrConflict) {
+			t.Errorf("a version of before: %v", err)
+		}
+	}, fleet.CanFailover)
+}
+
+func TestSlotMoves(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		h := quick(t, s.Open(t))
+		in := someone()
+		eventually(t, "a save", func() error { return h.Save(t.Context(), "1", &in) })
+		finish := s.BeginMove("acc:1")
+		eventually(t, "an update on the way", func() error {
+			_, _, err := h.Update(t.Context(), "1", func(a *account) error { a.Name = "Grace"; return nil })
+			return err
+		})
+		finish()
+		eventually(t, "an update after the move", func() error {
+			a, ok, err := h.Update(t.Context(), "1", func(a *account) error { a.Visits++; return nil })
+			if err == nil && (!ok || a.Name != "Grace" || a.Visits != in.Visits+1) {
+				t.Errorf("%+v, %v", a, ok)
+			}
+			return err
+		})
+	}, fleet.CanMove)
+}
+
+// TestStall: nobody waits longer than Timeout, and the object is whole afterwards.
+func TestStall(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		o := options()
+		o.Prefix, o.Timeout, o.Codecs = "acc:", 100*time.Millisecond, []object.Codec{geoCodec("")}
+		h := hashes[account](t, s.Open(t), o)
+		in := someone()
+		eventually(t, "a save", func() error { return h.Save(t.Context(), "1", &in) })
+		over := s.Stall(time.Second)
+		begin := time.Now()
+		_, _, err := h.Load(t.Context(), "1")
+		if took := time.Since(begin); !errors.Is(err, store.ErrUnavailable) || took > 900*time.Millisecond {
+			t.Errorf("stalled: %v after %v", err, took)
+		}
+		<-over
+		eventually(t, "a load", func() error {
+			got, ok, err := h.Load(t.Context(), "1")
+			if err == nil && (!ok || shown(got) != shown(in)) {
+				t.Errorf("%+v, %v", got, ok)
+			}
+			return err
+		})
+	}, fleet.CanStall)
+}
