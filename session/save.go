@@ -100,7 +100,7 @@ func (m *Manager) create(ctx context.Context, s *Session) error {
 // saved says that the store has all of s.
 func (s *Session) saved() {
 	clear(s.dirty)
-	s.loaded, s.login, s.rotate, s.renew = nil, false, false, false
+	s.login, s.rotate, s.renew = false, false, false
 }
 
 // login begins the session anew, then ends the old one. If it fails between the two the new session, which nobody has a
@@ -109,14 +109,7 @@ func (s *Session) saved() {
 // What another request changed in the old session after this one had loaded it comes with the answer of the second step
 // and is taken over.
 func (m *Manager) login(ctx context.Context, s *Session) error {
-	old, changed := s.at, make(map[string]struct{}, len(s.dirty))
-	for name := range s.dirty {
-		changed[name] = struct{}{}
-	}
-	loaded := s.loaded
-	if loaded == nil {
-		loaded = maps.Clone(s.fields)
-	}
+	old, changed := s.at, maps.Clone(s.dirty)
 	before := s.times
 	if err := m.create(ctx, s); err != nil || old.id == "" {
 		return err
@@ -124,43 +117,35 @@ func (m *Manager) login(ctx context.Context, s *Session) error {
 	was, err := m.replaced(ctx, old, s.at.id)
 	if err != nil {
 		fresh := s.at
-		s.at, s.times, s.login, s.dirty, s.loaded = old, before, true, changed, loaded // for another Save
-		_ = m.end(ctx, fresh)                                                          // it may as well end by idleness
+		s.at, s.times, s.login, s.dirty = old, before, true, changed // for another Save
+		_ = m.end(ctx, fresh)                                        // it may as well end by idleness
 		return err
 	}
 	m.n.rotated.Add(1)
 	if was == nil { // it ended meanwhile. To log in is an act of its own, so the new session stands
 		return nil
 	}
-	s.merge(loaded, was, changed)
+	s.merge(was, changed)
 	return m.patch(ctx, s)
 }
 
-// merge takes over what others changed from loaded to was, but for what this request changed itself.
-func (s *Session) merge(loaded, was map[string]string, own map[string]struct{}) {
-	take := func(name, value string, ok bool) {
-		if _, mine := own[name]; mine {
-			return
-		}
-		s.change(name)
-		if ok {
-			s.fields[name] = value
-		} else {
-			delete(s.fields, name)
-		}
-	}
+// merge takes over what others changed since s was loaded: was is what the store had last. What this request did not
+// change itself is in s as it was loaded.
+func (s *Session) merge(was map[string]string, own map[string]struct{}) {
 	for name, value := range was {
-		if old, had := loaded[name]; !had || old != value {
-			take(name, value, true)
-		}
-	}
-	for name := range loaded {
-		if _, still := was[name]; !still {
-			take(name, "", false)
+		if _, mine := own[name]; !mine && s.fields[name] != value {
+			s.change(name)
+			s.fields[name] = value
 		}
 	}
 	s.bytes = 0
 	for name, value := range s.fields {
+		_, mine := own[name]
+		if _, still := was[name]; !still && !mine {
+			s.change(name)
+			delete(s.fields, name)
+			continue
+		}
 		s.bytes += len(name) + len(value)
 	}
 }

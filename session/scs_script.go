@@ -18,10 +18,13 @@ if #KEYS ~= 2 or #ARGV ~= 4 or #ARGV[2] > 15 or not string.find(ARGV[2], '^[1-9]
     #ARGV[3] > 15 or not string.find(ARGV[3], '^%d+$') then
   return redis.error_reply('` + badCall + `')
 end
-redis.call('ZCARD', KEYS[2])
 if redis.call('GETRANGE', KEYS[1], 0, 0) == '0' then return 0 end
+local new = redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+if new == 0 then
+  redis.call('PEXPIRE', KEYS[2], ARGV[2], 'GT')
+  return 1
+end
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 8)) do redis.call('ZREM', KEYS[2], old) end
@@ -55,38 +58,49 @@ func commit(tx store.Tx, keys, args []string) store.Reply {
 	if _, valid := number(args[2]); !ok || !valid || args[1][0] == '0' {
 		return badReply
 	}
-	if r := tx.Do("ZCARD", keys[1]); r.Err() != nil {
-		return r
-	}
-	was, err := tx.Do("GETRANGE", keys[0], "0", "0").Text()
+	var first [1]byte
+	strings := store.StringsOf(tx)
+	was, _, err := strings.GetRange(keys[0], 0, 1, first[:0])
 	if err != nil {
 		return store.Fail(err)
 	}
-	if was == "0" {
+	if string(was) == "0" {
 		return store.Int(0)
 	}
-	if r := tx.Do("SET", keys[0], args[0], "PX", args[1]); r.Err() != nil {
-		return r
+	added, err := tx.Do("ZADD", keys[1], args[2], args[3]).Int64()
+	if err == nil {
+		err = strings.SetString(keys[0], []byte(args[0]), ttl)
 	}
-	if r := tx.Do("ZADD", keys[1], args[2], args[3]); r.Err() != nil {
-		return r
+	if err != nil {
+		return store.Fail(err)
 	}
+	if added == 0 {
+		if r := tx.Do("PEXPIRE", keys[1], args[1], "GT"); r.Err() != nil {
+			return r
+		}
+		return store.Int(1)
+	}
+	return sweepList(tx, keys[1], ttl)
+}
+
+// sweepList drops expired entries of a list that has grown, and lets it live as long as its newest entry.
+func sweepList(tx store.Tx, list string, ttl int64) store.Reply {
 	now := strconv.FormatInt(tx.Now().UnixMilli(), 10)
-	old, err := tx.Do("ZRANGEBYSCORE", keys[1], "-inf", now, "LIMIT", "0", strconv.Itoa(sweep)).Strings()
+	old, err := tx.Do("ZRANGEBYSCORE", list, "-inf", now, "LIMIT", "0", strconv.Itoa(sweep)).Strings()
 	if err != nil {
 		return store.Fail(err)
 	}
 	for _, member := range old {
-		if r := tx.Do("ZREM", keys[1], member); r.Err() != nil {
+		if r := tx.Do("ZREM", list, member); r.Err() != nil {
 			return r
 		}
 	}
-	have, err := tx.Do("PTTL", keys[1]).Int64()
+	have, err := tx.Do("PTTL", list).Int64()
 	if err != nil {
 		return store.Fail(err)
 	}
 	if have < ttl {
-		if r := tx.Do("PEXPIRE", keys[1], args[1]); r.Err() != nil {
+		if r := tx.Do("PEXPIRE", list, strconv.FormatInt(ttl, 10)); r.Err() != nil {
 			return r
 		}
 	}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +24,6 @@ type Session struct {
 	at place      // where the session lies; zero if it is not stored
 
 	fields map[string]string   // as encoded; with this request's changes
-	loaded map[string]string   // as they came from the store; only kept where fields differ
 	dirty  map[string]struct{} // names of what this request changed or removed
 	bytes  int                 // of names and values
 
@@ -145,7 +143,7 @@ func (s *Session) Destroy() {
 // forget makes s an empty session that is not stored.
 func (s *Session) forget() {
 	s.at, s.times = place{}, times{}
-	s.fields, s.loaded, s.dirty, s.bytes = nil, nil, nil, 0
+	s.fields, s.dirty, s.bytes = nil, nil, 0
 	s.user, s.login, s.rotate, s.renew = "", false, false, false
 }
 
@@ -223,17 +221,13 @@ func (s *Session) remove(name string) (old string, ok bool) {
 	return old, true
 }
 
-// change marks a field as changed. Before the first change it sets aside what the store sent, for Login to see what others
-// changed meanwhile.
+// change marks a field as changed.
 func (s *Session) change(name string) {
 	if s.dirty == nil {
 		s.dirty = map[string]struct{}{}
 	}
 	if s.fields == nil {
 		s.fields = map[string]string{}
-	}
-	if s.loaded == nil && s.at.id != "" {
-		s.loaded = maps.Clone(s.fields)
 	}
 	s.dirty[name] = struct{}{}
 }

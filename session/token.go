@@ -40,7 +40,13 @@ func newToken(user string) (token, id string) {
 }
 
 // idOf is the id of a well-formed token.
-func idOf(token string) string { return token[:bucketLen] + hashed(token) }
+func idOf(token string) string {
+	var id [idLen]byte
+	sum := sha256.Sum256([]byte(token))
+	copy(id[:], token[:bucketLen])
+	base64.RawURLEncoding.Encode(id[bucketLen:], sum[:])
+	return string(id[:])
+}
 
 // hashed is a SHA-256 in 43 characters.
 func hashed(s string) string {
