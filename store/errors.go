@@ -73,6 +73,8 @@ func (e ServerError) class() error {
 		return ErrReadOnly
 	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
 		return ErrDenied
+	case "CROSSSLOT":
+		return ErrInvalid
 	case "LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF":
 		return ErrUnavailable
 	case "ERR":
@@ -170,8 +172,15 @@ func Hint(err error) string {
 		return "the URL leads to a replica: use the primary's address"
 	case errors.Is(err, ErrDenied):
 		return "check user name, password and ACL"
+	case errors.Is(err, ErrInvalid) && crossesSlots(err):
+		return "give the keys a common {hash tag}"
 	case errors.Is(err, ErrUnsupported):
 		return "this store lacks the command: use a newer server or another kind of store"
 	}
 	return ""
+}
+
+func crossesSlots(err error) bool {
+	var e ServerError
+	return errors.As(err, &e) && e.Code() == "CROSSSLOT"
 }

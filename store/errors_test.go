@@ -17,12 +17,13 @@ func TestServerErrorClasses(t *testing.T) {
 		"READONLY You can't write":           ErrReadOnly,
 		"NOAUTH Authentication required.":    ErrDenied,
 		"LOADING Redis is loading":           ErrUnavailable,
+		"CROSSSLOT Keys in request don't":    ErrInvalid,
 		"ERR unknown command 'X', with args": ErrUnsupported,
 		"ERR value is not an integer":        nil,
 		"":                                   nil,
 	} {
 		err := fmt.Errorf("wrapped: %w", ServerError(text))
-		for _, class := range []error{ErrWrongType, ErrNoScript, ErrOutOfMemory, ErrReadOnly, ErrDenied, ErrUnavailable, ErrUnsupported, ErrNil} {
+		for _, class := range []error{ErrWrongType, ErrNoScript, ErrOutOfMemory, ErrReadOnly, ErrDenied, ErrUnavailable, ErrUnsupported, ErrInvalid, ErrNil} {
 			if got := errors.Is(err, class); got != (class == want) {
 				t.Errorf("%q is %v: %v", text, class, got)
 			}
@@ -58,6 +59,9 @@ func TestWrapNamesPatternKeyAndRemedy(t *testing.T) {
 	}
 	if !errors.Is(err, ErrWrongType) {
 		t.Error("the class is lost")
+	}
+	if err := Wrap("cache", "get", "k", ServerError("CROSSSLOT Keys")); !strings.Contains(err.Error(), "hash tag") {
+		t.Errorf("%q does not say what to do", err)
 	}
 	if Wrap("object", "load", "x", err) != err {
 		t.Error("wrapped twice")

@@ -174,6 +174,8 @@ func (p *pair) state(st store.Store, key string) (shown string, ttl int64) {
 	case "zset":
 		scores, err := st.Do(ctx, "ZRANGE", key, "0", "-1", "WITHSCORES").Scores()
 		shown = fmt.Sprintf("zset %v %v", scores, err)
+	case "stream":
+		shown = p.stream(st, key)
 	default:
 		p.Fatalf("storetest.Scripts cannot compare a %s", kind)
 	}
@@ -185,6 +187,54 @@ func (p *pair) state(st store.Store, key string) (shown string, ttl int64) {
 		p.Fatalf("PTTL: %v", err)
 	}
 	return shown, ttl
+}
+
+// stream shows entries, and each group's consumers and pending entries. Ids that a clock made are shown as *, and idle
+// times in whole minutes.
+func (p *pair) stream(st store.Store, key string) string {
+	p.Helper()
+	ctx := p.Context()
+	var b strings.Builder
+	list := func(args ...string) []store.Reply {
+		out, err := st.Do(ctx, args...).Array()
+		if err != nil {
+			p.Fatalf("%q: %v", args, err)
+		}
+		return out
+	}
+	id := func(r store.Reply) string {
+		s, _ := r.Text()
+		if ms, _, _ := strings.Cut(s, "-"); len(ms) > 12 {
+			return "*"
+		}
+		return s
+	}
+	for _, e := range list("XRANGE", key, "-", "+") {
+		parts, _ := e.Array()
+		fmt.Fprintf(&b, "%s %s; ", id(parts[0]), canonical(parts[1]))
+	}
+	names := func(args ...string) (names []string) {
+		for _, one := range list(args...) {
+			pairs, _ := one.Pairs()
+			for i := 0; i < len(pairs); i += 2 { // some transports shuffle maps
+				if field, _ := pairs[i].Text(); field == "name" {
+					name, _ := pairs[i+1].Text()
+					names = append(names, name)
+				}
+			}
+		}
+		sort.Strings(names)
+		return names
+	}
+	for _, name := range names("XINFO", "GROUPS", key) {
+		fmt.Fprintf(&b, "group %s, consumers %q:", name, names("XINFO", "CONSUMERS", key, name))
+		for _, one := range list("XPENDING", key, name, "-", "+", "1000") {
+			e, _ := one.Array()
+			idle, _ := e[2].Int64()
+			fmt.Fprintf(&b, " %s of %s idle %d min, %s times;", id(e[0]), canonical(e[1]), idle/60_000, canonical(e[3]))
+		}
+	}
+	return "stream " + b.String()
 }
 
 func (p *pair) cleanUp() {
