@@ -133,7 +133,8 @@ func (m *Manager) login(ctx context.Context, s *Session) error {
 // change itself is in s as it was loaded.
 func (s *Session) merge(was map[string]string, own map[string]struct{}) {
 	for name, value := range was {
-		if _, mine := own[name]; !mine && s.fields[name] != value {
+		_, mine := own[name]
+		if loaded, had := s.fields[name]; !mine && (!had || loaded != value) {
 			s.change(name)
 			s.fields[name] = value
 		}
