@@ -62,7 +62,7 @@ func (e embeddedRow) once(ctx context.Context, o options) (map[string]float64, e
 // runChild runs one measurement and prints its figures as JSON.
 func runChild(name string, o options, w io.Writer) error {
 	measure := map[string]func(options) (map[string]float64, error){
-		"get": measureGet, "limiter": measureLimiter, "cache": measureCache, "grow": measureGrowth, "gc": measureCollector,
+		"get": measureGet, "limiter": measureLimiter, "cache": measureCache, "near": measureNear, "grow": measureGrowth, "gc": measureCollector,
 	}[name]
 	if measure == nil {
 		return fmt.Errorf("no measurement %q", name)

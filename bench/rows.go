@@ -27,7 +27,7 @@ func allRows() []row {
 	for _, e := range embeddedRows() {
 		rows = append(rows, row{"embedded: " + e.name, e.measure})
 	}
-	return rows
+	return append(rows, duelRows()...)
 }
 
 // networkRows: one command at a time, 50 connections, a million keys of 16 B.
@@ -116,6 +116,9 @@ func embeddedRows() []embeddedRow {
 		}},
 		{name: "typed cache hit", child: "cache", lines: []embeddedLine{
 			{what: "typed cache hit of a 200 B struct", key: "hit", unit: "us", reach: 2, stretch: 1},
+		}},
+		{name: "near cache hit", child: "near", lines: []embeddedLine{
+			{what: "near cache hit", key: "hit", unit: "ns", reach: 150},
 		}},
 		{name: "growing to 5 M keys", child: "grow", lines: []embeddedLine{
 			{what: "longest SET while growing to 5 M keys, p99.99", key: "p9999", unit: "us", reach: 1000, stretch: 200},
