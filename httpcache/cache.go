@@ -199,14 +199,14 @@ func (c *Cache) check(ctx context.Context, t *target, v *view, gen generations) 
 	return nil
 }
 
-// keep stores a response that was asked for when a lookup gave tok. It tells whether the store took it.
+// keep stores a response that was asked for when a lookup gave tok, of which its soft and generation are. It tells whether
+// the store took it.
 func (c *Cache) keep(ctx context.Context, t *target, q *request, tok token, e *entry) bool {
 	now := c.Clock.Now()
 	ttl := e.until - now.UnixMilli()
 	if !tok.known || ttl <= 0 || now.Sub(q.began) > fillMost {
 		return false
 	}
-	e.soft, e.generation = tok.soft, tok.generation
 	keys := []string{t.base}
 	if e.spec != "" || t.implied != "" {
 		keys = append(keys, t.variantKey(e.spec, q.header))

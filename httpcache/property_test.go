@@ -161,8 +161,8 @@ func (w *world) check(got result, page string, since int, asked time.Time, lines
 
 // step does one thing at random.
 func (w *world) step() {
-	s := w.sites[w.r.IntN(2)]
 	w.mu.Lock()
+	s := w.sites[w.r.IntN(2)]
 	i := w.r.IntN(len(pages))
 	page := pages[i]
 	since := w.purged[page]

@@ -1,0 +1,191 @@
+package httpcache_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/httpcache"
+	"github.com/larderdb/larder/observe"
+	"github.com/larderdb/larder/store/storetest"
+)
+
+// TestRoundTrips: what the package says about its costs.
+func TestRoundTrips(t *testing.T) {
+	db, fake := embedded(t)
+	st := storetest.NewFaulty(db)
+	s := newSiteOn(t, asHandler, st, fake, httpcache.Options{})
+	cost := func(what string, want int, do func()) {
+		t.Helper()
+		before := st.Calls()
+		do()
+		if got := st.Calls() - before; got != want {
+			t.Errorf("%s: %d round trips, want %d", what, got, want)
+		}
+	}
+	s.answer(200, "body", "Cache-Control: max-age=100")
+	cost("the very first", 3, func() { s.get("/") }) // the generations begin
+	cost("a miss", 2, func() { s.get("/other") })
+	cost("a hit", 1, func() { s.get("/") })
+	s.answer(200, "body", "Cache-Control: max-age=100", "Vary: Foo, Bar")
+	cost("a miss that varies", 2, func() { s.get("/vary", "Foo: 1") })
+	cost("another variant", 2, func() { s.get("/vary", "Foo: 2") })
+	cost("a hit that varies", 1, func() { s.get("/vary", "Foo: 1") })
+	s.answer(200, "body", "Cache-Control: max-age=100", `Cache-Groups: "a", "b"`)
+	cost("a miss with groups", 2, func() { s.get("/groups") })
+	cost("the first hit with groups", 2, func() { s.get("/groups") })
+	cost("a hit with groups", 1, func() { s.get("/groups") })
+	cost("a purge", 1, func() { s.cache.Purge(t.Context(), "http://site.example/") })
+	cost("a purge of many groups", 1, func() { s.cache.PurgeGroups(t.Context(), "site.example", "a", "x", "y") })
+	cost("a miss after it", 2, func() { s.get("/") })
+	other := newSiteOn(t, asHandler, st, fake, httpcache.Options{})
+	other.answer(200, "body", "Cache-Control: max-age=100", "Vary: Foo, Bar")
+	cost("another process's first hit", 3, func() { other.get("/") }) // it renews the generations, and asks for groups
+	cost("another process's first hit that varies", 2, func() { other.get("/vary", "Foo: 1") })
+	cost("its second", 1, func() { other.get("/vary", "Foo: 2") })
+	if other.asked() != 0 {
+		t.Errorf("it asked the origin: %+v", other.last().URL)
+	}
+	s.answer(200, "body", "Cache-Control: no-store")
+	cost("what is not stored", 1, func() { s.get("/not") })
+	cost("unsafe", 1, func() { s.send(s.request("POST", "/")) })
+}
+
+// TestBadOptions: each is refused with a word on what to do.
+func TestBadOptions(t *testing.T) {
+	db, _ := embedded(t)
+	for _, o := range []httpcache.Options{
+		{}, {Prefix: "x", MaxBody: -1}, {Prefix: "x", MaxTTL: -1}, {Prefix: "x", MaxTTL: 400 * 24 * time.Hour}, {Prefix: "x", Heuristic: 2},
+		{Prefix: "x", DefaultTTL: -1}, {Prefix: "x", StaleIfError: -1}, {Prefix: "x", Name: "a b"},
+		{Prefix: "x", Key: httpcache.KeyPolicy{Headers: []string{"a b"}}}, {Prefix: "x", Key: httpcache.KeyPolicy{Cookies: []string{""}}},
+	} {
+		if _, err := httpcache.New(db, o); err == nil || !strings.HasPrefix(err.Error(), "httpcache: invalid argument: ") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	if _, err := httpcache.New(nil, httpcache.Options{Prefix: "x"}); err == nil {
+		t.Error("no store was accepted")
+	}
+}
+
+// heard is an Observer that keeps what it hears.
+type heard struct {
+	mu  sync.Mutex
+	got map[string]int
+}
+
+func (h *heard) note(s string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.got[s]++
+}
+
+func (h *heard) Begin(ctx context.Context, op observe.Op) (context.Context, observe.End) {
+	return ctx, func(result string, _ error) { h.note(op.Verb + " " + result) }
+}
+func (h *heard) Count(_ context.Context, op observe.Op, _ int64)   { h.note(op.Verb) }
+func (h *heard) Gauge(_ context.Context, op observe.Op, _ float64) { h.note(op.Verb) }
+
+func TestObserver(t *testing.T) {
+	both(t, func(t *testing.T, w way) {
+		h := &heard{got: map[string]int{}}
+		db, fake := embedded(t)
+		st := storetest.NewFaulty(db)
+		s := newSiteOn(t, w, st, fake, httpcache.Options{Observer: h})
+		s.answer(200, "x", "Cache-Control: max-age=10, stale-if-error=100", `Etag: "1"`)
+		s.get("/")
+		s.get("/")
+		s.get("/", "Cache-Control: no-store")
+		s.Advance(20 * time.Second)
+		s.answer(503, "down")
+		s.get("/")
+		s.answer(200, "x", "Cache-Control: max-age=10", `Etag: "1"`)
+		s.get("/")
+		s.cache.Purge(t.Context(), "http://site.example/")
+		st.Fail(1)
+		s.get("/")
+		for _, want := range []string{"get miss", "get hit", "bypass", "get stale", "get revalidated", "purge ok", "store error"} {
+			if h.got[want] == 0 {
+				t.Errorf("did not hear %q: %v", want, h.got)
+			}
+		}
+		want := httpcache.Stats{Hits: 1, StaleHits: 1, Misses: 2, Revalidations: 2, NotModified: 1, Bypassed: 1, Stored: 2, Purges: 1, StoreErrors: 1}
+		if got := s.cache.Stats(); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if got := s.cache.Stats().HitRatio(); got != 2.0/6 {
+			t.Errorf("hit ratio %v", got)
+		}
+	})
+}
+
+// TestStoreHangs: a request waits for a store no longer than Timeout.
+func TestStoreHangs(t *testing.T) {
+	db, _ := embedded(t)
+	st := storetest.NewFaulty(db)
+	remote := struct{ *storetest.Faulty }{st}
+	s := newSiteOn(t, asHandler, remote, nil, httpcache.Options{Timeout: 20 * time.Millisecond})
+	s.answer(200, "body", "Cache-Control: max-age=100")
+	st.Hang(-1)
+	if got := s.get("/"); got.body != "body" {
+		t.Errorf("%+v", got)
+	}
+	if err := s.cache.Purge(t.Context(), "http://site.example/"); err == nil {
+		t.Error("a purge that did not happen is no error")
+	}
+	st.Heal()
+	if st := s.cache.Stats(); st.StoreErrors != 1 || st.Stored != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// nullWriter is a client that costs nothing.
+type nullWriter struct{ h http.Header }
+
+func (w *nullWriter) Header() http.Header               { return w.h }
+func (w *nullWriter) Write(p []byte) (int, error)       { return len(p), nil }
+func (w *nullWriter) WriteString(s string) (int, error) { return len(s), nil }
+func (w *nullWriter) WriteHeader(int)                   {}
+
+func BenchmarkHit(b *testing.B) {
+	for _, size := range []int{1 << 10, 64 << 10} {
+		for _, vary := range []bool{false, true} {
+			b.Run(fmt.Sprintf("bytes=%d/vary=%v", size, vary), func(b *testing.B) {
+				db, err := larder.Open(larder.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer db.Close()
+				c, err := httpcache.New(db, httpcache.Options{Prefix: "http:"})
+				if err != nil {
+					b.Fatal(err)
+				}
+				body := []byte(strings.Repeat("x", size))
+				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=1000")
+					w.Header().Set("Content-Type", "text/plain")
+					if vary {
+						w.Header().Set("Vary", "Accept-Encoding")
+					}
+					w.Write(body)
+				}))
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					r, _ := http.NewRequest("GET", "http://site.example/products/7?lang=de", nil)
+					r.Header.Set("Accept-Encoding", "gzip, br")
+					for pb.Next() {
+						h.ServeHTTP(&nullWriter{http.Header{}}, r)
+					}
+				})
+				if c.Stats().Misses > 8 {
+					b.Fatalf("%+v", c.Stats())
+				}
+			})
+		}
+	}
+}
