@@ -46,13 +46,13 @@ func (l *lists) read(keys []string, flags string) bool {
 	return l.kind == 'o' || l.kind == 'c' || l.kind == 'n'
 }
 
-// typed fails unless the keys in use have their types.
-func (l *lists) typed(tx store.Tx) (size int64, r store.Reply) {
+// typed fails unless the keys in use have their types; of the stamps' only if asked.
+func (l *lists) typed(tx store.Tx, stamps bool) (size int64, r store.Reply) {
 	size, err := tx.Do("ZCARD", l.s).Int64()
 	if err != nil {
 		return 0, store.Fail(err)
 	}
-	if l.ties {
+	if l.ties && stamps {
 		if r := tx.Do("HLEN", l.t); r.Err() != nil {
 			return 0, r
 		}
@@ -133,6 +133,7 @@ type target struct {
 	lists
 	ttl, at, from, till, most int64
 	size                      int64
+	count                     int64 // stamps given
 }
 
 // cell is a member of a board, and what a batch makes of it.
@@ -219,7 +220,7 @@ func (b *batch) openBoard(o *target, keys, args []string) (store.Reply, bool) {
 		return notNow(b.now), false
 	}
 	var r store.Reply
-	if o.size, r = o.typed(b.tx); r.Err() != nil {
+	if o.size, r = o.typed(b.tx, false); r.Err() != nil {
 		return r, false
 	}
 	if o.ties {
@@ -227,11 +228,19 @@ func (b *batch) openBoard(o *target, keys, args []string) (store.Reply, bool) {
 		if err != nil {
 			return store.Fail(err), false
 		}
-		if _, valid := number(count); ok && !valid {
+		if o.count, ok = counted(count, ok); !ok {
 			return brokenReply, false
 		}
 	}
 	return store.Reply{}, true
+}
+
+// counted reads a board's counter, 0 if there is none yet.
+func counted(s string, there bool) (int64, bool) {
+	if !there {
+		return 0, true
+	}
+	return number(s)
 }
 
 func notNow(now int64) store.Reply {
@@ -346,12 +355,10 @@ func (b *batch) store(c *cell) error {
 				return err
 			}
 		}
-		n, err := tx.Do("HINCRBY", o.t, "", "1").Int64()
-		if err != nil {
-			return err
-		}
+		o.count++
+		n := o.count
 		c.stamp = string([]byte{byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
-		if err := tx.Do("HSET", o.t, c.member, c.stamp).Err(); err != nil {
+		if err := tx.Do("HSET", o.t, c.member, c.stamp, "", strconv.FormatInt(n, 10)).Err(); err != nil {
 			return err
 		}
 	}
@@ -404,12 +411,14 @@ func (b *batch) expire(o *target) error {
 func (b *batch) rankAll() error {
 	for i, c := range b.cells {
 		entry := c.stamp + c.member
-		have := b.tx.Do("ZSCORE", c.o.s, entry)
-		if have.IsNil() {
-			continue // trimmed
-		}
-		if err := have.Err(); err != nil {
-			return err
+		if c.o.most > 0 {
+			have := b.tx.Do("ZSCORE", c.o.s, entry)
+			if have.IsNil() {
+				continue // trimmed
+			}
+			if err := have.Err(); err != nil {
+				return err
+			}
 		}
 		n, err := c.o.rank(b.tx, c.o.kind, entry, strconv.FormatInt(c.score, 10))
 		if err != nil {

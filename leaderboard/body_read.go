@@ -120,7 +120,7 @@ func remove(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != keysPerBoard || len(args) < 1 || !l.read(keys, args[0]) {
 		return badReply
 	}
-	if _, r := l.typed(tx); r.Err() != nil {
+	if _, r := l.typed(tx, true); r.Err() != nil {
 		return r
 	}
 	var gone int64
@@ -208,7 +208,7 @@ func archive(tx store.Tx, keys, args []string) store.Reply {
 // keep copies the best members to another board, with a TTL in ms unless that is 0.
 func (l *lists) keep(tx store.Tx, to *lists, keep, ttl int64) (kept int64, err error) {
 	for _, b := range [...]*lists{l, to} {
-		if _, r := b.typed(tx); r.Err() != nil {
+		if _, r := b.typed(tx, true); r.Err() != nil {
 			return 0, r.Err()
 		}
 	}

@@ -15,7 +15,7 @@ import "github.com/larderdb/larder/store"
 // is stored with a stamp of 6 bytes in front: the counter at the time it got its score, big-endian. The
 // counter, unlike a clock, never gives two members the same stamp, and every score from -(2^53-1) to 2^53-1 is exact.
 // (The usual trick, to put a time into the low bits of the score, shares 53 bits between the two: seconds for a year take
-// 25, and leave 28 for the score.) It costs a hash field per member, and an update three commands more, all inside one
+// 25, and leave 28 for the score.) It costs a hash field per member, and an update four commands more, all inside one
 // script. Boards whose ties are in the order of the members' names have no stamps and no such hash.
 //
 // With this every question is one step down a tree that counts: O(log n). ZRANK is the ordinal rank; ZCOUNT of better scores
@@ -110,13 +110,12 @@ for b = 1, boards do
   o.ties, o.dense, o.data = flags(string.sub(ARGV[a + 1], 1, -3))
   if now < o.from or o.till > 0 and now >= o.till then return {'now', text(now)} end
   o.size = redis.call('ZCARD', o.s)
-  if o.ties then
-    redis.call('HLEN', o.t)
-    local c = redis.call('HGET', o.t, '')
-    if c and not number(c) then return BROKEN end
-  end
   if o.dense then redis.call('ZCARD', o.n) end
   if o.data then redis.call('HLEN', o.d) end
+  if o.ties then
+    o.count = number(redis.call('HGET', o.t, '') or '0')
+    if not o.count then return BROKEN end
+  end
   board[b] = o
 end
 out[1] = board[1].size == 0 and 1 or 0
@@ -157,13 +156,14 @@ for _, u in ipairs(list) do
     local score = text(c.score)
     if o.ties then
       if c.was then redis.call('ZREM', o.s, c.stamp .. c.member) end
-      local n, stamp = redis.call('HINCRBY', o.t, '', 1), ''
+      o.count = o.count + 1
+      local n, stamp = o.count, ''
       for _ = 1, 6 do
         stamp = string.char(n % 256) .. stamp
         n = math.floor(n / 256)
       end
       c.stamp = stamp
-      redis.call('HSET', o.t, c.member, stamp)
+      redis.call('HSET', o.t, c.member, stamp, '', text(o.count))
     end
     redis.call('ZADD', o.s, score, c.stamp .. c.member)
     if o.dense then
@@ -202,7 +202,7 @@ if ranks then
   for i, u in ipairs(list) do
     local c, o = u.c, u.c.o
     local entry = c.stamp .. c.member
-    if redis.call('ZSCORE', o.s, entry) then out[1 + 3 * i] = rank(o.kind, o.s, o.n, entry, text(c.score)) end
+    if o.most == 0 or redis.call('ZSCORE', o.s, entry) then out[1 + 3 * i] = rank(o.kind, o.s, o.n, entry, text(c.score)) end
   end
 end
 return out
