@@ -415,3 +415,33 @@ func TestTruncated(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// TestOddHeaders: names that a handler wrote into the map itself count as what they are sent as, and a Content-Type that
+// was switched off stays so.
+func TestOddHeaders(t *testing.T) {
+	calls := 0
+	_, srv := serve(t, httpcache.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		h := w.Header()
+		h["cache-control"] = []string{"max-age=100"}
+		if r.URL.Path == "/cookie" {
+			h["set-cookie"] = []string{"a=b"}
+		}
+		h["Content-Type"] = nil
+		h["ETag"] = []string{`"1"`}
+		io.WriteString(w, "<html>")
+	})
+	for i := range 2 {
+		got := fetch(t, srv.URL+"/cookie")
+		if strings.Contains(got.header.Get("Cache-Status"), "hit") || got.header.Get("Set-Cookie") == "" {
+			t.Errorf("a cookie was stored: %v", got.header)
+		}
+		got = fetch(t, srv.URL+"/")
+		if strings.Contains(got.header.Get("Cache-Status"), "hit") != (i == 1) || got.header.Get("Content-Type") != "" || got.header.Get("Etag") != `"1"` {
+			t.Errorf("request %d: %v", i, got.header)
+		}
+	}
+	if calls != 3 {
+		t.Errorf("%d calls", calls)
+	}
+}

@@ -103,12 +103,18 @@ func (rec *recorder) received() received {
 	return received{rec.status, rec.own, rec.requested, rec.at}
 }
 
-// changed is what the handler set, or set anew.
+// changed is what the handler set, or set anew, by canonical names: a handler may have written others into the map.
 func (rec *recorder) changed() http.Header {
 	own := make(http.Header, len(rec.header))
 	for name, values := range rec.header {
-		if !slices.Equal(values, rec.before[name]) && !strings.HasPrefix(name, http.TrailerPrefix) {
-			own[name] = slices.Clone(values)
+		outer, set := rec.before[name]
+		if set && slices.Equal(values, outer) || strings.HasPrefix(name, http.TrailerPrefix) {
+			continue
+		}
+		name = http.CanonicalHeaderKey(name)
+		own[name] = append(own[name], values...)
+		if own[name] == nil {
+			own[name] = []string{} // as Content-Type that is not to be guessed
 		}
 	}
 	return own
