@@ -71,3 +71,20 @@ func BenchmarkEmbeddedMany(b *testing.B) { benchmark(b, db(b), true) }
 // BenchmarkRedis is the same over loopback, with redis-server on the same processors.
 func BenchmarkRedis(b *testing.B)     { benchmark(b, redis(b), false) }
 func BenchmarkRedisMany(b *testing.B) { benchmark(b, redis(b), true) }
+
+// wake measures from Enqueue to the handler's begin, with a worker that has nothing to do.
+func wake(b *testing.B, st store.Store) {
+	q := newQueue[int](b, st, queue.Options{})
+	began := make(chan struct{})
+	stop := work(b, q, queue.Workers{}, func(context.Context, *queue.Job[int]) error { began <- struct{}{}; return nil })
+	for b.Loop() {
+		if _, err := q.Enqueue(b.Context(), 1); err != nil {
+			b.Fatal(err)
+		}
+		<-began
+	}
+	stop()
+}
+
+func BenchmarkWakeEmbedded(b *testing.B) { wake(b, db(b)) }
+func BenchmarkWakeRedis(b *testing.B)    { wake(b, redis(b)) }

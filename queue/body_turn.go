@@ -420,7 +420,7 @@ func (t *turn) take() (taken []store.Reply, token string) {
 		records := t.list(t.do("HMGET", kJobs, ids...))
 		notes, output := t.beside(kNotes, ids), t.beside(kOutput, ids)
 		if token == "" {
-			token = itoa(t.int(t.do("HINCRBY", kMeta, "token", "1")))
+			token = t.nextToken()
 		}
 		if taken == nil {
 			taken = make([]store.Reply, 0, len(ids)*4)
@@ -445,6 +445,15 @@ func (t *turn) take() (taken []store.Reply, token string) {
 		t.wake()
 	}
 	return taken, token
+}
+
+// nextToken is by the clock, so that it grows on after a failover that lost the last ones.
+func (t *turn) nextToken() string {
+	text, _ := t.text(t.do("HGET", kMeta, "token"))
+	last, _ := strconv.ParseInt(text, 10, 64)
+	token := itoa(max(last+1, (t.now-epoch)*perMilli))
+	t.do("HSET", kMeta, "token", token)
+	return token
 }
 
 func (t *turn) mayStart(record, id string) bool {

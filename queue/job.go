@@ -36,7 +36,8 @@ func (j *Job[T]) Enqueued() time.Time { return idTime(j.run.id) }
 func (j *Job[T]) LastError() string { return j.run.lastError }
 
 // Fence is a number that is higher for each further attempt at a job. What the handler writes elsewhere can be guarded
-// with it: refuse what comes with a lower one than was seen. After a failover that lost writes it may repeat.
+// with it: refuse what comes with a lower one than was seen. It is made from the store's clock, so it grows on after a failover,
+// unless the new primary's clock is behind.
 func (j *Job[T]) Fence() int64 { return j.run.fence }
 
 // SetProgress tells others (Queue.Get) and later attempts (Progress) how far the job has come: one script. It returns

@@ -22,7 +22,7 @@ import (
 //
 // Ids are made by the store from its clock, 2^10 a millisecond, and never twice: 50 bits, so that priority and id make
 // one exact score of a sorted set until the year 2060. A job that comes back (retried, given back, woken) has its old
-// place, before what came later.
+// place, before what came later. Tokens, see below, are made in the same way.
 //
 // # Leases
 //

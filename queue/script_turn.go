@@ -205,7 +205,10 @@ if paused == 0 and want > 0 then
     local notes, output = {}, {}
     if call('EXISTS', NOTES) == 1 then notes = call('HMGET', NOTES, unpack(ids)) end
     if call('EXISTS', OUTPUT) == 1 then output = call('HMGET', OUTPUT, unpack(ids)) end
-    if token == '' then token = int(call('HINCRBY', META, 'token', 1)) end
+    if token == '' then
+      token = int(math.max((tonumber(call('HGET', META, 'token') or '0') or 0) + 1, (now - EPOCH) * PER_MILLI))
+      call('HSET', META, 'token', token)
+    end
     for i, id in ipairs(ids) do
       local rec = records[i]
       if rec and rec ~= '' and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
