@@ -66,7 +66,7 @@ func text(set attribute.Set) string { return list(set.ToSlice()) }
 func list(attrs []attribute.KeyValue) string {
 	var all []string
 	for _, a := range attrs {
-		all = append(all, strings.TrimPrefix(string(a.Key), "larder.")+"="+a.Value.Emit())
+		all = append(all, strings.TrimPrefix(string(a.Key), "larder.")+"="+a.Value.String())
 	}
 	slices.Sort(all)
 	return strings.Join(all, " ")
