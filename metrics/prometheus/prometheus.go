@@ -15,7 +15,7 @@
 //
 // Some queries:
 //
-//	hit ratio   sum by (name) (rate(larder_operation_seconds_count{pattern="cache",op="get",result="hit"}[5m]))
+//	hit ratio   sum by (name) (rate(larder_operation_seconds_count{pattern="cache",op="get",result=~"hit|near-hit|stale"}[5m]))
 //	            / sum by (name) (rate(larder_operation_seconds_count{pattern="cache",op="get"}[5m]))
 //	slow loads  histogram_quantile(0.99, sum by (name, le) (rate(larder_operation_seconds_bucket{op="load"}[5m])))
 //	failures    sum by (pattern, name) (rate(larder_operation_seconds_count{result="error"}[5m]))

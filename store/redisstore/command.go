@@ -14,7 +14,7 @@ import (
 type traits struct {
 	key    int  // index of the first key among the words; 0 if there is none
 	blocks bool // may wait on the server
-	repeat bool // running it twice does no harm
+	repeat bool // it only reads
 }
 
 // traitsOf looks a command up. words is not empty.
@@ -26,10 +26,8 @@ func traitsOf(words []string) traits {
 		"LLEN", "LRANGE", "LINDEX", "LPOS", "SCARD", "SISMEMBER", "SMISMEMBER", "SMEMBERS", "SRANDMEMBER", "SSCAN", "SINTER", "SUNION", "SDIFF",
 		"ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZRANGEBYLEX", "ZREVRANGE", "ZREVRANGEBYSCORE", "ZREVRANGEBYLEX",
 		"ZRANK", "ZREVRANK", "ZSCORE", "ZMSCORE", "ZSCAN", "ZRANDMEMBER", "GEODIST", "GEOHASH", "GEOPOS", "GEOSEARCH",
-		"XLEN", "XRANGE", "XREVRANGE", "XPENDING", "PFCOUNT", "SETEX", "PSETEX", "MSET":
+		"XLEN", "XRANGE", "XREVRANGE", "XPENDING", "PFCOUNT":
 		return traits{key: 1, repeat: true}
-	case "SET":
-		return traits{key: 1, repeat: plainSet(words)}
 	case "PING", "ECHO", "TIME", "DBSIZE", "KEYS", "SCAN", "RANDOMKEY", "INFO", "LASTSAVE", "COMMAND", "PUBSUB":
 		return traits{repeat: true}
 	case "CONFIG", "CLIENT", "SCRIPT", "FUNCTION", "FLUSHALL", "FLUSHDB", "CLUSTER", "DEBUG", "ACL", "SLOWLOG", "LATENCY",
@@ -68,11 +66,6 @@ func counted(words []string, at int) int {
 		return 0
 	}
 	return at + 1
-}
-
-// plainSet tells whether a SET has no condition and asks for no old value.
-func plainSet(words []string) bool {
-	return !hasWord(words[min(3, len(words)):], "NX") && !hasWord(words[min(3, len(words)):], "XX") && !hasWord(words[min(3, len(words)):], "GET")
 }
 
 // streamKey is the index of the first stream of XREAD and XREADGROUP.

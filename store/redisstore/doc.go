@@ -23,9 +23,9 @@
 //   - The command was certainly not run, as no connection could be made, or the one that rested turned out to be dead
 //     before the command was written, or the server refused it for its state (LOADING, TRYAGAIN, CLUSTERDOWN,
 //     MASTERDOWN; READONLY under Sentinel and Cluster): any command is.
-//   - The connection broke after the command was sent, so it may have run: only what can be repeated without harm is,
-//     that is commands that only read, SET without NX, XX or GET, SETEX, PSETEX, MSET, and scripts marked ReadOnly.
-//     Anything else fails with store.ErrUnavailable and is the caller's decision.
+//   - The connection broke after the command was sent, so it may have run: only commands that only read are, and
+//     scripts marked ReadOnly. Anything else fails with store.ErrUnavailable and is the caller's decision. That
+//     includes SET: made twice, it could bring back a value that somebody deleted in between.
 //   - No answer came in time (Config.Timeout, 3 s): nothing is. A slow server is not helped by more work.
 //
 // While a single server cannot be reached, one request at a time probes it, at the same growing pauses; the others

@@ -164,6 +164,10 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("INCR ran %s times, want 1", got)
 	}
 	waitFor(t, "the fault to end", func() bool { return d.breakOn.Load() == "" })
+	if err := once("SETEX", func() error { return st.Do(ctx, "SETEX", "s", "100", "v").Err() }); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("SETEX with a lost answer: %v, want ErrUnavailable", err)
+	}
+	waitFor(t, "the fault to end", func() bool { return d.breakOn.Load() == "" })
 	if err := once("STRLEN", func() error { return st.Do(ctx, "STRLEN", "n").Err() }); err != nil || d.broken.Load() == 0 {
 		t.Errorf("a read with a lost answer: %v after %d faults, want a repetition", err, d.broken.Load())
 	}
