@@ -145,14 +145,14 @@ func digits(s string) (time.Duration, bool) {
 	if s == "" {
 		return 0, false
 	}
-	var n time.Duration
+	n := int64(0)
 	for i := 0; i < len(s); i++ {
 		if s[i] < '0' || s[i] > '9' {
 			return 0, false
 		}
-		n = min(n*10+time.Duration(s[i]-'0'), forever/time.Second)
+		n = min(n*10+int64(s[i]-'0'), math.MaxInt32)
 	}
-	return n * time.Second, true
+	return time.Duration(n) * time.Second, true
 }
 
 func smaller(have, next time.Duration) time.Duration {

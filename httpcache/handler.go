@@ -101,6 +101,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request, t *target, q *requ
 		w.WriteHeader(http.StatusGatewayTimeout)
 		return observe.Miss
 	case forward:
+		if q.method == http.MethodHead && p.view.entry != nil {
+			watch := &watcher{w: w, head: func(status int, header http.Header) {
+				h.headSeen(r.Context(), t, p.view.entry, status, header)
+			}}
+			defer watch.decide(http.StatusOK)
+			w = watch
+		}
 		return h.pass(w, r, q, p.outcome.forward)
 	default:
 		return h.fetch(w, r, t, q, &p.view, p.flight)

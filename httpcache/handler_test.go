@@ -394,7 +394,7 @@ func TestTruncated(t *testing.T) {
 	})
 	t.Run("connection broke", func(t *testing.T) {
 		s := newSite(t, asTransport, httpcache.Options{})
-		var rt http.RoundTripper = s.cache.Transport(roundTrip(func(*http.Request) (*http.Response, error) {
+		rt := s.cache.Transport(roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Cache-Control": {"max-age=100"}}, ContentLength: 10,
 				Body: io.NopCloser(io.MultiReader(strings.NewReader("half"), broken{}))}, nil
 		}))

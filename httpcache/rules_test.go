@@ -393,3 +393,25 @@ func TestStripped(t *testing.T) {
 		}
 	})
 }
+
+// TestHeadShowsChange: a HEAD that goes to the origin and tells of another representation makes the stored one stale.
+func TestHeadShowsChange(t *testing.T) {
+	for _, c := range []struct {
+		name, head string
+		changed    bool
+	}{{"same", `Etag: "1"`, false}, {"other etag", `Etag: "2"`, true}, {"other length", "Content-Length: 99", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			both(t, func(t *testing.T, w way) {
+				s := newSite(t, w, httpcache.Options{})
+				s.answer(200, "body", "Cache-Control: max-age=100", `Etag: "1"`)
+				s.get("/")
+				s.answer(200, "", c.head)
+				s.send(s.request("HEAD", "/", "Cache-Control: no-cache"))
+				s.answer(200, "new", "Cache-Control: max-age=100")
+				if got := s.get("/"); got.cached() == c.changed {
+					t.Errorf("%+v", got)
+				}
+			})
+		})
+	}
+}

@@ -99,6 +99,9 @@ func (rt *transport) get(r *http.Request, t *target, q *request) (*http.Response
 		return resp, observe.Miss, nil
 	case forward:
 		resp, err := rt.pass(r, p.outcome)
+		if err == nil && q.method == http.MethodHead {
+			rt.headSeen(r.Context(), t, p.view.entry, resp.StatusCode, resp.Header)
+		}
 		return resp, resultBypass, err
 	default:
 		return rt.fetch(r, t, q, &p)
@@ -308,7 +311,7 @@ func (tr *trip) standIn(resp *http.Response) {
 	tr.n.staleHits.Add(1)
 	tr.f.publish(tr.v.entry, tr.t.place(tr.q, tr.v.entry.spec), true)
 	if tr.caller != nil {
-		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, tr.v.entry, o), how: observe.Stale})
+		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, tr.v.entry, o), how: observe.Stale}) //nolint:bodyclose // the caller's to close
 	}
 }
 
@@ -322,7 +325,7 @@ func (tr *trip) renewed(resp *http.Response, head received) {
 		o.stored = tr.publish(e)
 	}
 	if tr.caller != nil {
-		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, e, o), how: resultRevalidated})
+		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, e, o), how: resultRevalidated}) //nolint:bodyclose // the caller's to close
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 )
 
 // unsafe lets the handler answer a request that may change things, and invalidates what it changed before the client
@@ -45,6 +47,29 @@ func (c *Cache) changed(r *http.Request, host string, secure bool, status int, h
 		if err := c.purgeGroups(ctx, hard, t.host, groups); err != nil {
 			c.failed(ctx, "invalidate", c.gens, err)
 		}
+	}
+}
+
+// headSeen makes what is stored for GET stale if a response to HEAD shows that it is no longer right (RFC 9111, 4.3.5).
+func (c *Cache) headSeen(ctx context.Context, t *target, e *entry, status int, header http.Header) {
+	if e == nil || status != http.StatusOK || e.status != http.StatusOK {
+		return
+	}
+	same := true
+	for _, name := range []string{"Etag", "Last-Modified"} {
+		if now := header.Get(name); now != "" && now != e.header.Get(name) {
+			same = false
+		}
+	}
+	if size := header.Get("Content-Length"); size != "" && size != strconv.Itoa(len(e.body)) {
+		same = false
+	}
+	if same {
+		return
+	}
+	key := strings.TrimSuffix(t.base, "s")
+	if err := c.purge(ctx, soft, key); err != nil {
+		c.failed(ctx, "invalidate", key, err)
 	}
 }
 
