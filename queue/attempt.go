@@ -201,6 +201,7 @@ type answer struct {
 	ended     []bool
 	taken     []*run
 	cancelled []string
+	more      bool // is to be cleared up
 }
 
 func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
@@ -208,7 +209,7 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	if len(list) != 7 {
+	if len(list) != 8 {
 		return a, fmt.Errorf("%w: %d elements of a turn", store.ErrReply, len(list))
 	}
 	var n [3]int64
@@ -228,7 +229,10 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 	if a.taken, err = w.takenOf(list[4], list[5]); err != nil {
 		return a, err
 	}
-	a.cancelled, err = list[6].Strings()
+	if a.cancelled, err = list[6].Strings(); err != nil {
+		return a, err
+	}
+	a.more, err = list[7].Bool()
 	return a, err
 }
 

@@ -120,7 +120,7 @@ type turn struct {
 	keepDead, gap      int64
 	done, failed, died int64
 	lost               int64
-	clearsOld          bool
+	clearsOld, more    bool
 }
 
 // The places in ARGV before the jobs that end, and for each of these.
@@ -137,6 +137,7 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	if !t.parse(args) {
 		return bad
 	}
+	t.do("HDEL", kHeld, "")
 	flags := t.list(t.do("HMGET", kMeta, "paused", "seq:"+t.session))
 	if len(flags) == 2 && t.overtaken(t.seq, flags[1]) {
 		return late
@@ -168,8 +169,12 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	if first, ok := t.first(); ok {
 		wait = max(0, first/dueStep-t.now)
 	}
+	more := int64(0)
+	if t.more {
+		more = 1
+	}
 	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(wait), store.Int(paused),
-		store.ArrayOf(ended...), store.ArrayOf(taken...), store.Bulk(token), store.ArrayOf(cancelled...)))
+		store.ArrayOf(ended...), store.ArrayOf(taken...), store.Bulk(token), store.ArrayOf(cancelled...), store.Int(more)))
 }
 
 // overtaken says that a session's call must not do anything any more.
@@ -359,7 +364,9 @@ func (t *turn) promote() {
 // clear removes what is too old.
 func (t *turn) clear() {
 	old := func(key int, until int64) []string {
-		return t.list(t.do("ZRANGEBYSCORE", key, "-inf", itoa(until), "LIMIT", "0", itoa(mostTrim)))
+		list := t.list(t.do("ZRANGEBYSCORE", key, "-inf", itoa(until), "LIMIT", "0", itoa(mostTrim)))
+		t.more = t.more || len(list) == mostTrim
+		return list
 	}
 	for _, id := range old(kDone, t.now) {
 		t.do("ZREM", kDone, id)

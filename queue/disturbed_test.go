@@ -252,6 +252,71 @@ func TestCheckMemory(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory fills a store that evicts nothing: Enqueue says so, and workers make room.
+func TestOutOfMemory(t *testing.T) {
+	for name, st := range map[string]store.Store{"embedded": db(t), "redis": redis(t)} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue[int](t, st, queue.Options{MaxAttempts: 1})
+			if _, err := q.EnqueueMany(t.Context(), make([]int, 100)); err != nil {
+				t.Fatal(err)
+			}
+			if err := st.Do(t.Context(), "CONFIG", "SET", "maxmemory", "1").Err(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := q.Enqueue(t.Context(), 1); !errors.Is(err, store.ErrOutOfMemory) {
+				t.Errorf("%v", err)
+			}
+			stop := work(t, q, queue.Workers{}, func(_ context.Context, j *queue.Job[int]) error { return errTest })
+			if d := settled(t, q); d.Dead != 100 {
+				t.Errorf("%+v", d)
+			}
+			stop()
+		})
+	}
+}
+
+// TestRetention clears up more than one turn does.
+func TestRetention(t *testing.T) {
+	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	q := newQueue[int](t, db, queue.Options{Name: "kept", Clock: db.Fake, MaxAttempts: 1, Retention: time.Minute, DeadRetention: time.Minute})
+	work(t, q, queue.Workers{Concurrency: 4}, func(_ context.Context, j *queue.Job[int]) error {
+		if j.Payload%2 == 0 {
+			return errTest
+		}
+		return j.SetResult("x")
+	})
+	many := make([]int, 1000)
+	for i := range many {
+		many[i] = i
+	}
+	if _, err := q.EnqueueMany(t.Context(), many, queue.Each(func(i int) []queue.Option {
+		return []queue.Option{queue.Unique(fmt.Sprint(i), time.Hour)}
+	})); err != nil {
+		t.Fatal(err)
+	}
+	if d := settled(t, q); d.Done != 500 || d.Dead != 500 {
+		t.Errorf("%+v", d)
+	}
+	sizes := func(keys ...string) (n int64) {
+		for _, key := range keys {
+			key = "queue:{kept}:" + key
+			kind, _ := db.Do(t.Context(), "TYPE", key).Text()
+			size, _ := db.Do(t.Context(), map[string]string{"hash": "HLEN", "zset": "ZCARD"}[kind], key).Int64()
+			n += size
+		}
+		return n
+	}
+	db.Advance(59 * time.Second)
+	if n := sizes("jobs"); n != 1000 {
+		t.Errorf("%d of 1000 jobs were kept", n)
+	}
+	fleet.Eventually(t, "jobs to be forgotten", func() bool { db.Advance(time.Second); return sizes("jobs", "done", "dead", "output", "notes") == 0 })
+	if n := sizes("unique"); n != 1000 {
+		t.Errorf("%d unique keys are taken", n)
+	}
+	fleet.Eventually(t, "unique keys to be forgotten", func() bool { db.Advance(time.Minute); return sizes("unique", "expiring") == 0 })
+}
+
 // book is an Observer.
 type book struct {
 	mu   sync.Mutex

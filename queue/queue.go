@@ -28,7 +28,7 @@ const (
 	DefaultMaxPayload    = 1 << 20 // bytes
 )
 
-// NoTTL, as Options.DeadRetention, keeps dead letters until somebody deletes or replays them.
+// NoTTL as Options.DeadRetention keeps dead letters until somebody deletes or replays them.
 const NoTTL = time.Duration(-1)
 
 // minLease leaves time for a third of it to pass between two turns.
@@ -124,8 +124,8 @@ type core struct {
 
 // counters are what this process did.
 type counters struct {
-	enqueued, duplicates, taken, done, failed, retried, dead, given, lost, panics, refused, errors atomic.Uint64
-	running                                                                                        atomic.Int64
+	enqueued, duplicates, taken, done, failed, retried, dead, given, lost, panics, errors atomic.Uint64
+	running                                                                               atomic.Int64
 }
 
 // Stats is what a Queue did in this process since it was made. Depth tells what the queue holds.

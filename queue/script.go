@@ -77,7 +77,7 @@ const (
 	levels    = 7             // priorities, 0 is served first
 	dueStep   = 8             // scores of delayed: ms * dueStep + priority
 	mostDue   = 256           // delayed jobs that one turn makes ready
-	mostTrim  = 64            // entries of each kind that one turn removes for their age
+	mostTrim  = 128           // entries of each kind that one turn removes for their age
 	mostReap  = 16            // dead sessions that one turn clears up
 	mostRound = 4             // times a turn looks again because what it took had to be parked
 	mostBatch = 500           // jobs in one script

@@ -16,7 +16,8 @@ const turnLua = headLua + lifeLua + `
 --          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
 -- Returns  {1 if the session was not known, ms until the next delayed job or -1, 1 if paused,
 --          {1 or 0 for each job that ended: 0 if it was not the session's any more},
---          {id, record, notes or '', output or '' of each job taken}, token of these or '', {ids held by anybody that are cancelled}}
+--          {id, record, notes or '', output or '' of each job taken}, token of these or '', {ids held by anybody that are cancelled},
+--          1 if more is too old than one turn clears up}
 if #KEYS ~= 16 or #ARGV < 8 or (#ARGV - 8) % 5 ~= 0 or #ARGV > 2508 then return BAD end
 local session = ARGV[1]
 if session == '' or string.find(session, ':') then return BAD end
@@ -27,6 +28,9 @@ for i = 9, #ARGV, 5 do
 end
 if most == 0 then most = 1000000000 end
 
+-- A store without memory refuses scripts to begin with a write that may need some. This one needs none, so that jobs can
+-- be done, and make room.
+call('HDEL', HELD, '')
 local flags = call('HMGET', META, 'paused', 'seq:' .. session)
 if flags[2] and seq <= (number(flags[2]) or 0) then return LATE end
 
@@ -144,19 +148,24 @@ if #due > 0 then
 end
 
 -- 5. what is too old
-local cancelled = {}
+local cancelled, more = {}, 0
+local function old(key, till)
+  local list = call('ZRANGEBYSCORE', key, '-inf', int(till), 'LIMIT', 0, 128)
+  if #list == 128 then more = 1 end
+  return list
+end
 if ARGV[8] == '1' then
-  for _, id in ipairs(call('ZRANGEBYSCORE', DONE, '-inf', int(now), 'LIMIT', 0, 64)) do
+  for _, id in ipairs(old(DONE, now)) do
     call('ZREM', DONE, id)
     drop(id)
   end
   if keep_dead > 0 then
-    for _, id in ipairs(call('ZRANGEBYSCORE', DEAD, '-inf', int(now - keep_dead), 'LIMIT', 0, 64)) do
+    for _, id in ipairs(old(DEAD, now - keep_dead)) do
       call('ZREM', DEAD, id)
       drop(id)
     end
   end
-  for _, m in ipairs(call('ZRANGEBYSCORE', EXPIRING, '-inf', int(now), 'LIMIT', 0, 64)) do
+  for _, m in ipairs(old(EXPIRING, now)) do
     call('ZREM', EXPIRING, m)
     if string.sub(m, 1, 1) == 'u' then
       local u = string.sub(m, 2)
@@ -229,7 +238,7 @@ end
 local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
 local wait = -1
 if first then wait = math.max(0, math.floor(tonumber(first) / DUE_STEP) - now) end
-return {unknown, wait, paused, ended, taken, token, cancelled}
+return {unknown, wait, paused, ended, taken, token, cancelled, more}
 `
 
 // leaveLua gives back what a session holds and does not know of, or all of it.

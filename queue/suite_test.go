@@ -317,9 +317,9 @@ func delays(t *testing.T, open opener) {
 	settled(t, q)
 	mu.Lock()
 	defer mu.Unlock()
-	for p, want := range map[string]time.Duration{"late": 120, "soon": 40, "at": 60, "past": 0, "snoozed": 30} {
+	for p, want := range map[string]int64{"late": 120, "soon": 40, "at": 60, "past": 0, "snoozed": 30} {
 		took := ran[p].Sub(began)
-		if took < want*time.Millisecond-time.Millisecond { // times are whole milliseconds
+		if took.Milliseconds() < want-1 { // times are whole milliseconds
 			t.Errorf("%s ran after %v, want %d ms", p, took, want)
 		}
 		if took > 5*time.Second {

@@ -247,7 +247,11 @@ func (w *worker) turn(ctx context.Context, now time.Duration, want int) error {
 	w.known, w.failures = true, 0
 	if beat {
 		w.nextBeat = now + w.core.o.Lease/3
-		w.gauge(ctx)
+		if answer.more {
+			w.nextBeat = now
+		} else {
+			w.gauge(ctx)
+		}
 	}
 	w.nextDue = 0
 	if answer.wait >= 0 {
