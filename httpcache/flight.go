@@ -18,6 +18,7 @@ import (
 
 type flight struct {
 	token  token
+	key    string
 	runway uint8
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -68,7 +69,7 @@ func (c *Cache) join(ctx context.Context, base string, v *view, landed uint64) (
 
 // launch registers a flight, with mu held.
 func (c *Cache) launch(ctx context.Context, base string, v *view) *flight {
-	f := &flight{token: v.token, done: make(chan struct{}), refs: 1, runway: c.runway(base)}
+	f := &flight{token: v.token, key: v.flight, runway: c.runway(base), done: make(chan struct{}), refs: 1}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.flights[v.flight] = f
 	return f
@@ -111,18 +112,34 @@ func (f *flight) publish(e *entry, variant string, failed bool) {
 	})
 }
 
-// land publishes nothing, if nothing was published, and forgets the flight.
-func (c *Cache) land(f *flight, key string) {
+// release publishes what is for those who wait now, and not for who comes later.
+func (c *Cache) release(f *flight, e *entry, variant string, failed bool) {
 	if f == nil {
 		return
 	}
-	f.publish(nil, "", false)
+	c.mu.Lock()
+	c.unregister(f)
+	c.mu.Unlock()
+	f.publish(e, variant, failed)
+}
+
+// unregister forgets a flight, with mu held.
+func (c *Cache) unregister(f *flight) {
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+	}
+}
+
+// land is the end of a flight. It publishes nothing, if nothing was published.
+func (c *Cache) land(f *flight) {
+	if f == nil {
+		return
+	}
 	c.mu.Lock()
 	c.landed[f.runway]++
-	if c.flights[key] == f {
-		delete(c.flights, key)
-	}
+	c.unregister(f)
 	c.mu.Unlock()
+	f.publish(nil, "", false)
 	f.cancel()
 }
 

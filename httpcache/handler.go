@@ -145,7 +145,7 @@ func (h *handler) respond(w http.ResponseWriter, q *request, e *entry, o outcome
 func (h *handler) fetch(w http.ResponseWriter, r *http.Request, t *target, q *request, v *view, f *flight) string {
 	ctx := r.Context()
 	if f != nil {
-		defer h.land(f, v.flight)
+		defer h.land(f)
 		stop := context.AfterFunc(ctx, func() { h.leave(f) })
 		defer stop()
 		ctx = f.ctx
@@ -186,12 +186,12 @@ func (h *handler) refresh(r *http.Request, t *target, q *request, v *view) {
 	again.header, again.method, again.began = later.Header, http.MethodGet, h.Clock.Now()
 	seen := *v
 	if !h.background(func() { h.revalidate(later, t, &again, &seen, f) }) {
-		h.land(f, v.flight)
+		h.land(f)
 	}
 }
 
 func (h *handler) revalidate(r *http.Request, t *target, q *request, v *view, f *flight) {
-	defer h.land(f, v.flight)
+	defer h.land(f)
 	stop := context.AfterFunc(h.ctx, f.cancel)
 	defer stop()
 	defer func() {

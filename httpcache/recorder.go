@@ -143,7 +143,7 @@ func (rec *recorder) pass() {
 	if !isFailure(rec.status) {
 		rec.h.hints.unstorable(rec.t.base, rec.at)
 	}
-	rec.f.publish(nil, "", false)
+	rec.h.release(rec.f, nil, "", false)
 }
 
 func (rec *recorder) sendHead() {
@@ -267,7 +267,7 @@ func (rec *recorder) FlushError() error {
 		}
 		rec.state = copying
 		rec.sendHead()
-		rec.f.publish(nil, "", false)
+		rec.h.release(rec.f, nil, "", false)
 		if len(rec.body) > 0 {
 			if _, err := rec.w.Write(rec.body); err != nil {
 				rec.spoilt = true
@@ -284,7 +284,7 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(rec.w).Hijack()
 	if err == nil {
 		rec.state = hijacked
-		rec.f.publish(nil, "", false)
+		rec.h.release(rec.f, nil, "", false)
 	}
 	return conn, rw, err
 }
@@ -314,7 +314,7 @@ func (rec *recorder) finish() string {
 		return resultRevalidated
 	case failing:
 		rec.h.n.staleHits.Add(1)
-		rec.f.publish(rec.v.entry, rec.t.place(rec.q, rec.v.entry.spec), true)
+		rec.h.release(rec.f, rec.v.entry, rec.t.place(rec.q, rec.v.entry.spec), true)
 		rec.h.respond(rec.w, rec.q, rec.v.entry, outcome{forward: rec.why, status: rec.status, detail: "stale-if-error"})
 		return observe.Stale
 	default:

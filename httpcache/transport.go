@@ -237,7 +237,7 @@ func (rt *transport) refresh(r *http.Request, t *target, q *request, v *view) {
 		tr.fly()
 	})
 	if !ok {
-		rt.land(f, v.flight)
+		rt.land(f)
 	}
 }
 
@@ -256,7 +256,7 @@ func (tr *trip) tell(res tripResult) bool {
 
 // fly asks, decides, and reads the body of what may be stored to its end.
 func (tr *trip) fly() {
-	defer tr.land(tr.f, tr.v.flight)
+	defer tr.land(tr.f)
 	defer tr.recovered()
 	requested := tr.Clock.Now()
 	resp, err := tr.next.RoundTrip(tr.out)
@@ -267,7 +267,7 @@ func (tr *trip) fly() {
 		return
 	}
 	if err != nil {
-		tr.f.publish(nil, "", false)
+		tr.release(tr.f, nil, "", false)
 		tr.tell(tripResult{err: err})
 		return
 	}
@@ -290,7 +290,7 @@ func (tr *trip) recovered() {
 	if p == nil {
 		return
 	}
-	tr.f.publish(nil, "", false)
+	tr.release(tr.f, nil, "", false)
 	if !tr.tell(tripResult{panicked: p}) {
 		tr.panicked(tr.f.ctx, p)
 	}
@@ -309,7 +309,7 @@ func (tr *trip) standIn(resp *http.Response) {
 		resp.Body.Close()
 	}
 	tr.n.staleHits.Add(1)
-	tr.f.publish(tr.v.entry, tr.t.place(tr.q, tr.v.entry.spec), true)
+	tr.release(tr.f, tr.v.entry, tr.t.place(tr.q, tr.v.entry.spec), true)
 	if tr.caller != nil {
 		tr.tell(tripResult{resp: tr.respond(tr.caller, tr.q, tr.v.entry, o), how: observe.Stale}) //nolint:bodyclose // the caller's to close
 	}
@@ -345,7 +345,7 @@ func (tr *trip) handOver(resp *http.Response) {
 	if !isFailure(resp.StatusCode) {
 		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
 	}
-	tr.f.publish(nil, "", false)
+	tr.release(tr.f, nil, "", false)
 	tr.announce(resp.Header, outcome{forward: tr.why}, nil, tr.Clock.Now())
 	if tr.caller == nil {
 		resp.Body.Close()
@@ -415,10 +415,10 @@ func (tr *trip) collect(resp *http.Response, e *entry) {
 		resp.Body.Close()
 	case errors.Is(err, errTooLarge):
 		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
-		tr.f.publish(nil, "", false)
+		tr.release(tr.f, nil, "", false)
 		tr.drain(s, resp.Body)
 	default:
-		tr.f.publish(nil, "", false)
+		tr.release(tr.f, nil, "", false)
 		s.end(err)
 		resp.Body.Close()
 	}
