@@ -119,7 +119,7 @@ func newConsumer[T any](ctx context.Context, s *Stream[T], g Group, fn func(cont
 func (c *consumer[T]) run(ctx context.Context) error {
 	defer c.expel(nil)
 	if err := c.join(ctx); err != nil {
-		return c.unlessOver(ctx, err)
+		return unlessOver(ctx, err)
 	}
 	var others sync.WaitGroup
 	for i := range c.g.Concurrency {
@@ -131,7 +131,7 @@ func (c *consumer[T]) run(ctx context.Context) error {
 	if err == nil {
 		err = c.read(ctx)
 	}
-	err = c.unlessOver(ctx, err)
+	err = unlessOver(ctx, err)
 	c.drain(err)
 	close(c.stop)
 	c.workers.Wait()
@@ -143,11 +143,20 @@ func (c *consumer[T]) run(ctx context.Context) error {
 }
 
 // unlessOver is err, or nil if ctx has ended: that is how consuming ends well.
-func (c *consumer[T]) unlessOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func unlessOver(ctx context.Context, err error) error {
+	if ended(ctx) {
 		return nil
 	}
 	return err
+}
+
+func ended(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // room waits until entries can be taken and tells how many; 0 if ctx ended before.
@@ -186,7 +195,7 @@ func (c *consumer[T]) read(ctx context.Context) error {
 		}
 		c.s.shared.n.received.Add(uint64(len(found)))
 		switch {
-		case ctx.Err() != nil:
+		case ended(ctx):
 			return nil
 		case err == nil:
 			failures = 0

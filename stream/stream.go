@@ -15,7 +15,7 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// Defaults of Options.
+// DefaultTimeout is that of Options.
 const DefaultTimeout = time.Second
 
 // Options of a Stream. Name is required, and one of MaxLen, MaxAge and NoTrim.
