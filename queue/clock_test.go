@@ -1,0 +1,172 @@
+package queue_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder/internal/fleet"
+	"github.com/larderdb/larder/queue"
+)
+
+// TestMissed stops scheduling for three hours and a half.
+func TestMissed(t *testing.T) {
+	for _, c := range []struct {
+		missed queue.Missed
+		want   []string
+	}{
+		{queue.MissedLatest, []string{"01:00", "04:00", "05:00"}},
+		{queue.MissedNone, []string{"01:00", "05:00"}},
+		{queue.MissedAll, []string{"01:00", "02:00", "03:00", "04:00", "05:00"}},
+	} {
+		t.Run(fmt.Sprint(c.missed), func(t *testing.T) {
+			db := embedded(t, time.Date(2026, 3, 1, 0, 30, 0, 0, time.UTC))
+			q := newQueue[string](t, db, queue.Options{Name: "cron", Clock: db.Fake})
+			spec, err := queue.ParseSpec("@hourly", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entry := queue.Entry[string]{Name: "e", Spec: spec, Missed: c.missed, Payload: func(tick time.Time) string { return tick.Format("15:04") }}
+			jobs := func() (list []string) {
+				infos, err := q.List(t.Context(), queue.Ready, 0, 100)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, i := range infos {
+					list = append(list, i.Payload)
+				}
+				return list
+			}
+			// run schedules from now until some time and some number of jobs.
+			run := func(until time.Duration, n int) {
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error)
+				waiters := db.Waiters()
+				go func() { ended <- q.Schedule(ctx, entry) }()
+				db.BlockUntilWaiters(waiters + 1)
+				fleet.Eventually(t, "a tick", func() bool {
+					if len(jobs()) >= n {
+						return true
+					}
+					if until > 0 {
+						db.Advance(time.Minute)
+						until -= time.Minute
+					}
+					return false
+				})
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+			run(40*time.Minute, 1)
+			db.Advance(time.Date(2026, 3, 1, 4, 30, 0, 0, time.UTC).Sub(db.Now()))
+			run(40*time.Minute, len(c.want))
+			if got := jobs(); !slices.Equal(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestRunTimeout ends the ctx of an attempt that takes too long.
+func TestRunTimeout(t *testing.T) {
+	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	q := newQueue[int](t, db, queue.Options{Name: "slow", Clock: db.Fake, MaxAttempts: 1, RunTimeout: time.Hour})
+	work(t, q, queue.Workers{}, func(ctx context.Context, _ *queue.Job[int]) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	id := add(t, q, 1, queue.RunTimeout(5*time.Second))
+	began := db.Now()
+	fleet.Eventually(t, "a dead letter", func() bool {
+		db.Advance(100 * time.Millisecond)
+		d, err := q.Depth(t.Context())
+		return err == nil && d.Dead == 1
+	})
+	info, err := q.Get(t.Context(), id)
+	if err != nil || info.Attempts != 1 || info.Error != queue.ErrRunTimeout.Error()+": context canceled" || info.Due.Sub(began) < 5*time.Second {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// TestRates holds the starts of each key against the rate, while workers come late.
+func TestRates(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	o := queue.Options{Name: "rates", Clock: db.Fake, PerKey: queue.Limit{Rate: 4, Per: time.Second}}
+	q := newQueue[int](t, db, o)
+	var mu sync.Mutex
+	starts := map[string][]time.Time{}
+	for range 2 {
+		work(t, newQueue[int](t, db, o), queue.Workers{Concurrency: 3}, func(_ context.Context, j *queue.Job[int]) error {
+			mu.Lock()
+			defer mu.Unlock()
+			starts[j.Key()] = append(starts[j.Key()], time.UnixMilli(j.Fence()>>10)) // tokens are made from the time of the taking
+			return nil
+		})
+	}
+	const jobs = 120
+	for i := range jobs {
+		add(t, q, i, queue.Key(pick(r, "a", "b")))
+	}
+	began := db.Now()
+	fleet.Eventually(t, "all jobs", func() bool {
+		db.Advance(time.Duration(r.IntN(r.IntN(900)+1)) * time.Millisecond)
+		d, err := q.Depth(t.Context())
+		return err == nil && d.TotalDone == jobs
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for key, times := range starts {
+		slices.SortFunc(times, time.Time.Compare)
+		for i := 1; i < len(times); i++ {
+			if gap := times[i].Sub(times[i-1]); gap < 250*time.Millisecond {
+				t.Errorf("seed %d: two jobs of %s %v apart", seed, key, gap)
+			}
+		}
+	}
+	t.Logf("%d jobs of two keys at 4 a second took %v", jobs, db.Now().Sub(began))
+}
+
+// TestManyDue makes more jobs ready than one turn does.
+func TestManyDue(t *testing.T) {
+	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	q := newQueue[int](t, db, queue.Options{Name: "due", Clock: db.Fake})
+	work(t, q, queue.Workers{}, func(context.Context, *queue.Job[int]) error { return nil })
+	if _, err := q.EnqueueMany(t.Context(), make([]int, 1500), queue.In(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	db.Advance(time.Minute - time.Millisecond)
+	if d, err := q.Depth(t.Context()); err != nil || d.Delayed != 1500 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	db.Advance(time.Second) // once: nothing else wakes the worker
+	if d := settled(t, q); d.TotalDone != 1500 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestCodecs keeps strings and bytes as they are, and tells of a payload that is none.
+func TestCodecs(t *testing.T) {
+	st := db(t)
+	raw := newQueue[string](t, st, queue.Options{Name: "codec", MaxAttempts: 5})
+	typed := newQueue[map[string]int](t, st, queue.Options{Name: "codec", MaxAttempts: 5})
+	id := add(t, raw, "not JSON")
+	work(t, typed, queue.Workers{}, func(context.Context, *queue.Job[map[string]int]) error { return nil })
+	if d := settled(t, typed); d.Dead != 1 {
+		t.Errorf("%+v", d)
+	}
+	info, err := raw.Get(t.Context(), id)
+	if err != nil || info.Payload != "not JSON" || info.Attempts != 1 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if _, err := typed.Get(t.Context(), id); err == nil {
+		t.Error("a payload that is no JSON was decoded")
+	}
+}
