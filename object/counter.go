@@ -70,8 +70,9 @@ func (c *Counter[T, V]) Sub(ctx context.Context, id string, delta V) (sum V, ok 
 }
 
 func (c *Counter[T, V]) change(ctx context.Context, id string, delta V, less bool) (sum V, ok bool, err error) {
-	v, text := reflect.ValueOf(delta), ""
-	bad := false
+	v := reflect.ValueOf(delta)
+	var text string
+	var bad bool
 	switch {
 	case v.CanFloat():
 		f := v.Float()

@@ -9,9 +9,13 @@ import (
 // A block is a trailer of a log or of meters: the Unix millisecond, 6 bytes, until which the id is denied whatever it
 // used. So it costs a decision no second key, and goes with the key.
 
-const trailerBytes = 6
+const (
+	trailerBytes = 6
+	longestBlock = 100 * 365 * 24 * 3600 * 1000 // ms
+	far          = 250 * 365 * 24 * 3600 * 1000 // ms ahead of the clock: what says so was not written here
+)
 
-const badBlock = "ERR ratelimit: want one key, milliseconds below 2^47, and the sizes of an entry and of the head"
+const badBlock = "ERR ratelimit: want one key, milliseconds of at most a century, and the sizes of an entry and of the head"
 
 // blockLua sets a trailer. Its units may be of any key that holds entries of one size behind a head.
 const blockLua = `
@@ -26,7 +30,7 @@ for i = 1, 2 do
   if #ARGV[i] > 13 or ARGV[i] ~= '0' and not string.find(ARGV[i], '^[1-9]%d*$') then return redis.error_reply(BAD) end
 end
 local millis, entry, head = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if entry <= 6 or entry > 1024 then return redis.error_reply(BAD) end
+if entry <= 6 or entry > 1024 or millis > 3153600000000 then return redis.error_reply(BAD) end
 local t = redis.call('TIME')
 local clock = t[1] * 1000 + math.floor(t[2] / 1000)
 local size, was = redis.call('STRLEN', KEYS[1]), 0
@@ -61,7 +65,7 @@ func block(tx store.Tx, keys, args []string) store.Reply {
 		return store.Fail(store.ServerError(badBlock))
 	}
 	millis, entry, head := atoi(args[0]), int(atoi(args[1])), int(args[2][0]-'0')
-	if millis == 0 && args[0] != "0" || entry <= trailerBytes || entry > 1024 {
+	if millis == 0 && args[0] != "0" || millis > longestBlock || entry <= trailerBytes || entry > 1024 {
 		return store.Fail(store.ServerError(badBlock))
 	}
 	key, clock := keys[0], tx.Now().UnixMilli()

@@ -68,8 +68,8 @@ func NewConcurrency(st store.Store, o ConcurrencyOptions) (*Concurrency, error) 
 	if o.Limit < 1 || int64(o.Limit) > maxLimit {
 		return nil, fmt.Errorf("ratelimit: %w: Limit %d, want 1 to %d", store.ErrInvalid, o.Limit, int64(maxLimit))
 	}
-	if o.TTL < time.Millisecond || o.TTL%time.Millisecond != 0 {
-		return nil, fmt.Errorf("ratelimit: %w: TTL %v, want whole milliseconds", store.ErrInvalid, o.TTL)
+	if o.TTL < time.Millisecond || o.TTL%time.Millisecond != 0 || o.TTL > maxBlock {
+		return nil, fmt.Errorf("ratelimit: %w: TTL %v, want whole milliseconds, up to a century", store.ErrInvalid, o.TTL)
 	}
 	if o.Prefix == "" {
 		o.Prefix = DefaultLeasePrefix
@@ -212,7 +212,7 @@ func (c *Concurrency) step(ctx context.Context, verb, id, op, token string, n in
 		return res, c.fail(verb, id, err)
 	}
 	res.Allowed, res.Remaining = list[0] == 1, int(list[1])
-	res.RetryAfter, res.ResetAfter = time.Duration(list[2])*time.Millisecond, time.Duration(list[3])*time.Millisecond
+	res.RetryAfter, res.ResetAfter = millis(list[2]), millis(list[3])
 	return res, nil
 }
 

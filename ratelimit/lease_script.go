@@ -46,7 +46,7 @@ for i = 3, 5 do
   if #ARGV[i] > 13 or not string.find(ARGV[i], '^[1-9]%d*$') then return redis.error_reply(BAD) end
 end
 local key, op, token, cost, limit, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-if cost > limit or limit > 2 ^ 40 then return redis.error_reply(BAD) end
+if cost > limit or limit > 2 ^ 40 or ttl > 3153600000000 then return redis.error_reply(BAD) end
 local function unpack48(s, at)
   local a, b, c, d, e, f = string.byte(s, at, at + 5)
   return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
@@ -67,6 +67,7 @@ if #text % ENTRY ~= 0 then return redis.error_reply(BROKEN) end
 local live, used, longest, mine = {}, 0, 0, nil
 for at = 1, #text, ENTRY do
   local til, units = unpack48(text, at + 8), unpack48(text, at + 14)
+  if til > clock + 7884000000000 then return redis.error_reply(BROKEN) end
   if til > clock then
     local lease = {token = string.sub(text, at, at + 7), til = til, units = units}
     if lease.token == token then mine = lease end
@@ -188,7 +189,7 @@ func (l *ledger) open(tx store.Tx, keys, args []string) (err error) {
 	l.key, l.op, l.token = keys[0], args[0], args[1]
 	l.cost, l.limit, l.ttl = atoi(args[2]), atoi(args[3]), atoi(args[4])
 	known := l.op == "a" || l.op == "e" || l.op == "r" || l.op == "p"
-	if !known || l.cost == 0 || l.limit == 0 || l.ttl == 0 || l.cost > l.limit || l.limit > maxLimit {
+	if !known || l.cost == 0 || l.limit == 0 || l.ttl == 0 || l.cost > l.limit || l.limit > maxLimit || l.ttl > longestBlock {
 		return store.ServerError(badLease)
 	}
 	l.clock = tx.Now().UnixMilli()
@@ -200,6 +201,9 @@ func (l *ledger) open(tx store.Tx, keys, args []string) (err error) {
 	}
 	for s := l.text; len(s) > 0; s = s[leaseBytes:] {
 		till, units := unpack48(s[8:]), unpack48(s[14:])
+		if till > l.clock+far {
+			return store.ServerError(notLeases)
+		}
 		if till <= l.clock {
 			continue
 		}

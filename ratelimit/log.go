@@ -188,6 +188,9 @@ func (w *window) open(tx store.Tx, keys, args []string) error {
 	}
 	w.clock = tx.Now().UnixMilli()
 	w.now = w.clock
+	if w.till > w.clock+far {
+		return store.ServerError(notOurs)
+	}
 	if w.n > 0 {
 		w.last, w.used = w.entry(w.n - 1)
 	}

@@ -9,6 +9,7 @@ const openLua = `
 -- ARGV     then for each of up to 16 rules: limit in units, window in milliseconds
 -- Returns  {1 allowed, 0 denied, -1 blocked; then for each rule: units still free, ms until this would pass, ms until all is free}
 local HEAD, ENTRY, CHUNK, SHORT, WRAP = 6, 12, 3078, 774, 281474976710656
+local FAR = 7884000000000 -- ms, 250 years: no block ends then
 local BAD = '` + badCall + `'
 local BROKEN = '` + notOurs + `'
 if #KEYS ~= 1 or #ARGV < 3 or #ARGV > 33 or #ARGV % 2 == 0 then return redis.error_reply(BAD) end
@@ -46,6 +47,7 @@ if size > 0 and size % ENTRY == 0 then
 elseif size == HEAD then
   return redis.error_reply(BROKEN)
 end
+if til > clock + FAR then return redis.error_reply(BROKEN) end
 if size > 0 and (size < HEAD or (size - HEAD) % ENTRY ~= 0) then
   return redis.error_reply(BROKEN)
 end

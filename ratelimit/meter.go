@@ -171,7 +171,7 @@ func (b *board) open(tx store.Tx, keys, args []string) (err error) {
 		b.size -= trailerBytes
 		b.till = unpack48(b.text[b.size:])
 	}
-	if b.size%slotBytes != 0 || b.size > maxRules*slotBytes {
+	if b.size%slotBytes != 0 || b.size > maxRules*slotBytes || b.till > b.clock+far {
 		return store.ServerError(notMeters)
 	}
 	for i := range b.meters {

@@ -41,7 +41,7 @@ if size % SLOT == 6 then
   local a, b, c, d, e, f = string.byte(text, size + 1, size + 6)
   til = ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
 end
-if size % SLOT ~= 0 or size > SLOT * MOST then return redis.error_reply(BROKEN) end
+if size % SLOT ~= 0 or size > SLOT * MOST or til > clock + 7884000000000 then return redis.error_reply(BROKEN) end
 
 local function unpack56(at)
   local a, b, c, d, e, f, g = string.byte(text, at, at + 6)

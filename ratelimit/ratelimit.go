@@ -317,8 +317,7 @@ func (l *Limiter) Block(ctx context.Context, id string, d time.Duration) error {
 	})
 }
 
-// maxBlock keeps the end of a block in 6 bytes, with room.
-const maxBlock = 200 * 365 * 24 * time.Hour
+const maxBlock = longestBlock * time.Millisecond
 
 // Reset forgets what id used, so that all of its limit is free, and ends a block. Resetting an unknown id is a no-op.
 func (l *Limiter) Reset(ctx context.Context, id string) error {

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/larderdb/larder/store"
@@ -88,6 +89,10 @@ func readRule(rule Rule, list []store.Reply) (one RuleResult, err error) {
 			return one, err
 		}
 	}
-	const ms = time.Millisecond
-	return RuleResult{rule, int(n[0]), time.Duration(n[1]) * ms, time.Duration(n[2]) * ms}, nil
+	return RuleResult{rule, int(n[0]), millis(n[1]), millis(n[2])}, nil
+}
+
+// millis is n milliseconds, or as many as a Duration holds.
+func millis(n int64) time.Duration {
+	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }

@@ -3,7 +3,6 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -295,7 +294,7 @@ func TestStall(t *testing.T) {
 			return err == nil && !res.Local
 		})
 		if got := l.Stats(); got.Failed == 0 || got.Local < 100 {
-			t.Error(fmt.Sprintf("%+v", got))
+			t.Errorf("%+v", got)
 		}
 	}, fleet.CanStall)
 }
