@@ -34,8 +34,8 @@
 //
 // # Cost
 //
-// Load is one round trip, and none without a cookie; it writes the time of the last use at most once per TouchEvery. Save
-// is one where something changed, and none otherwise. Login is two for a session that was stored before. Rotate and
+// Load is one round trip, and none without a cookie; once per TouchEvery it is one more, to write down that the session is
+// used. Save is one where something changed, and none otherwise. Login is two for a session that was stored before. Rotate and
 // Destroy are one. All are O(fields of the session). List and RevokeAll are O(sessions of the user), two round trips.
 //
 // A session without content takes no space in the store and sets no cookie.

@@ -45,6 +45,7 @@ func TestLifetime(t *testing.T) {
 	held := d.load(token)
 	db.Advance(time.Minute)
 	d.wants(token, "")
+	db.Advance(time.Millisecond) // a key lives to the end of its last millisecond
 	d.theme(held, "late")
 	if err := d.Save(t.Context(), held); !errors.Is(err, session.ErrGone) {
 		t.Error("a change after the end:", err)
@@ -164,7 +165,8 @@ func (s *spy) Run(ctx context.Context, sc *store.Script, keys []string, args ...
 
 // TestRoundTrips is what the page on sessions says.
 func TestRoundTrips(t *testing.T) {
-	faulty := storetest.NewFaulty(embedded(t))
+	db := embedded(t)
+	faulty := storetest.NewFaulty(db)
 	d := desk{t, manager(t, faulty, session.Options{})}
 	calls := 0
 	costs := func(what string, want int, do func()) {
@@ -179,6 +181,9 @@ func TestRoundTrips(t *testing.T) {
 	var s *session.Session
 	costs("no cookie", 0, func() { d.save(d.load("")) })
 	costs("new", 1, func() { token = d.begin("", "dark") })
+	costs("load", 1, func() { s = d.load(token) })
+	db.Advance(session.DefaultIdleTimeout / 20)
+	costs("load and touch", 2, func() { s = d.load(token) })
 	costs("load", 1, func() { s = d.load(token) })
 	costs("unchanged", 0, func() { d.theme(s, "dark"); d.save(s) })
 	costs("change", 1, func() { d.theme(s, "light"); d.save(s) })

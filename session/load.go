@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/larderdb/larder/observe"
@@ -10,8 +9,8 @@ import (
 )
 
 // Load finds the session of a token. A token that is unknown, expired, retired or not a token at all gives a new, empty
-// session: err is for the store's failures. One round trip, O(fields); none for what cannot be a token. Within the grace
-// of a rotation it is one more.
+// session: err is for the store's failures. One round trip, O(fields), and one more once per TouchEvery, to write down that the
+// session is used; none for what cannot be a token.
 func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
 	s := m.blank()
 	if !wellFormed(token) {
@@ -31,7 +30,41 @@ func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
 // hops bounds how many rotations a token is followed through: only those within one RotateGrace.
 const hops = 4
 
+// load reads a session with a plain HGETALL. Only where more is to be done than to read, once per TouchEvery and where a
+// session has ended, the script goes over it, which decides by the store's clock.
 func (m *Manager) load(ctx context.Context, s *Session, at place) (result string, err error) {
+	if now, known := m.storeTime(); known {
+		bounded, cancel := m.bound(ctx)
+		fields, err := m.st.Do(bounded, "HGETALL", m.key(at.id)).Pairs()
+		cancel()
+		switch {
+		case err != nil:
+			return observe.Failed, m.wrap("load", at.id, err)
+		case len(fields) == 0:
+			m.n.missed.Add(1)
+			return observe.Miss, nil
+		}
+		if err := s.fill(at, now, fields); err != nil {
+			return observe.Failed, m.wrap("load", at.id, err)
+		}
+		if t := &s.times; t.end > now && t.seen <= now && now-t.seen < m.o.TouchEvery.Milliseconds() {
+			return m.found(s), nil
+		}
+	}
+	return m.touched(ctx, s, at)
+}
+
+// found counts a session that was loaded. It marks one whose token is old, unless it was found by the token before.
+func (m *Manager) found(s *Session) string {
+	age := s.times.now - s.times.token
+	s.renew = m.o.RotateEvery > 0 && s.at.token != "" && age >= m.o.RotateEvery.Milliseconds()
+	m.n.loaded.Add(1)
+	return observe.Hit
+}
+
+// touched reads a session, and writes down that it is used if that is due.
+func (m *Manager) touched(ctx context.Context, s *Session, at place) (result string, err error) {
+	s.forget()
 	for range hops {
 		list, err := m.run(ctx, loadScript, []string{m.key(at.id)}, m.idle, m.touch).Array()
 		if err != nil {
@@ -46,14 +79,17 @@ func (m *Manager) load(ctx context.Context, s *Session, at place) (result string
 			kind, _ = list[0].Text()
 			detail, _ = list[1].Text()
 		}
-		switch {
+		switch now, _ := number(detail); {
 		case kind == "s" && len(list) == 3:
-			if err := s.fill(at, detail, list[2]); err != nil {
+			fields, err := list[2].Pairs()
+			if err == nil {
+				m.learn(now)
+				err = s.fill(at, now, fields)
+			}
+			if err != nil {
 				return observe.Failed, m.wrap("load", at.id, err)
 			}
-			m.due(s)
-			m.n.loaded.Add(1)
-			return observe.Hit, nil
+			return m.found(s), nil
 		case kind == "n" && wellFormed(detail):
 			at = place{id: detail}
 		default: // a tombstone
@@ -65,23 +101,20 @@ func (m *Manager) load(ctx context.Context, s *Session, at place) (result string
 	return observe.Miss, nil
 }
 
-// due marks a session whose token is old. One without a token of its own is within a grace: its heir is young.
-func (m *Manager) due(s *Session) {
-	age := s.times.now - s.times.token
-	s.renew = m.o.RotateEvery > 0 && s.at.token != "" && age >= m.o.RotateEvery.Milliseconds()
+// learn takes the store's time from an answer, and storeTime tells it from then on. It may be wrong after a fail-over to a
+// server with another clock, or when the machine slept: until the next answer, which the first session whose last use seems
+// to lie ahead or long ago brings about.
+func (m *Manager) learn(now int64) { m.ahead.Store(now - m.clock.Monotonic().Milliseconds()) }
+
+func (m *Manager) storeTime() (now int64, known bool) {
+	ahead := m.ahead.Load()
+	return ahead + m.clock.Monotonic().Milliseconds(), ahead != 0
 }
 
 // fill takes over what the store sent: the time, and fields with values.
-func (s *Session) fill(at place, now string, fields store.Reply) error {
-	list, err := fields.Pairs()
-	if err != nil {
-		return err
-	}
-	var ok bool
-	if s.times.now, ok = number(now); !ok {
-		return fmt.Errorf("%w: %q for the time", store.ErrReply, now)
-	}
+func (s *Session) fill(at place, now int64, list []store.Reply) error {
 	s.at, s.fields = at, make(map[string]string, len(list)/2)
+	s.times.now = now
 	for i := 0; i < len(list); i += 2 {
 		name, err := list[i].Text()
 		if err != nil {

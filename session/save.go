@@ -90,6 +90,7 @@ func (m *Manager) create(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
+	m.learn(now)
 	s.at = place{token: token, id: id, user: s.user}
 	s.times = times{now: now, created: now, seen: now, token: now, end: now + m.o.Lifetime.Milliseconds()}
 	s.saved()

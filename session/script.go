@@ -133,17 +133,26 @@ end
 return now
 `
 
-const patchLua = headLua + `
+// patchLua is what most requests run: it does not have the head's functions made for it.
+const patchLua = `
 -- KEYS[1]  the session
 -- ARGV[1]  the number n of fields to set
 -- ARGV     then: n times field, value; then fields to remove
 -- Returns  1; 0 if there is no such session any more; or the id that took its place, within the grace
-local n = number(ARGV[1])
-if #KEYS ~= 1 or not n or #ARGV < 1 + 2 * n or #ARGV > ` + maxArgsText + ` then return BAD end
-local d, heir = living(KEYS[1])
-if heir then return heir end
-if not d then return 0 end
-change(KEYS[1], 2, n)
+local n = ARGV[1] and #ARGV[1] <= 15 and string.find(ARGV[1], '^%d+$') and tonumber(ARGV[1])
+if #KEYS ~= 1 or not n or #ARGV < 1 + 2 * n or #ARGV > ` + maxArgsText + ` then
+  return redis.error_reply('` + badCall + `')
+end
+local h = redis.call('HMGET', KEYS[1], 'd', 'x', 'n', 'g')
+if h[2] then
+  local t = redis.call('TIME')
+  local g = h[4] and #h[4] <= 15 and string.find(h[4], '^%d+$') and tonumber(h[4])
+  if h[3] and h[3] ~= '' and g and g > t[1] * 1000 + math.floor(t[2] / 1000) then return h[3] end
+  return 0
+end
+if not h[1] then return 0 end
+if n > 0 then redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + 2 * n)) end
+if #ARGV > 1 + 2 * n then redis.call('HDEL', KEYS[1], unpack(ARGV, 2 + 2 * n)) end
 return 1
 `
 

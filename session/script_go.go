@@ -173,7 +173,7 @@ func patch(tx store.Tx, keys, args []string) store.Reply {
 		return store.Fail(err)
 	case l.graced:
 		return store.Bulk(l.heir)
-	case !l.alive:
+	case !l.there: // its TTL ends it in time: no need to look at the clock
 		return store.Int(0)
 	}
 	if r := change(tx, keys[0], args, n); r.Err() != nil {
@@ -207,7 +207,8 @@ func change(tx store.Tx, key string, args []string, n int) store.Reply {
 
 // life is what lies at a session's key.
 type life struct {
-	alive  bool
+	there  bool   // a session's hash
+	alive  bool   // and its end has not come
 	end    int64  // when it must end
 	heir   string // of one that ended: the id in its place, if any
 	graced bool   // its token still leads to the heir
@@ -226,7 +227,8 @@ func living(tx store.Tx, key string) (l life, err error) {
 		l.graced = l.heir != "" && ok && until > now
 		return l, nil
 	}
-	end, _ := list[0].Text()
+	end, there, _ := list[0].Lookup()
+	l.there = there
 	var ok bool
 	l.end, ok = number(end)
 	l.alive = ok && l.end > now

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 )
@@ -81,6 +82,10 @@ type Options struct {
 	// not sent yet, unless err is ErrHeaderSent or comes of a change made after it; w then discards what is written.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
+	// Clock, if set, is where time comes from, for tests of this module. It says when to ask the store, and the
+	// store's own clock decides.
+	Clock clock.Clock
+
 	// Observer hears of every load, save, list and revoke, and of the events garbage, ambiguous, replayed and refused.
 	Observer observe.Observer
 }
@@ -109,6 +114,8 @@ type Manager struct {
 	st      store.Store
 	o       Options
 	timeout time.Duration // 0 for none
+	clock   clock.Clock
+	ahead   atomic.Int64 // by how many ms the store's clock is ahead of clock.Monotonic; 0 for not known yet
 	n       counters
 
 	// arguments of scripts, in ms
@@ -125,6 +132,9 @@ func New(st store.Store, o Options) (*Manager, error) {
 		st: st, o: o, timeout: o.Timeout,
 		idle: millis(o.IdleTimeout), life: millis(o.Lifetime), touch: millis(o.TouchEvery),
 		grace: millis(o.RotateGrace), tomb: millis(o.Tombstone),
+	}
+	if m.clock = o.Clock; m.clock == nil {
+		m.clock = clock.System()
 	}
 	if o.Timeout < 0 || store.InProcess(st) {
 		m.timeout = 0

@@ -79,14 +79,13 @@ func (s *Session) User() string {
 	return s.user
 }
 
-// Created, LastSeen and Deadline are when the session began (or its user logged in), was used before this request, and
-// must end. They are by the store's clock, and zero for a session that is not stored.
+// Created is when the session began, or its user logged in, by the store's clock; zero if it is not stored.
 func (s *Session) Created() time.Time { return s.moment(func(t times) int64 { return t.created }) }
 
-// LastSeen: see Created. It is up to TouchEvery late.
+// LastSeen is when the session was used before this request, up to TouchEvery late; zero if it is not stored.
 func (s *Session) LastSeen() time.Time { return s.moment(func(t times) int64 { return t.seen }) }
 
-// Deadline: see Created.
+// Deadline is when the session ends at the latest, by the store's clock; zero if it is not stored.
 func (s *Session) Deadline() time.Time { return s.moment(func(t times) int64 { return t.end }) }
 
 func (s *Session) moment(of func(times) int64) time.Time {

@@ -45,11 +45,23 @@ func manager(t testing.TB, st store.Store, o session.Options) *session.Manager {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second // the machine may be slow; what a Timeout does has its own test
 	}
+	o.Clock = clockOf(st)
 	m, err := session.New(st, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return m
+}
+
+// clockOf is the clock that the test moves, if st has one.
+func clockOf(st store.Store) clock.Clock {
+	switch st := st.(type) {
+	case clocked:
+		return st.Fake
+	case *storetest.Faulty:
+		return clockOf(st.Store)
+	case *spy:
+		return clockOf(st.Store)
+	}
+	return nil
 }
 
 func must(t testing.TB, err error) {
