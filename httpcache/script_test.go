@@ -1,6 +1,7 @@
 package httpcache_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -129,5 +130,63 @@ func TestEverythingHasATTL(t *testing.T) {
 	fake.Advance(time.Hour)
 	if got := s.get("/b"); got.cached() {
 		t.Error("served after MaxTTL")
+	}
+}
+
+// TestEvicted: what goes early takes along what depends on it; nothing that was purged comes back.
+func TestEvicted(t *testing.T) {
+	db, fake := embedded(t)
+	s := newSiteOn(t, asHandler, db, fake, httpcache.Options{})
+	del := func(key string) {
+		t.Helper()
+		if n, err := db.Do(t.Context(), "DEL", key).Int64(); err != nil || n != 1 {
+			t.Fatalf("DEL %q: %d, %v", key, n, err)
+		}
+	}
+	base := s.cache.URLKey("site.example", "/", "")
+	s.answer(200, "old", "Cache-Control: max-age=100", "Vary: Foo", `Cache-Groups: "g"`)
+	s.get("/", "Foo: 1")
+	s.get("/", "Foo: 2")
+	del(base)
+	s.answer(200, "new", "Cache-Control: max-age=100", "Vary: Foo", `Cache-Groups: "g"`)
+	for _, line := range []string{"Foo: 1", "Foo: 2"} {
+		if got := s.get("/", line); got.body != "new" {
+			t.Errorf("a variant outlived its index: %+v", got)
+		}
+	}
+	if err := s.cache.PurgeGroups(t.Context(), "site.example", "g"); err != nil {
+		t.Fatal(err)
+	}
+	del("http:{generations}")
+	s.answer(200, "newer", "Cache-Control: max-age=100", "Vary: Foo", `Cache-Groups: "g"`)
+	if got := s.get("/", "Foo: 1"); got.body != "newer" {
+		t.Errorf("a purged group came back: %+v", got)
+	}
+	if got := s.get("/", "Foo: 1"); !got.cached() {
+		t.Errorf("not stored again: %+v", got)
+	}
+}
+
+// TestManyGroups: the record of purged groups is bounded, and nothing is forgotten for it.
+func TestManyGroups(t *testing.T) {
+	db, fake := embedded(t)
+	s := newSiteOn(t, asHandler, db, fake, httpcache.Options{})
+	s.answer(200, "old", "Cache-Control: max-age=1000", `Cache-Groups: "g0"`)
+	s.get("/")
+	for i := range 70 {
+		names := make([]string, 1000)
+		for j := range names {
+			names[j] = "g" + strconv.Itoa(i*1000+j)
+		}
+		if err := s.cache.PurgeGroups(t.Context(), "site.example", names...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := db.Do(t.Context(), "HLEN", "http:{generations}").Int64(); err != nil || n > 1<<16+1 {
+		t.Errorf("%d groups remembered, %v", n, err)
+	}
+	s.answer(200, "new", "Cache-Control: max-age=1000")
+	if got := s.get("/"); got.body != "new" {
+		t.Errorf("%+v", got)
 	}
 }
