@@ -40,7 +40,7 @@ const (
 
 const headLua = `
 local MAX = 9007199254740991
-local BAD, BROKEN = redis.error_reply('` + badCall + `'), redis.error_reply('` + notOurs + `')
+local BAD, BROKEN = '` + badCall + `', '` + notOurs + `'
 local function number(v) return v and #v <= 15 and string.find(v, '^%d+$') and tonumber(v) end
 local function integer(v)
   if not v or #v > 17 or not string.find(v, '^%-?%d+$') then return nil end
@@ -97,24 +97,29 @@ const updateLua = headLua + `
 -- Returns  {1 if the first board was empty else 0, then per update: 1 if the score changed else 0, score, rank or 0}
 --          or {'now', Unix ms} if a season has not begun or has ended
 local boards = ARGV[1] and number(string.match(ARGV[1], '^(%d+)%+?r?$') or '')
-if not boards or boards < 1 or #KEYS ~= 4 * boards or #ARGV < 1 + 6 * boards or (#ARGV - 1 - 6 * boards) % 5 ~= 0 then return BAD end
+if not boards or boards < 1 or #KEYS ~= 4 * boards or #ARGV < 1 + 6 * boards or (#ARGV - 1 - 6 * boards) % 5 ~= 0 then return {err = BAD} end
 local ranks = string.sub(ARGV[1], -2) == '+r'
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local board, out = {}, {}
+local board, out, now = {}, {}, nil
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 for b = 1, boards do
   local a, k = 1 + 6 * (b - 1), 4 * (b - 1)
   local o = {s = KEYS[k + 1], t = KEYS[k + 2], n = KEYS[k + 3], d = KEYS[k + 4], kind = string.sub(ARGV[a + 1], -1),
     ttl = number(ARGV[a + 2]), at = number(ARGV[a + 3]), from = number(ARGV[a + 4]), till = number(ARGV[a + 5]), most = number(ARGV[a + 6])}
-  if not (o.ttl and o.at and o.from and o.till and o.most) or not string.find(ARGV[a + 1], '^t?n?d?:[ocn]$') then return BAD end
+  if not (o.ttl and o.at and o.from and o.till and o.most) or not string.find(ARGV[a + 1], '^t?n?d?:[ocn]$') then return {err = BAD} end
   o.ties, o.dense, o.data = flags(string.sub(ARGV[a + 1], 1, -3))
-  if now < o.from or o.till > 0 and now >= o.till then return {'now', text(now)} end
+  if o.from > 0 or o.till > 0 or o.at > 0 then
+    now = now or clock()
+    if now < o.from or o.till > 0 and now >= o.till then return {'now', text(now)} end
+  end
   o.size = redis.call('ZCARD', o.s)
   if o.dense then redis.call('ZCARD', o.n) end
   if o.data then redis.call('HLEN', o.d) end
   if o.ties then
     o.count = number(redis.call('HGET', o.t, '') or '0')
-    if not o.count then return BROKEN end
+    if not o.count then return {err = BROKEN} end
   end
   board[b] = o
 end
@@ -124,7 +129,7 @@ local cells, list = {}, {}
 for a = 2 + 6 * boards, #ARGV, 5 do
   local b, how, member, v = number(ARGV[a]), ARGV[a + 1], ARGV[a + 2], integer(ARGV[a + 3])
   local o = b and board[b]
-  if not o or not v or member == '' or how ~= '+' and how ~= '=' and how ~= '<' then return BAD end
+  if not o or not v or member == '' or how ~= '+' and how ~= '=' and how ~= '<' then return {err = BAD} end
   local id = ARGV[a] .. ':' .. member
   local c = cells[id]
   if not c then
@@ -132,7 +137,7 @@ for a = 2 + 6 * boards, #ARGV, 5 do
     c = {o = o, member = member, stamp = stamp or ''}
     if score then
       c.was = whole(score)
-      if not c.was then return BROKEN end
+      if not c.was then return {err = BROKEN} end
       c.score = c.was
     end
     cells[id] = c
@@ -214,7 +219,7 @@ const pageLua = headLua + `
 -- Returns  nil if the member is not on the board; else {members on the board, index of the first, its rank,
 --          then per member: name with stamp, score, data or nil}
 local count, at = number(ARGV[4]), ARGV[3]
-if #KEYS ~= 4 or #ARGV ~= 4 or not count or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return BAD end
+if #KEYS ~= 4 or #ARGV ~= 4 or not count or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return {err = BAD} end
 local ties, dense, data = flags(string.sub(ARGV[1], 1, -3))
 local kind, s = string.sub(ARGV[1], -1), KEYS[1]
 local size, from = redis.call('ZCARD', s), number(at)
@@ -225,7 +230,7 @@ if ARGV[2] == 'm' then
   count = 2 * side + 1
   from = math.max(0, math.min(redis.call('ZRANK', s, stamp .. at) - side, size - count))
 elseif ARGV[2] ~= 'i' or not from then
-  return BAD
+  return {err = BAD}
 end
 local out = {size, from, 0}
 if count == 0 then return out end
@@ -243,7 +248,7 @@ const lookLua = headLua + `
 -- KEYS     scores, stamps, different scores, data
 -- ARGV     flags as in update; 'r' if ranks are wanted, else ''; then members
 -- Returns  {members on the board, then per member: score or nil, stamp, rank, how many have a better score, data or nil}
-if #KEYS ~= 4 or #ARGV < 2 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return BAD end
+if #KEYS ~= 4 or #ARGV < 2 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return {err = BAD} end
 local ties, dense, data = flags(string.sub(ARGV[1], 1, -3))
 local kind, s, ranks = string.sub(ARGV[1], -1), KEYS[1], ARGV[2] == 'r'
 local out = {redis.call('ZCARD', s)}
@@ -266,7 +271,7 @@ const removeLua = headLua + `
 -- KEYS     scores, stamps, different scores, data
 -- ARGV     flags as in update; then members
 -- Returns  how many were on the board
-if #KEYS ~= 4 or #ARGV < 1 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return BAD end
+if #KEYS ~= 4 or #ARGV < 1 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return {err = BAD} end
 local ties, dense, data = flags(string.sub(ARGV[1], 1, -3))
 redis.call('ZCARD', KEYS[1])
 if ties then redis.call('HLEN', KEYS[2]) end
@@ -287,7 +292,7 @@ const dataLua = headLua + `
 -- KEYS     scores, stamps, different scores, data
 -- ARGV     flags as in update; member; data, '' to remove it
 -- Returns  1, or 0 if the member is not on the board
-if #KEYS ~= 4 or #ARGV ~= 3 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return BAD end
+if #KEYS ~= 4 or #ARGV ~= 3 or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return {err = BAD} end
 local stamp, score = place(KEYS[1], KEYS[2], ARGV[2], flags(string.sub(ARGV[1], 1, -3)))
 if not score then return 0 end
 if ARGV[3] == '' then
@@ -305,7 +310,7 @@ const archiveLua = headLua + `
 -- ARGV     flags as in update; how many members to keep; for how many ms after its end, 0 for ever; when the season ends, Unix ms
 -- Returns  {how many are kept, of how many}; {0, 0} if there is nothing to keep; {'now', Unix ms} if the season runs
 local keep, ttl, till = number(ARGV[2]), number(ARGV[3]), number(ARGV[4])
-if #KEYS ~= 8 or #ARGV ~= 4 or not keep or not ttl or not till or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return BAD end
+if #KEYS ~= 8 or #ARGV ~= 4 or not keep or not ttl or not till or not string.find(ARGV[1], '^t?n?d?:[ocn]$') then return {err = BAD} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < till then return {'now', text(now)} end
