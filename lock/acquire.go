@@ -96,7 +96,7 @@ func (k *Lock) obtain(ctx context.Context, le *Lease, wait time.Duration) error 
 	}
 	ticket, left := int64(-1), unsure(err)
 	if err == nil {
-		err = k.wait(ctx, le, a, wait)
+		err = k.await(ctx, le, a, wait)
 		ticket, left = le.ticket, err != nil
 	}
 	if err != nil {
@@ -120,12 +120,12 @@ func unsure(err error) bool {
 // ask calls the script: for the lock, or a place in the queue if it is to wait, or with a ticket to look again.
 func (k *Lock) ask(ctx context.Context, le *Lease, ticket int64, wait bool) (answer, error) {
 	l := k.l
-	alive := "0"
+	numbers := k.try
 	if wait {
-		alive = aliveMillis
+		numbers = k.wait
 	}
 	sent := l.clock.Monotonic()
-	a, err := parse(k.run(ctx, acquireScript, le.id, ticket, k.capacity, l.length, l.claim, alive))
+	a, err := parse(k.run(ctx, acquireScript, le.id, ticket, numbers))
 	if err != nil {
 		if ctx.Err() == nil {
 			l.stats.failed.Add(1)
@@ -146,8 +146,8 @@ func (k *Lock) hold(le *Lease, token int64, from, good time.Duration) error {
 	return store.ErrClosed
 }
 
-// wait waits for the lock. a is the answer so far; its place in the queue is still to be taken if it has no ticket.
-func (k *Lock) wait(ctx context.Context, le *Lease, a answer, patience time.Duration) error {
+// await waits for the lock. a is the answer so far; its place in the queue is still to be taken if it has no ticket.
+func (k *Lock) await(ctx context.Context, le *Lease, a answer, patience time.Duration) error {
 	l := k.l
 	l.stats.waiting.Add(1)
 	defer l.stats.waiting.Add(-1)

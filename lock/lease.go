@@ -198,7 +198,7 @@ func (le *Lease) tick() {
 func (le *Lease) extend() {
 	k, l := le.lock, le.lock.l
 	sent := l.clock.Monotonic()
-	a, err := parse(k.run(l.ctx, extendScript, le.id, 0, l.length))
+	a, err := parse(k.run(l.ctx, extendScript, le.id, 0, l.extend))
 	le.mu.Lock()
 	defer le.mu.Unlock()
 	le.extending = false
@@ -289,7 +289,7 @@ func (le *Lease) Release(ctx context.Context) error {
 
 // leave gives up what an id has.
 func (k *Lock) leave(ctx context.Context, id string, ticket int64) (was int64, err error) {
-	return k.run(ctx, leaveScript, id, ticket).Int64()
+	return k.run(ctx, leaveScript, id, ticket, k.l.keep).Int64()
 }
 
 // abandon gives up what an id may have in the store, trying until it has worked or a TTL has passed.

@@ -90,15 +90,15 @@ type Locker struct {
 	client  string        // owner and a random number: unique
 	keep    string        // Retention in ms; "0" for ever
 	wake    string        // what channels of clients begin with
-	length  string        // TTL in ms
-	claim   string        // length of a claim in ms
-	grace   time.Duration // length of a claim
+	extend  string        // ARGV[3] of extendScript
+	terms   string        // the end of ARGV[3] of acquireScript: the lengths in ms of a lease and of a claim
 
-	seq    atomic.Uint64
-	stats  counters
-	ctx    context.Context // ends when Close is called; for calls that no caller waits for
-	cancel context.CancelFunc
-	wg     sync.WaitGroup // goroutines of this Locker
+	seq      atomic.Uint64
+	patience patience
+	stats    counters
+	ctx      context.Context // ends when Close is called; for calls that no caller waits for
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup // goroutines of this Locker
 
 	mu       sync.Mutex // guards the rest
 	closed   bool
@@ -137,9 +137,9 @@ func New(st store.Store, o Options) (*Locker, error) {
 	l := &Locker{
 		st: st, o: o, clock: o.Clock, timeout: o.Timeout, keep: keep, wake: o.Prefix + "wake:",
 		client: o.Owner + "/" + hex.EncodeToString(random[:]),
-		grace:  min(o.TTL, claimTime), open: map[string]*Lease{},
+		open:   map[string]*Lease{},
 	}
-	l.length, l.claim = millis(o.TTL), millis(l.grace)
+	l.extend, l.terms = keep+" "+millis(o.TTL), millis(o.TTL)+" "+millis(min(o.TTL, claimTime))
 	if o.Timeout == 0 {
 		l.timeout = DefaultTimeout
 	}
@@ -179,11 +179,12 @@ func defaultOwner() string {
 // Lock is one way of holding a name: alone, as one of n, reading or writing. It is a small immutable handle; keep it or
 // make it anew for every use.
 type Lock struct {
-	l        *Locker
-	name     string
-	keys     []string
-	mode     string
-	capacity string
+	l         *Locker
+	name      string
+	keys      []string
+	mode      string
+	capacity  int
+	try, wait string // ARGV[3] of acquireScript
 }
 
 // Mutex is a lock that one holds at a time.
@@ -203,7 +204,9 @@ const maxReaders = 1 << 40
 
 func (l *Locker) lock(name, kind, mode string, capacity int) *Lock {
 	head := l.o.Prefix + "{" + name + "}" + kind
-	return &Lock{l: l, name: name, keys: []string{head, head + bodySuffix}, mode: mode, capacity: strconv.Itoa(capacity)}
+	terms := l.keep + " " + strconv.Itoa(capacity) + " " + l.terms
+	return &Lock{l: l, name: name, keys: []string{head, head + bodySuffix}, mode: mode, capacity: capacity,
+		try: terms + " 0", wait: terms + " " + aliveMillis}
 }
 
 // check finds names and numbers that cannot work.
@@ -211,7 +214,7 @@ func (k *Lock) check() error {
 	switch {
 	case k.name == "" || k.name[0] == '}':
 		return fmt.Errorf("%w: name %q: it must not be empty or begin with }", store.ErrInvalid, k.name)
-	case k.mode == "s" && k.capacity == "0":
+	case k.mode == "s" && k.capacity == 0:
 		return fmt.Errorf("%w: a semaphore of no places", store.ErrInvalid)
 	}
 	return nil
@@ -236,18 +239,42 @@ func (l *Locker) With(ctx context.Context, name string, do func(ctx context.Cont
 	return l.Mutex(name).With(ctx, do)
 }
 
-// run calls a script, within the Locker's timeout.
-func (k *Lock) run(ctx context.Context, script *store.Script, id string, ticket int64, more ...string) store.Reply {
+// run calls a script, within the Locker's timeout. numbers are its ARGV[3].
+func (k *Lock) run(ctx context.Context, script *store.Script, id string, ticket int64, numbers string) store.Reply {
 	l := k.l
-	args := make([]string, 4, 8)
-	args[0], args[1], args[2], args[3] = id, strconv.FormatInt(ticket, 10), l.keep, l.wake
-	args = append(args, more...)
-	if l.timeout == 0 {
-		return l.st.Run(ctx, script, k.keys, args...)
+	at := "0"
+	if ticket != 0 {
+		at = strconv.FormatInt(ticket, 10)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	return l.st.Run(ctx, script, k.keys, args...)
+	if l.timeout > 0 && ctx.Done() == nil {
+		ctx = l.detached()
+	} else if l.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.timeout)
+		defer cancel()
+	}
+	return l.st.Run(ctx, script, k.keys, id, at, numbers, l.wake)
+}
+
+// patience makes contexts that end by themselves. Calls of about the same time share one, as a timer and a context for
+// each take as long as all the rest of the call's part here.
+type patience struct {
+	mu     sync.Mutex // guards the rest
+	shared context.Context
+	until  time.Duration // of the clock's monotonic time: how long it serves new calls
+}
+
+// detached ends after the Locker's timeout, or up to a quarter of it later.
+func (l *Locker) detached() context.Context {
+	p := &l.patience
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := l.clock.Monotonic(); now >= p.until || p.shared.Err() != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), l.timeout+l.timeout/4)
+		context.AfterFunc(ctx, cancel) // when its time has come
+		p.shared, p.until = ctx, now+l.timeout/4
+	}
+	return p.shared
 }
 
 func (k *Lock) op(verb string) observe.Op {

@@ -93,16 +93,23 @@ func randomCall(r *rand.Rand, prefix string, most *store.Script, extra func(*ran
 		which = r.IntN(3)
 		more = [][]string{{strconv.Itoa(1 + r.IntN(3)), "30000", "10000", []string{"0", "60000"}[r.IntN(2)]}, {"30000"}, nil}[which]
 	}
-	c.Args = append([]string{id, ticket, []string{"3600000", "3600000", "0"}[r.IntN(3)], "wake:"}, more...)
+	numbers := append([]string{[]string{"3600000", "3600000", "0"}[r.IntN(3)]}, more...)
+	c.Args = []string{id, ticket, "", "wake:"}
 	switch r.IntN(40) {
 	case 0:
 		c.Before = garbage(r, c.Keys[0], c.Keys[1])
 	case 1:
-		c.Args[r.IntN(len(c.Args))] = []string{"", "x", "-2", "1.5", "1e3", "00", "9000000000000001", "99999999999999999", "x.", "xa.", "xa b.1", "s" + strings.Repeat("a", 300) + ".1"}[r.IntN(12)]
+		list := [][]string{numbers, c.Args}[r.IntN(2)]
+		list[r.IntN(len(list))] = []string{"", "x", "-2", "1.5", "1e3", "00", "9000000000000001", "99999999999999999", "x.", "xa.", "xa b.1", "s" + strings.Repeat("a", 300) + ".1"}[r.IntN(12)]
 	case 2:
 		c.Args = c.Args[:r.IntN(len(c.Args))]
 	case 3:
 		c.Keys = c.Keys[:1]
+	}
+	if len(c.Args) > 2 && c.Args[2] == "" {
+		if c.Args[2] = strings.Join(numbers, " "); r.IntN(60) == 0 {
+			c.Args[2] += []string{" ", " 1", "x", "  "}[r.IntN(4)]
+		}
 	}
 	c.Args = append(c.Args, strconv.Itoa(which))
 	switch r.IntN(6) {
@@ -125,7 +132,8 @@ func garbage(r *rand.Rand, head, body string) []store.Cmd {
 		for i := range w {
 			w[i] = words[r.IntN(len(words))]
 		}
-		return strings.Join(w, " ")
+		all := strings.Join(w, " ")
+		return all[:min(len(all), 60)] // longer ones make Redis forget the order of a small hash
 	}
 	switch r.IntN(8) {
 	case 0:

@@ -44,10 +44,9 @@ type waiter struct {
 	id                     string
 }
 
-// begin checks the call and reads the head. extra is the number of the script's own arguments, which come back as
-// numbers.
+// begin checks the call and reads the head. extra is how many numbers of its own the script has.
 func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]int64, refusal error) {
-	if len(keys) != 2 || len(args) < 4 {
+	if len(keys) != 2 || len(args) != 4 || len(args[2]) > 128 {
 		return numbers, store.ServerError(badCall)
 	}
 	*s = step{tx: store.StringsOf(tx), key: keys[0], body: keys[1], id: args[0], wake: args[3]}
@@ -55,8 +54,8 @@ func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]in
 	if s.ticket = -1; args[1] != "-1" {
 		s.ticket = number(args[1], &ok)
 	}
-	s.keep = number(args[2], &ok)
-	if !ok {
+	word, rest, more := strings.Cut(args[2], " ")
+	if s.keep = number(word, &ok); !ok {
 		return numbers, store.ServerError(badCall)
 	}
 	s.mode = s.id[0]
@@ -75,12 +74,12 @@ func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]in
 	} else if s.do("DEL", s.body); s.err != nil { // what is left of a lock whose head was lost
 		return numbers, s.err
 	}
-	if len(args) != 4+extra {
-		return numbers, store.ServerError(badCall)
-	}
 	for i := range extra {
-		numbers[i] = number(args[4+i], &ok)
+		ok = ok && more
+		word, rest, more = strings.Cut(rest, " ")
+		numbers[i] = number(word, &ok)
 	}
+	ok = ok && !more
 	if !ok {
 		return numbers, store.ServerError(badCall)
 	}
