@@ -1,13 +1,16 @@
 package leaderboard_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/leaderboard"
+	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
 )
@@ -246,5 +249,31 @@ func TestTimeout(t *testing.T) {
 	must(t, err)
 	if _, err := b.Add(t.Context(), "ann", 1); !errors.Is(err, store.ErrUnavailable) {
 		t.Error(err)
+	}
+}
+
+// told records what an Observer hears.
+type told struct{ got []string }
+
+func (o *told) Begin(ctx context.Context, op observe.Op) (context.Context, observe.End) {
+	return ctx, func(result string, _ error) { o.got = append(o.got, op.Name+" "+op.Verb+" "+result) }
+}
+func (*told) Count(context.Context, observe.Op, int64)   {}
+func (*told) Gauge(context.Context, observe.Op, float64) {}
+
+func TestObserver(t *testing.T) {
+	ctx, o, faulty := t.Context(), &told{}, storetest.NewFaulty(embedded(t))
+	b := board(t, faulty, leaderboard.Options{Name: "x", Observer: o})
+	_, err := b.Add(ctx, "ann", 1)
+	must(t, err)
+	faulty.Fail(1)
+	_, _ = b.Top(ctx, 1)
+	_, _, err = b.Rank(ctx, "ann")
+	must(t, err)
+	if got, want := strings.Join(o.got, ", "), "board:x add ok, board:x top error, board:x rank ok"; got != want {
+		t.Errorf("heard %s; want %s", got, want)
+	}
+	if s := b.Stats(); s != (leaderboard.Stats{Updates: 1, Changed: 1, Reads: 1, Failed: 1}) {
+		t.Errorf("%+v", s)
 	}
 }
