@@ -119,7 +119,7 @@ type turn struct {
 	lease, want, seq   int64
 	keepDead, gap      int64
 	done, failed, died int64
-	lost               int64
+	lost, wait         int64
 	clearsOld, more    bool
 }
 
@@ -137,18 +137,18 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	if !t.parse(args) {
 		return bad
 	}
-	t.do("HDEL", kHeld, "")
+	if len(args) == turnArgs {
+		t.do("HDEL", kHeld, "")
+	}
 	flags := t.list(t.do("HMGET", kMeta, "paused", "seq:"+t.session))
 	if len(flags) == 2 && t.overtaken(t.seq, flags[1]) {
 		return late
 	}
 	ended := t.finishAll(args[turnArgs:])
-	unknown := int64(1)
-	if _, known := t.text(t.do("ZSCORE", kHolders, t.session)); known {
-		unknown = 0
+	unknown := t.int(t.do("ZADD", kHolders, itoa(t.now+t.lease), t.session))
+	if t.clearsOld {
+		t.reap()
 	}
-	t.do("ZADD", kHolders, itoa(t.now+t.lease), t.session)
-	t.reap()
 	t.promote()
 	var cancelled []store.Reply
 	if t.clearsOld {
@@ -165,15 +165,11 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 		taken, token = t.take()
 	}
 	t.count()
-	wait := int64(-1)
-	if first, ok := t.first(); ok {
-		wait = max(0, first/dueStep-t.now)
-	}
 	more := int64(0)
 	if t.more {
 		more = 1
 	}
-	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(wait), store.Int(paused),
+	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(t.wait), store.Int(paused),
 		store.ArrayOf(ended...), store.ArrayOf(taken...), store.Bulk(token), store.ArrayOf(cancelled...), store.Int(more)))
 }
 
@@ -345,10 +341,22 @@ func (t *turn) loseJob(id string) {
 // leaseLostText is what the notes say of an attempt whose worker died.
 const leaseLostText = "lease lost"
 
+// untilDue is how long no delayed job is due; -1 if there is none.
+func (t *turn) untilDue() int64 {
+	first, ok := t.first()
+	if !ok {
+		return -1
+	}
+	return max(0, first/dueStep-t.now)
+}
+
 // promote makes ready what is due.
 func (t *turn) promote() {
+	if t.wait = t.untilDue(); t.wait != 0 {
+		return
+	}
 	due := t.list(t.do("ZRANGEBYSCORE", kDelayed, "-inf", itoa(t.now*dueStep+dueStep-1), "WITHSCORES", "LIMIT", "0", itoa(mostDue)))
-	if len(due) == 0 {
+	if len(due) == 0 { // a command failed
 		return
 	}
 	ids, scores := make([]string, 0, len(due)/2), make([]string, 0, len(due))
@@ -359,6 +367,7 @@ func (t *turn) promote() {
 	}
 	t.do("ZREM", kDelayed, ids...)
 	t.do("ZADD", kReady, scores...)
+	t.wait = t.untilDue()
 }
 
 // clear removes what is too old.
@@ -404,6 +413,7 @@ func (t *turn) admit(h *header, id string) bool {
 				t.do("ZADD", kExpiring, itoa(at+t.gap), "t"+h.key)
 			}
 			t.delay(id, h.priority, at)
+			t.wait = t.untilDue()
 			return false
 		}
 		t.do("ZADD", kExpiring, itoa(t.now+t.gap), "r"+h.key)

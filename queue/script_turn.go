@@ -11,7 +11,7 @@ const turnLua = headLua + lifeLua + `
 -- ARGV[5]  ms to keep dead letters; 0: for ever
 -- ARGV[6]  how many jobs of one key may be held together; 0: no limit
 -- ARGV[7]  ms between the starts of two jobs of one key; 0: no limit
--- ARGV[8]  1 to clear up what is too old, and to hear of cancelled jobs
+-- ARGV[8]  1 to clear up what dead sessions left and what is too old, and to hear of cancelled jobs
 -- ARGV[9..]  for each job that ends: what, id, token, delay in ms, text
 --          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
 -- Returns  {1 if the session was not known, ms until the next delayed job or -1, 1 if paused,
@@ -30,7 +30,7 @@ if most == 0 then most = 1000000000 end
 
 -- A store without memory refuses scripts to begin with a write that may need some. This one needs none, so that jobs can
 -- be done, and make room.
-call('HDEL', HELD, '')
+if #ARGV == 8 then call('HDEL', HELD, '') end
 local flags = call('HMGET', META, 'paused', 'seq:' .. session)
 if flags[2] and seq <= (number(flags[2]) or 0) then return LATE end
 
@@ -118,12 +118,11 @@ if #ARGV > 8 then
 end
 
 -- 2. the lease
-local unknown = 1
-if call('ZSCORE', HOLDERS, session) then unknown = 0 end
-call('ZADD', HOLDERS, int(now + lease), session)
+local unknown = call('ZADD', HOLDERS, int(now + lease), session)
 
 -- 3. what dead sessions held
-local gone = call('ZRANGEBYSCORE', HOLDERS, '-inf', int(now), 'LIMIT', 0, 16)
+local gone = {}
+if ARGV[8] == '1' then gone = call('ZRANGEBYSCORE', HOLDERS, '-inf', int(now), 'LIMIT', 0, 16) end
 if #gone > 0 then
   local dead = {}
   for _, s in ipairs(gone) do dead[s] = true end
@@ -136,8 +135,14 @@ if #gone > 0 then
 end
 
 -- 4. what is due
-local due = call('ZRANGEBYSCORE', DELAYED, '-inf', int(now * DUE_STEP + 7), 'WITHSCORES', 'LIMIT', 0, 256)
-if #due > 0 then
+local function until_due()
+  local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
+  if not first then return -1 end
+  return math.max(0, math.floor(tonumber(first) / DUE_STEP) - now)
+end
+local wait = until_due()
+if wait == 0 then
+  local due = call('ZRANGEBYSCORE', DELAYED, '-inf', int(now * DUE_STEP + 7), 'WITHSCORES', 'LIMIT', 0, 256)
   local ids, scores = {}, {}
   for i = 1, #due, 2 do
     ids[#ids + 1] = due[i]
@@ -145,6 +150,7 @@ if #due > 0 then
   end
   call('ZREM', DELAYED, unpack(ids))
   call('ZADD', READY, unpack(scores))
+  wait = until_due()
 end
 
 -- 5. what is too old
@@ -194,6 +200,7 @@ local function admit(h, id)
         call('ZADD', EXPIRING, int(at + gap), 't' .. h.key)
       end
       delay(id, h.p, at)
+      wait = until_due()
       return false
     end
     call('ZADD', EXPIRING, int(now + gap), 'r' .. h.key)
@@ -235,9 +242,6 @@ end
 for _, name in ipairs({'done', 'failed', 'dead', 'lost'}) do
   if counts[name] > 0 then call('HINCRBY', META, name, counts[name]) end
 end
-local first = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2]
-local wait = -1
-if first then wait = math.max(0, math.floor(tonumber(first) / DUE_STEP) - now) end
 return {unknown, wait, paused, ended, taken, token, cancelled, more}
 `
 
