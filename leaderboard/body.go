@@ -382,7 +382,7 @@ func (b *batch) trim(o *target) error {
 	if err != nil || size <= o.most {
 		return err
 	}
-	worst, err := b.tx.Do("ZRANGE", o.s, strconv.FormatInt(o.most-size, 10), "-1", "WITHSCORES").Strings()
+	worst, err := b.tx.Do("ZRANGE", o.s, strconv.FormatInt(max(o.most-size, -trimmed), 10), "-1", "WITHSCORES").Strings()
 	for i := 0; i+1 < len(worst) && err == nil; i += 2 {
 		err = o.drop(b.tx, worst[i], o.name(worst[i]), worst[i+1])
 	}

@@ -82,7 +82,8 @@ type Options struct {
 	// Data keeps what Update.Data and SetData say of members, and returns it in entries.
 	Data bool
 
-	// MaxMembers, if set, keeps the best so many and drops the others.
+	// MaxMembers, if set, keeps the best so many and drops the others: at most 2000 with each update, so a board on which it
+	// is set later shrinks step by step.
 	MaxMembers int
 
 	// Timeout is how long one operation may take; default DefaultTimeout, negative for no limit but the ctx's. A store

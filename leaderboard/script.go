@@ -38,6 +38,13 @@ const (
 	argsPerUpdate = 5
 )
 
+// trimmed is how many members an update drops at most: twice what a batch can add, so that a board whose MaxMembers was
+// lowered shrinks step by step. trimText is the same in the Lua body.
+const (
+	trimmed  = 2 * MaxBatch
+	trimText = "2000"
+)
+
 const headLua = `
 local MAX = 9007199254740991
 local BAD, BROKEN = '` + badCall + `', '` + notOurs + `'
@@ -184,7 +191,7 @@ end
 
 for _, o in ipairs(board) do
   if o.most > 0 then
-    local over = redis.call('ZCARD', o.s) - o.most
+    local over = math.min(redis.call('ZCARD', o.s) - o.most, ` + trimText + `)
     if over > 0 then
       local worst = redis.call('ZRANGE', o.s, -over, -1, 'WITHSCORES')
       for i = 1, #worst, 2 do

@@ -37,6 +37,7 @@ func suite(t *testing.T, st store.Store) {
 	t.Run("a game", func(t *testing.T) { aGame(t, st) })
 	t.Run("bounds", func(t *testing.T) { bounds(t, st) })
 	t.Run("together", func(t *testing.T) { together(t, st) })
+	t.Run("shrinking", func(t *testing.T) { shrinking(t, st) })
 	t.Run("two writers", func(t *testing.T) { twoWriters(t, st) })
 	t.Run("model", func(t *testing.T) { models(t, st, 3, 120) })
 }
@@ -211,6 +212,28 @@ func together(t *testing.T, st store.Store) {
 	if results, err := none.Run(ctx); len(results) != 0 || err != nil {
 		t.Error(results, err)
 	}
+}
+
+// shrinking: a board of thousands on which MaxMembers is set later does not lose them all in one long step.
+func shrinking(t *testing.T, st store.Store) {
+	ctx, b := t.Context(), board(t, st, leaderboard.Options{Name: "shrinking"})
+	for i := range 5 {
+		var batch leaderboard.Batch
+		for k := range 1000 {
+			batch.Set(b, fmt.Sprint("m", i, " ", k), int64(k))
+		}
+		_, err := batch.Run(ctx)
+		must(t, err)
+	}
+	small := board(t, st, leaderboard.Options{Name: "shrinking", MaxMembers: 10})
+	for _, want := range []int{3001, 1001, 10, 10} {
+		_, err := small.Add(ctx, "new", 5000)
+		must(t, err)
+		if n, err := small.Size(ctx); n != want || err != nil {
+			t.Errorf("%d members, %v; want %d", n, err, want)
+		}
+	}
+	must(t, b.Clear(ctx))
 }
 
 // twoWriters: no update is lost.
