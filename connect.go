@@ -43,9 +43,9 @@ func target(url string) (store.Config, error) {
 	return cfg, err
 }
 
-// openURL opens the embedded store of a mem:// URL: its parameters are directives of redis.conf.
+// openURL opens the embedded store of a mem:// URL: its path is Options.Dir, its parameters are directives of redis.conf.
 func openURL(cfg store.Config, log *slog.Logger) (*DB, error) {
-	o := Options{Settings: make(map[string]string), Logger: log}
+	o := Options{Dir: cfg.Path, Settings: make(map[string]string), Logger: log}
 	for name, values := range cfg.Params {
 		o.Settings[name] = values[len(values)-1]
 	}

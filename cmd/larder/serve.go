@@ -79,12 +79,6 @@ func refuseWhatIsMissing(c *config.Config, log *slog.Logger) {
 		log.Warn("directive has no effect", "directive", "appendonly")
 		return nil
 	}, "appendonly")
-	c.OnChange(func(s *config.Settings) error {
-		if len(s.Save) > 0 {
-			log.Warn("directive has no effect", "directive", "save")
-		}
-		return nil
-	}, "save")
 }
 
 // serve runs a server until ctx ends.
@@ -95,7 +89,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 	for _, p := range c.Changed() {
-		if c.Inert(p.Name) || p.Name == "save" { // there are no snapshots yet
+		if c.Inert(p.Name) {
 			log.Warn("directive has no effect", "directive", p.Name)
 		}
 	}
@@ -113,7 +107,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	ctx, shutDown := context.WithCancelCause(ctx)
 	defer shutDown(nil)
 	db, err := larder.Open(larder.Options{
-		Config: c, Logger: log, Scripts: patternScripts(),
+		Config: c, Dir: c.Settings().Dir, Logger: log, Scripts: patternScripts(),
 		OnShutdown: func() { shutDown(errors.New("a client sent SHUTDOWN")) },
 	})
 	if err != nil {

@@ -14,9 +14,10 @@ import (
 	"github.com/larderdb/larder/internal/vfs"
 )
 
-// Snapshots on demand. SAVE writes the whole keyspace to the file that dir and dbfilename name, with every shard
+// Snapshots. SAVE writes the whole keyspace to the file that dir and dbfilename name, with every shard
 // locked. BGSAVE makes the file's bytes in memory with every shard locked, and writes them to the disk when it has
-// answered: that the data is copied while it changes is for persistence to bring. Nothing is loaded at the start yet.
+// answered: that the data is copied while it changes is for persistence to bring. What happens without being asked for is in
+// persist_auto.go.
 
 // saves are the figures of snapshots, and what keeps two from getting into each other's way.
 type saves struct {
@@ -26,6 +27,8 @@ type saves struct {
 	seconds atomic.Int64 // that the last one took
 	failed  atomic.Bool  // the last one
 	since   atomic.Int64 // Unix seconds when the one in the background began; 0: there is none
+	tried   atomic.Int64 // Unix seconds when one last began by itself
+	unasked atomic.Bool  // SHUTDOWN NOSAVE: none at the end
 	file    sync.Mutex   // held while the file is written
 }
 

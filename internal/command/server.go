@@ -103,7 +103,9 @@ func shutdown(c *Ctx) {
 		return
 	}
 	failed := c.Info.Shutdown == nil
-	if save && !failed {
+	p := c.Processor
+	p.saves.unasked.Store(nosave)
+	if (save || !nosave && len(p.Config.Settings().Save) > 0) && !failed {
 		failed = !c.Tx.LockAll() || c.save(c.Tx) != nil && !force
 	}
 	if failed {

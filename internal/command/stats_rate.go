@@ -80,6 +80,7 @@ func (p *Processor) Tick(budget time.Duration) {
 	p.evictClients()
 	p.latency.note(p.clock.Now(), "expire-cycle", p.Engine.ExpireTime()-expiring, p.Config.Settings().LatencyMonitorThreshold)
 	p.pingReplicas(began)
+	p.saveWhenDue()
 	took := int64(p.clock.Monotonic() - began)
 	p.stats.ticks.Add(1)
 	p.stats.tickTime.Add(took)
