@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ const reserved = "\x00"
 
 // namespace is what a process knows of the namespace's epoch.
 type namespace struct {
+	mu      sync.Mutex    // for those who write epoch, until and revoked
+	revoked atomic.Uint64 // how often
 	epoch   atomic.Uint64 // written before until
 	until   atomic.Int64  // by the monotonic clock, ns; 0: never fetched
 	renewal atomic.Int64  // when to look after its TTL
@@ -54,13 +57,31 @@ func (c *Cache[T]) current() (epoch uint64, ok bool) {
 	return c.ns.epoch.Load(), until != 0 && int64(c.clk.Monotonic()) < until
 }
 
-// learn notes an epoch that was asked for at a moment of the monotonic clock. 0: there is none.
-func (c *Cache[T]) learn(epoch uint64, asked time.Duration) uint64 {
-	if epoch != 0 {
+// asking is what is to be noted before the epoch is asked for.
+type asking struct {
+	at      time.Duration // by the monotonic clock
+	revoked uint64
+}
+
+func (c *Cache[T]) ask() asking { return asking{c.clk.Monotonic(), c.ns.revoked.Load()} }
+
+// learn notes an epoch. 0: there is none.
+func (c *Cache[T]) learn(epoch uint64, asked asking) uint64 {
+	c.ns.mu.Lock()
+	defer c.ns.mu.Unlock()
+	if epoch != 0 && c.ns.revoked.Load() == asked.revoked {
 		c.ns.epoch.Store(epoch)
-		c.ns.until.Store(int64(asked + clearLease))
+		c.ns.until.Store(int64(asked.at + clearLease))
 	}
 	return epoch
+}
+
+// revoke makes this process ask again, also where an answer is on its way: the epoch has changed.
+func (c *Cache[T]) revoke() {
+	c.ns.mu.Lock()
+	defer c.ns.mu.Unlock()
+	c.ns.revoked.Add(1)
+	c.ns.until.Store(0)
 }
 
 // epochs are what entries are held against.
@@ -76,7 +97,7 @@ func (c *Cache[T]) valid(ctx context.Context, e *entry, now *epochs) bool {
 		return false
 	}
 	if e.clear != now.clear && !now.fresh { // the entry may be newer than what this process goes by
-		asked := c.clk.Monotonic()
+		asked := c.ask()
 		clear, err := epochOf(c.st.Do(ctx, "GET", c.clearKey))
 		if err != nil {
 			return false
@@ -175,7 +196,7 @@ func (c *Cache[T]) plantCmds(cmds []store.Cmd, tags []string) (_ []store.Cmd, no
 }
 
 // collect reads the replies to readCmds or plantCmds.
-func (c *Cache[T]) collect(now *epochs, tags []string, planted []uint64, asked time.Duration, replies []store.Reply) error {
+func (c *Cache[T]) collect(now *epochs, tags []string, planted []uint64, asked asking, replies []store.Reply) error {
 	at := 0
 	next := func() (uint64, error) {
 		n, err := epochOf(replies[at])
@@ -209,7 +230,7 @@ func (c *Cache[T]) plantEpochs(ctx context.Context, key string) (epochs, error) 
 	if err != nil {
 		return epochs{}, err
 	}
-	asked := c.clk.Monotonic()
+	asked := c.ask()
 	cmds, now, planted := c.plantCmds(nil, tags)
 	if len(cmds) == 0 {
 		return now, nil
@@ -268,7 +289,7 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 func (c *Cache[T]) Clear(ctx context.Context) error {
 	text, epoch := newEpoch()
 	bounded, cancel := c.bound(ctx)
-	asked := c.clk.Monotonic()
+	asked := c.ask()
 	err := c.st.Do(bounded, "SET", c.clearKey, text, "PX", millis(clearLife)).Err()
 	if err == nil {
 		c.near.announce(bounded, c.clearKey)

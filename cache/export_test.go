@@ -18,3 +18,6 @@ func (c *Cache[T]) Loads() int {
 	defer c.mu.Unlock()
 	return len(c.flights) + len(c.alone)
 }
+
+// NearReady tells whether messages keep what is near coherent.
+func (c *Cache[T]) NearReady() bool { return c.near.mode.Load() != byTTL }

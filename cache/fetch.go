@@ -97,9 +97,9 @@ func (c *Cache[T]) miss(ctx context.Context, key string, r reading, start uint64
 		return true, res, miss, store.Wrap("cache", "load", c.o.Prefix+key, err)
 	}
 	var a answer[T]
-	if f := c.join(r.token); f != nil {
+	if f, old := c.join(key, &r); f != nil {
 		a, err = c.follow(ctx, f, key, p)
-	} else if r.token != 0 && !c.adopt(r.token) {
+	} else if r.token != 0 && !old {
 		if err = c.await(ctx, key, p); err == nil {
 			return false, res, miss, nil
 		}
@@ -166,7 +166,7 @@ func (c *Cache[T]) fetchAlone(ctx context.Context, key string, start uint64, loa
 
 // refresh loads a value that is still served, in the background, unless somebody does already.
 func (c *Cache[T]) refresh(ctx context.Context, key string, r reading, load loader[T]) {
-	if r.token != 0 && !c.adopt(r.token) || c.mayAsk(context.WithoutCancel(ctx), key) != nil {
+	if r.token != 0 || c.mayAsk(context.WithoutCancel(ctx), key) != nil {
 		return
 	}
 	c.mu.Lock()

@@ -20,9 +20,10 @@ import (
 // network the answer is handed out before, so that nobody waits for a round trip, nor for a store that stalls. A load
 // that failed gives its lease back first: whoever calls again must not meet what has failed.
 //
-// A caller joins a flight only by the token of its lease, found in the store by a read of its own. So it never gets a value
-// whose load began before an invalidation that had returned when the caller came, wherever that was made: the invalidation
-// took the lease away. Without the store there are no leases; then a caller joins only flights that began after it came.
+// A caller joins a flight only by the token of its lease, found in the store by a read of its own, and only if the epochs
+// that it has read are those of the flight, or the load has not begun yet. So it never gets a value whose load began before
+// an invalidation that had returned when the caller came, wherever that was made: Delete and Set took the lease away, others
+// changed an epoch; then the caller takes the lease over. Without the store there are no leases; then a caller joins only flights that began after it came.
 //
 // The flight's ctx ends when the last who waits has left; what nobody waits for gives its lease back at once, so that the
 // next caller starts anew instead of joining what is being cancelled.
@@ -31,10 +32,9 @@ import (
 type flight[T any] struct {
 	seq    uint64
 	keys   []string       // without prefix
-	index  map[string]int // of keys; nil for one
+	index  map[string]int // of keys; nil for a single one, which is at 0
 	tokens []uint64       // of their leases; nil: none
 	seen   [][]byte       // what the leases are to replace
-	now    []epochs       // as of before the load
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the answers are there
@@ -44,6 +44,7 @@ type flight[T any] struct {
 	took    time.Duration
 
 	// Guarded by Cache.mu.
+	now       []epochs        // as of before the load; clear is 0 until that is about to begin
 	refs      int             // who waits
 	detached  bool            // goes on when nobody waits
 	abandoned bool            // nobody waits: not to be stored
@@ -126,18 +127,27 @@ func (c *Cache[T]) launchLocked(ctx context.Context, keys []string, seen [][]byt
 	return f
 }
 
-// join registers the caller with the flight whose lease it has found; nil if that is not of this process.
-func (c *Cache[T]) join(token uint64) *flight[T] {
-	if token == 0 {
-		return nil
+// join registers the caller with the flight whose lease it has found: nil if that is not of this process, or too old for
+// the caller; then the caller may take the lease over.
+func (c *Cache[T]) join(key string, r *reading) (f *flight[T], old bool) {
+	if r.token == 0 {
+		return nil, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.flights[token]
-	if f != nil {
-		f.refs++
+	return c.joinLocked(key, r)
+}
+
+func (c *Cache[T]) joinLocked(key string, r *reading) (f *flight[T], old bool) {
+	if f = c.flights[r.token]; f == nil {
+		_, old = c.orphans[r.token] // it stays one: the attempt to replace it may fail
+		return nil, old
 	}
-	return f
+	if now := &f.now[f.at(key)]; now.clear != 0 && (now.clear != r.now.clear || string(now.tags) != string(r.now.tags)) {
+		return nil, true
+	}
+	f.refs++
+	return f, false
 }
 
 // joinAlone registers the caller with the key's flight without a lease, if that began after start, or launches one.
@@ -351,11 +361,10 @@ func (c *Cache[T]) land(f *flight[T]) {
 
 // answer is that for one of the flight's keys, after done.
 func (f *flight[T]) answer(key string) answer[T] {
-	if len(f.keys) == 1 {
-		return f.answers[0]
-	}
-	return f.answers[f.index[key]]
+	return f.answers[f.at(key)]
 }
+
+func (f *flight[T]) at(key string) int { return f.index[key] }
 
 // forget makes sure that no load of this process which began before is stored after, even if the store does not hear of
 // what the caller is about to do.

@@ -113,8 +113,10 @@ func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
 		}
 		return nil
 	}
+	c.mu.Lock()
+	copy(f.now, now)
+	c.mu.Unlock()
 	for i, r := range all {
-		f.now[i] = now[i]
 		text, there, err := r.Lookup()
 		switch {
 		case err != nil:
@@ -131,7 +133,7 @@ func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
 
 // bidAll sends the bids and, before them in the same round trip, what fetches the epochs.
 func (c *Cache[T]) bidAll(ctx context.Context, f *flight[T]) (replies []store.Reply, now []epochs, err error) {
-	asked := c.clk.Monotonic()
+	asked := c.ask()
 	now = make([]epochs, len(f.keys))
 	type part struct {
 		tags    []string
@@ -332,15 +334,4 @@ func (c *Cache[T]) orphan(token uint64) {
 		clear(c.orphans)
 	}
 	c.orphans[token] = struct{}{}
-}
-
-// adopt tells whether a lease is an orphan of this process, for whoever comes first to take over.
-func (c *Cache[T]) adopt(token uint64) bool {
-	if token == 0 {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.orphans[token] // and stays one: the attempt to replace it may fail
-	return ok
 }

@@ -101,16 +101,16 @@ type batch[T any] struct {
 	// Of one look at the keys that are left.
 	start   uint64
 	missing []string
-	seen    [][]byte // of missing
-	aging   []string // found, to be refreshed
-	old     [][]byte // of aging
-	busy    map[string]uint64
-	held    []string // the source has just failed for them
-	alone   []string // the store gave no answer
+	seen    [][]byte           // of missing
+	aging   []string           // found, to be refreshed
+	old     [][]byte           // of aging
+	busy    map[string]reading // somebody loads them
+	held    []string           // the source has just failed for them
+	alone   []string           // the store gave no answer
 }
 
 func (b *batch[T]) reset(start uint64) {
-	*b = batch[T]{c: b.c, load: b.load, found: b.found, kept: b.kept, p: b.p, leaseless: b.leaseless, start: start, busy: map[string]uint64{}}
+	*b = batch[T]{c: b.c, load: b.load, found: b.found, kept: b.kept, p: b.p, leaseless: b.leaseless, start: start, busy: map[string]reading{}}
 }
 
 // complete tells that nothing is left to be done.
@@ -145,8 +145,8 @@ func (b *batch[T]) read(ctx context.Context, keys []string, first bool) {
 			}
 		case r.kept && r.held:
 			b.held = append(b.held, k)
-		case r.token != 0 && !c.adopt(r.token):
-			b.busy[k] = r.token
+		case r.token != 0:
+			b.busy[k] = r
 		case b.leaseless[k]:
 			b.alone = append(b.alone, k)
 		default:
@@ -168,7 +168,7 @@ func (c *Cache[T]) eachRead(ctx context.Context, keys []string) func(i int, v *T
 	tags := make([][]string, len(keys))
 	errs := make([]error, len(keys))
 	var cmds []store.Cmd
-	asked := c.clk.Monotonic()
+	asked := c.ask()
 	for i, k := range keys {
 		if near[i] = c.near.get(k, &values[i]); near[i] != miss {
 			continue
@@ -269,20 +269,24 @@ func (b *batch[T]) join(ctx context.Context) (flights []*joined[T], waitFor []*f
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	byFlight := map[*flight[T]]*joined[T]{}
-	follow := func(f *flight[T], k string) {
+	follow := func(f *flight[T], k string) { // whose refs count this key
 		j := byFlight[f]
 		if j == nil {
 			j = &joined[T]{f: f}
 			byFlight[f] = j
 			flights = append(flights, j)
-			f.refs++
+		} else {
+			f.refs-- // a batch counts once
 		}
 		j.keys = append(j.keys, k)
 	}
-	for k, token := range b.busy {
-		if f := c.flights[token]; f != nil {
+	for k, r := range b.busy {
+		switch f, old := c.joinLocked(k, &r); {
+		case f != nil:
 			follow(f, k)
-		} else {
+		case old:
+			b.missing, b.seen = append(b.missing, k), append(b.seen, r.seen)
+		default:
 			foreign = append(foreign, k)
 		}
 	}
@@ -292,6 +296,7 @@ func (b *batch[T]) join(ctx context.Context) (flights []*joined[T], waitFor []*f
 		case f == nil:
 			mine = append(mine, k)
 		case f.seq > b.start:
+			f.refs++
 			follow(f, k)
 		default:
 			waitFor = append(waitFor, f)

@@ -164,6 +164,7 @@ func (n *near[T]) announce(ctx context.Context, keys ...string) {
 // invalidated is told of keys as the store knows them, nil for all. It may be called with locks of the store held.
 func (n *near[T]) invalidated(keys []string) {
 	if keys == nil {
+		n.c.revoke()
 		n.dropAll()
 		return
 	}
@@ -175,6 +176,7 @@ func (n *near[T]) invalidated(keys []string) {
 		if tag, isTag := strings.CutPrefix(key, reserved+"tag:"); isTag {
 			n.dropTags([]string{tag})
 		} else if strings.HasPrefix(key, reserved) {
+			n.c.revoke() // or what is read now by the old epoch would be near for longer than that counts
 			n.dropAll()
 		} else {
 			n.drop(key)

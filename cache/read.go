@@ -36,14 +36,15 @@ func (o outcome) String() string {
 // reading is what a read tells besides the value.
 type reading struct {
 	outcome outcome
-	early   bool   // a hit that this caller should refresh
-	kept    bool   // a miss, but the value is there for FailSafe
-	held    bool   // the lease is that of a failure
-	token   uint64 // the lease of who is loading; 0: nobody
-	seen    []byte // how what is there begins, if a bid may have to replace it; nil: nothing is there
-	fresh   int64  // a hit: until when, by the store's clock; 0: unknown
-	cost    int64  // of its load, in milliseconds
-	bytes   int    // of the entry
+	early   bool    // a hit that this caller should refresh
+	kept    bool    // a miss, but the value is there for FailSafe
+	held    bool    // the lease is that of a failure
+	token   uint64  // the lease of who is loading; 0: nobody
+	seen    []byte  // how what is there begins, if a bid may have to replace it; nil: nothing is there
+	fresh   int64   // a hit: until when, by the store's clock; 0: unknown
+	cost    int64   // of its load, in milliseconds
+	bytes   int     // of the entry
+	now     *epochs // with a token: what the read was held against
 }
 
 // readNear is read with a look at what is near before.
@@ -96,7 +97,7 @@ func (c *Cache[T]) readWithEpochs(ctx context.Context, key string, buf *[]byte, 
 	}
 	bounded, cancel := c.bound(ctx)
 	defer cancel()
-	asked := c.clk.Monotonic()
+	asked := c.ask()
 	cmds, now := c.readCmds(append(make([]store.Cmd, 0, 2+len(tags)), store.Cmd{"GET", c.o.Prefix + key}), tags)
 	replies := c.st.Pipe(bounded, cmds...)
 	text, found, err := replies[0].Lookup()
@@ -120,7 +121,7 @@ func (c *Cache[T]) view(ctx context.Context, key string, b []byte, now *epochs, 
 	case foreign:
 		return r, errForeign
 	case leased:
-		return reading{token: e.token, held: e.state == stateHeld, seen: head(b)}, nil
+		return reading{token: e.token, held: e.state == stateHeld, seen: head(b), now: &epochs{clear: now.clear, tags: now.tags}}, nil
 	case outdated:
 		return reading{seen: head(b)}, nil
 	}
@@ -130,6 +131,7 @@ func (c *Cache[T]) view(ctx context.Context, key string, b []byte, now *epochs, 
 		at = c.storeNow(ctx)
 		if e.token != 0 && at < e.until {
 			r.token, r.held = e.token, e.state == stateHeld
+			r.now = &epochs{clear: now.clear, tags: now.tags}
 		}
 	}
 	usable, past := true, at-e.fresh
@@ -161,7 +163,7 @@ func (c *Cache[T]) view(ctx context.Context, key string, b []byte, now *epochs, 
 		*v = zero
 		c.n.decodeErrors.Add(1)
 		c.report(ctx, "decode", key, err)
-		return reading{seen: head(b), token: r.token}, nil
+		return reading{seen: head(b), token: r.token, now: r.now}, nil
 	}
 	return r, nil
 }
