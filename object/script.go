@@ -138,8 +138,8 @@ func Scripts() []*store.Script { return []*store.Script{writeScript, addScript} 
 // writing is the arguments of the write script.
 type writing struct {
 	whole           bool
-	ttl             int
-	expected        int // -1 for any
+	ttl             int64
+	expected        int64 // -1 for any
 	sets            []string
 	expiring        []string
 	gone            []string
@@ -151,8 +151,9 @@ func parseWriting(keys, args []string) (w writing, ok bool) {
 		return w, false
 	}
 	w = writing{whole: args[0] == "s", stamp: args[2], ttlWords: args[1], expected: -1}
-	n, ok1 := count(args[4], 4)
-	e, ok2 := count(args[5], 4)
+	sets, ok1 := count(args[4], 4)
+	expiring, ok2 := count(args[5], 4)
+	n, e := int(sets), int(expiring)
 	if w.ttl, ok = count(args[1], 15); !ok || !ok1 || !ok2 || len(args) < 6+2*n+2*e || w.whole && n == 0 {
 		return w, false
 	}
@@ -182,13 +183,13 @@ func write(tx store.Tx, keys, args []string) store.Reply {
 	if n == 0 && !w.whole {
 		return store.ArrayOf(store.Int(0), store.Int(0))
 	}
-	version := 0
+	version := int64(0)
 	if w.stamp != "" {
 		if version, err = stamp(tx, keys[0], w.stamp); err != nil {
 			return store.Fail(err)
 		}
 		if w.expected >= 0 && version != w.expected {
-			return store.ArrayOf(store.Int(-1), store.Int(int64(version)))
+			return store.ArrayOf(store.Int(-1), store.Int(version))
 		}
 		version = successor(tx, version)
 	}
@@ -198,11 +199,11 @@ func write(tx store.Tx, keys, args []string) store.Reply {
 	if err := w.apply(tx, keys[0], n > 0, version); err != nil {
 		return store.Fail(err)
 	}
-	return store.ArrayOf(store.Int(1), store.Int(int64(version)))
+	return store.ArrayOf(store.Int(1), store.Int(version))
 }
 
 // apply changes the object. All is checked.
-func (w *writing) apply(tx store.Tx, key string, have bool, version int) error {
+func (w *writing) apply(tx store.Tx, key string, have bool, version int64) error {
 	if w.whole && have {
 		if err := tx.Do("DEL", key).Err(); err != nil {
 			return err
@@ -214,7 +215,7 @@ func (w *writing) apply(tx store.Tx, key string, have bool, version int) error {
 		}
 	}
 	if w.stamp != "" {
-		if err := tx.Do("HSET", key, w.stamp, strconv.Itoa(version)).Err(); err != nil {
+		if err := tx.Do("HSET", key, w.stamp, strconv.FormatInt(version, 10)).Err(); err != nil {
 			return err
 		}
 	}
@@ -236,7 +237,7 @@ func (w *writing) apply(tx store.Tx, key string, have bool, version int) error {
 }
 
 // stamp reads the version of an object; 0 if it has none.
-func stamp(tx store.Tx, key, field string) (int, error) {
+func stamp(tx store.Tx, key, field string) (int64, error) {
 	text, ok, err := tx.Do("HGET", key, field).Lookup()
 	if err != nil || !ok {
 		return 0, err
@@ -248,11 +249,11 @@ func stamp(tx store.Tx, key, field string) (int, error) {
 	return v, nil
 }
 
-func successor(tx store.Tx, version int) int {
+func successor(tx store.Tx, version int64) int64 {
 	if version > 0 {
 		return version + 1
 	}
-	return int(tx.Now().UnixMilli())
+	return tx.Now().UnixMilli()
 }
 
 func add(tx store.Tx, keys, args []string) store.Reply {
@@ -264,7 +265,7 @@ func add(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil || n == 0 {
 		return store.Fail(err)
 	}
-	version := 0
+	version := int64(0)
 	if args[5] != "" {
 		if version, err = stamp(tx, key, args[5]); err != nil {
 			return store.Fail(err)
@@ -276,7 +277,7 @@ func add(tx store.Tx, keys, args []string) store.Reply {
 		err = addInteger(tx, key, field, args[2:5])
 	}
 	if err == nil && args[5] != "" {
-		err = tx.Do("HSET", key, args[5], strconv.Itoa(successor(tx, version))).Err()
+		err = tx.Do("HSET", key, args[5], strconv.FormatInt(successor(tx, version), 10)).Err()
 	}
 	if err != nil {
 		return store.Fail(err)
@@ -335,7 +336,7 @@ func words(name, key string, rest []string) []string {
 }
 
 // count reads a number of at most so many digits, nothing else.
-func count(s string, digits int) (int, bool) {
+func count(s string, digits int) (int64, bool) {
 	if s == "" || len(s) > digits {
 		return 0, false
 	}
@@ -344,6 +345,6 @@ func count(s string, digits int) (int, bool) {
 			return 0, false
 		}
 	}
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseInt(s, 10, 64)
 	return n, err == nil
 }

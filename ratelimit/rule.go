@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -97,7 +98,7 @@ func NewPlan(rules ...Rule) (*Plan, error) {
 	if len(rules) == 0 || len(rules) > maxRules {
 		return nil, fmt.Errorf("ratelimit: %w: %d rules, want 1 to %d", store.ErrInvalid, len(rules), maxRules)
 	}
-	p := &Plan{rules: append([]Rule(nil), rules...), log: rules[0].Algorithm == SlidingLog, most: maxLimit, one: []string{"1"}}
+	p := &Plan{rules: append([]Rule(nil), rules...), log: rules[0].Algorithm == SlidingLog, most: math.MaxInt, one: []string{"1"}}
 	for i := range p.rules {
 		r := &p.rules[i]
 		if err := r.check(); err != nil {
