@@ -76,9 +76,9 @@ func (c *Cache) background(f func()) bool {
 // token is what a lookup saw: a response that is fetched after it is stored only if nothing was purged since, and
 // requests share one fetch only if they saw the same.
 type token struct {
-	epoch, soft string
-	generation  uint64
-	known       bool // the store answered
+	epoch, soft     string
+	generation, era uint64
+	known           bool // the store answered
 }
 
 // view is what a lookup found.
@@ -120,7 +120,7 @@ func (c *Cache) lookup(ctx context.Context, t *target, q *request) (view, error)
 	if err != nil {
 		return view{}, err
 	}
-	v := view{token: token{b.epoch, b.soft, gen.seq, true}, specs: b.specs, flight: t.base}
+	v := view{token: token{b.epoch, b.soft, gen.seq, gen.era, true}, specs: b.specs, flight: t.base}
 	if len(b.specs) > 0 && (b.entry == "" || t.implied != "") {
 		v.flight = t.variantKey(b.specs[0], q.header)
 	} else if t.implied != "" {
@@ -176,7 +176,7 @@ func (c *Cache) check(ctx context.Context, t *target, v *view, gen generations) 
 	if e == nil {
 		return nil
 	}
-	if e.until <= c.Clock.Now().UnixMilli() || e.generation < gen.all {
+	if e.until <= c.Clock.Now().UnixMilli() || e.era != gen.era || e.generation < gen.all {
 		v.entry = nil
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 //
 // A variant: 0xCB 'V' born 8, entry.
 //
-// An entry: soft 8 and generation 8 as the fill saw them, then numbers as varints, strings with their length before
+// An entry: soft 8, generation 8 and era 8 as the fill saw them, then numbers as varints, strings with their length before
 // them: flags, status, received, age, lifetime, while-revalidate, if-error, until (milliseconds), groups, header, body.
 
 const (
@@ -54,6 +54,7 @@ const (
 type entry struct {
 	soft       string // nonce
 	generation uint64
+	era        uint64 // of the generations
 	flags      uint64
 	status     int
 	received   int64 // Unix ms, by the clock of who stored it
@@ -89,6 +90,7 @@ func (e *entry) encode() string {
 	b := make([]byte, 0, size)
 	b = append(b, e.soft...)
 	b = binary.BigEndian.AppendUint64(b, e.generation)
+	b = binary.BigEndian.AppendUint64(b, e.era)
 	for _, n := range [...]int64{int64(e.flags), int64(e.status), e.received, e.age, e.lifetime, e.whileStale, e.onError, e.until} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -139,6 +141,14 @@ func (d *decoder) uvarint() uint64 {
 	return 0
 }
 
+func (d *decoder) uint64() (n uint64) {
+	part := d.take(8)
+	for i := range len(part) {
+		n = n<<8 | uint64(part[i])
+	}
+	return n
+}
+
 func (d *decoder) varint() int64 {
 	n := d.uvarint()
 	return int64(n>>1) ^ -int64(n&1)
@@ -162,11 +172,7 @@ func (d *decoder) nonce() string { return d.take(nonceSize) }
 func decodeEntry(s string) *entry {
 	d := decoder{s: s}
 	e := &entry{soft: d.nonce()}
-	if g := d.take(8); len(g) == 8 {
-		for i := range 8 {
-			e.generation = e.generation<<8 | uint64(g[i])
-		}
-	}
+	e.generation, e.era = d.uint64(), d.uint64()
 	e.flags, e.status = uint64(d.varint()), int(d.varint())
 	for _, n := range [...]*int64{&e.received, &e.age, &e.lifetime, &e.whileStale, &e.onError, &e.until} {
 		*n = d.varint()

@@ -46,14 +46,14 @@ func RandomCalls(script *store.Script) func(r *rand.Rand, prefix string) storete
 			call.Args = []string{pick(r, hard, soft, soft), nonce(r), pick(r, "615000", "7215000")}
 		default:
 			call.Keys = []string{prefix + "g"}
-			call.Args = []string{pick(r, opening, hard, soft), "90015000", pick(r, "3", "100")}
+			call.Args = []string{pick(r, opening, hard, soft), "90015000", pick(r, "3", "100"), pick(r, "7", "123456789012345")}
 			for range r.IntN(3) {
 				call.Args = append(call.Args, pick(r, "a", "b", "c\nd", "e"))
 			}
 		}
 		before(r, prefix, &call)
 		if r.IntN(12) == 0 && len(call.Args) > 0 {
-			call.Args[r.IntN(len(call.Args))] = pick(r, "", "x", "0", "-1", strings.Repeat("9", 13), strings.Repeat("y", 600))
+			call.Args[r.IntN(len(call.Args))] = pick(r, "", "x", "0", "-1", "01", "+1", strings.Repeat("9", 13), strings.Repeat("y", 600))
 		}
 		if r.IntN(40) == 0 {
 			call.Args = call.Args[:r.IntN(len(call.Args))]
@@ -88,7 +88,7 @@ func before(r *rand.Rand, prefix string, call *storetest.Call) {
 	case 2:
 		call.Before = append(call.Before, store.Cmd{"DEL", key}, store.Cmd{"RPUSH", key, "a"}, store.Cmd{"PEXPIRE", key, "7215000"})
 	case 3:
-		call.Before = append(call.Before, store.Cmd{"DEL", key}, store.Cmd{"HSET", key, "", pick(r, "x", "1 2", "5 4 3"), "a", pick(r, "junk", "1 2")}, store.Cmd{"PEXPIRE", key, "7215000"})
+		call.Before = append(call.Before, store.Cmd{"DEL", key}, store.Cmd{"HSET", key, "", pick(r, "x", "1 2", "5 4 3", "5 4 3 2", "5 4 3 2 ", "5 4 3 2 1"), "a", pick(r, "junk", "1 2")}, store.Cmd{"PEXPIRE", key, "7215000"})
 	}
 }
 

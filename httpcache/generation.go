@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,6 +14,9 @@ import (
 // mostGroups is how many invalidated groups the store remembers; beyond that everything is purged once and it starts
 // again.
 const mostGroups = 1 << 16
+
+// eras is how many there are: as many as have 15 digits at most.
+const eras = 999_999_999_999_999
 
 // lastingTTL is for how long the generations live after their last change or renewal: longer than any entry.
 func (c *Cache) lastingTTL() time.Duration { return 2*c.MaxTTL + fillMost }
@@ -34,14 +38,15 @@ func (c *Cache) generation(ctx context.Context, r store.Reply) (generations, err
 }
 
 func (c *Cache) advance(ctx context.Context, mode string, groups ...string) (string, error) {
-	args := append([]string{mode, millis(c.lastingTTL()), strconv.Itoa(mostGroups)}, groups...)
+	era := strconv.FormatInt(1+rand.Int64N(eras), 10)
+	args := append([]string{mode, millis(c.lastingTTL()), strconv.Itoa(mostGroups), era}, groups...)
 	return c.st.Run(ctx, advanceScript, []string{c.gens}, args...).Text()
 }
 
 // groupTable is what this process knows of groups, as of one generation.
 type groupTable struct {
 	mu        sync.Mutex
-	asOf      uint64
+	asOf, era uint64
 	known     map[string][2]uint64 // hard, soft
 	lastRenew time.Time
 }
@@ -60,11 +65,11 @@ func (g *groupTable) renewed(now time.Time) {
 	g.lastRenew = now
 }
 
-// find is the highest generations of groups; ok is false if one is not known as of seq.
-func (g *groupTable) find(seq uint64, names []string) (hardGen, softGen uint64, ok bool) {
+// find is the highest generations of groups; ok is false if one is not known as of gen.
+func (g *groupTable) find(gen generations, names []string) (hardGen, softGen uint64, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.asOf != seq {
+	if g.asOf != gen.seq || g.era != gen.era {
 		return 0, 0, false
 	}
 	for _, name := range names {
@@ -77,14 +82,14 @@ func (g *groupTable) find(seq uint64, names []string) (hardGen, softGen uint64, 
 	return hardGen, softGen, true
 }
 
-func (g *groupTable) learn(seq uint64, names []string, values [][2]uint64) {
+func (g *groupTable) learn(gen generations, names []string, values [][2]uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if seq < g.asOf {
+	if gen.era == g.era && gen.seq < g.asOf {
 		return
 	}
-	if seq > g.asOf || g.known == nil || len(g.known)+len(names) > mostKnown {
-		g.asOf, g.known = seq, map[string][2]uint64{}
+	if gen.era != g.era || gen.seq > g.asOf || g.known == nil || len(g.known)+len(names) > mostKnown {
+		g.asOf, g.era, g.known = gen.seq, gen.era, map[string][2]uint64{}
 	}
 	for i, name := range names {
 		g.known[name] = values[i]
@@ -93,7 +98,7 @@ func (g *groupTable) learn(seq uint64, names []string, values [][2]uint64) {
 
 // groupGenerations are the highest generations at which any of the groups was purged, and purged softly.
 func (c *Cache) groupGenerations(ctx context.Context, gen generations, names []string) (hardGen, softGen uint64, err error) {
-	if hardGen, softGen, ok := c.groups.find(gen.seq, names); ok {
+	if hardGen, softGen, ok := c.groups.find(gen, names); ok {
 		return hardGen, softGen, nil
 	}
 	reply := c.st.Do(ctx, slices.Concat([]string{"HMGET", c.gens, ""}, names)...)
@@ -113,7 +118,7 @@ func (c *Cache) groupGenerations(ctx context.Context, gen generations, names []s
 		values[i][0], values[i][1] = parseGroup(text)
 		hardGen, softGen = max(hardGen, values[i][0]), max(softGen, values[i][1])
 	}
-	c.groups.learn(now.seq, names, values)
+	c.groups.learn(now, names, values)
 	return max(hardGen, now.all), max(softGen, now.stale), nil
 }
 

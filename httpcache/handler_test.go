@@ -262,6 +262,7 @@ func TestResponseController(t *testing.T) {
 		if _, ok := w.(http.Pusher); ok {
 			t.Errorf("%s: claims to push", r.Method)
 		}
+		io.Copy(io.Discard, r.Body)
 		w.Header().Set("Cache-Control", "max-age=10")
 		io.WriteString(w, "x")
 	})

@@ -348,7 +348,7 @@ func (rec *recorder) store() {
 
 // publish shares and stores an entry.
 func (rec *recorder) publish(e *entry) {
-	e.soft, e.generation = rec.v.soft, rec.v.generation
+	e.soft, e.generation, e.era = rec.v.soft, rec.v.generation, rec.v.era
 	rec.f.publish(e, rec.t.place(rec.q, e.spec), false)
 	if rec.h.keep(rec.ctx, rec.t, rec.q, rec.v.token, e) {
 		rec.h.hints.storable(rec.t.base)

@@ -226,8 +226,8 @@ const (
 
 // Generations
 //
-// One hash per cache tells what was invalidated beyond single URLs. Its field "" holds three numbers: the generation,
-// and the generations of the last purge and soft purge of everything. Each invalidation of a group raises the generation
+// One hash per cache tells what was invalidated beyond single URLs. Its field "" holds four numbers: the generation,
+// the generations of the last purge and soft purge of everything, and the era, which is random. Each invalidation of a group raises the generation
 // (to the store's clock in microseconds, or by one) and writes it into the group's field, beside that of its last soft
 // purge. An entry carries the generation that its fill saw; it is good if nothing that concerns it has a higher one. So
 // invalidating a group is O(1) however many responses it has, and a fill under way that turns out to belong to the group
@@ -236,8 +236,8 @@ const (
 // A hit reads the field "" along with the entry. Only if the generation has changed since this process last looked at
 // the entry's groups it reads theirs.
 //
-// When the hash is lost (evicted, a store that came back empty) it begins with a purge of everything: nobody knows what
-// had been invalidated.
+// When the hash is lost (evicted, a store that came back empty) a new one begins another era, and entries of the old one
+// are not used: nobody knows what had been invalidated.
 
 // advanceLua raises the generation.
 const advanceLua = `
@@ -245,35 +245,37 @@ const advanceLua = `
 -- ARGV[1]  "open": begin if there is nothing; "hard", "soft": invalidate
 -- ARGV[2]  TTL in ms
 -- ARGV[3]  how many groups to remember
--- ARGV[4..] groups; none: everything
+-- ARGV[4]  the era, if one begins: at most 15 digits
+-- ARGV[5..] groups; none: everything
 -- Returns  the field ""
-if #KEYS ~= 1 or #ARGV < 3 or ARGV[1] ~= 'open' and ARGV[1] ~= 'hard' and ARGV[1] ~= 'soft'
+if #KEYS ~= 1 or #ARGV < 4 or ARGV[1] ~= 'open' and ARGV[1] ~= 'hard' and ARGV[1] ~= 'soft'
   or #ARGV[2] > 12 or not string.find(ARGV[2], '^[1-9]%d*$')
-  or #ARGV[3] > 12 or not string.find(ARGV[3], '^[1-9]%d*$') then
+  or #ARGV[3] > 12 or not string.find(ARGV[3], '^[1-9]%d*$')
+  or #ARGV[4] > 15 or not string.find(ARGV[4], '^[1-9]%d*$') then
   return redis.error_reply('` + badCall + `')
 end
 local key, t = KEYS[1], redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local function text(n) return string.format('%.0f', n) end
 local have = redis.call('HGET', key, '')
-local seq, all, stale
+local seq, all, stale, era
 if have then
-  seq, all, stale = string.match(have, '^(%d+) (%d+) (%d+)$')
+  seq, all, stale, era = string.match(have, '^(%d+) (%d+) (%d+) (%d+)$')
   if not seq then return redis.error_reply('` + notOurs + `') end
   seq, all, stale = tonumber(seq), tonumber(all), tonumber(stale)
 else
   redis.call('DEL', key)
-  seq, all, stale = now, now, 0
+  seq, all, stale, era = now, 0, 0, ARGV[4]
 end
 if ARGV[1] ~= 'open' then
   seq = math.max(seq + 1, now)
-  if #ARGV == 3 then
+  if #ARGV == 4 then
     if ARGV[1] == 'hard' then all = seq else stale = seq end
-  elseif redis.call('HLEN', key) + #ARGV - 3 > tonumber(ARGV[3]) then
+  elseif redis.call('HLEN', key) + #ARGV - 4 > tonumber(ARGV[3]) then
     redis.call('DEL', key)
     all = seq
   else
-    for i = 4, #ARGV do
+    for i = 5, #ARGV do
       local g = redis.call('HGET', key, ARGV[i]) or ''
       local h, s = string.match(g, '^(%d+) (%d+)$')
       if ARGV[1] == 'hard' then h = text(seq) else s = text(seq) end
@@ -281,19 +283,20 @@ if ARGV[1] ~= 'open' then
     end
   end
 end
-local out = text(seq) .. ' ' .. text(all) .. ' ' .. text(stale)
+local out = text(seq) .. ' ' .. text(all) .. ' ' .. text(stale) .. ' ' .. era
 redis.call('HSET', key, '', out)
 redis.call('PEXPIRE', key, ARGV[2])
 return out
 `
 
 func advance(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != 1 || len(args) < 3 || args[0] != opening && args[0] != hard && args[0] != soft {
+	if len(keys) != 1 || len(args) < 4 || len(args[3]) > 15 || args[0] != opening && args[0] != hard && args[0] != soft {
 		return store.Fail(store.ServerError(badCall))
 	}
 	_, ok := number(args[1])
 	most, ok2 := number(args[2])
-	if !ok || !ok2 {
+	era, err := strconv.ParseUint(args[3], 10, 64)
+	if !ok || !ok2 || err != nil || args[3][0] == '0' {
 		return store.Fail(store.ServerError(badCall))
 	}
 	key, now := keys[0], uint64(tx.Now().UnixMicro())
@@ -301,7 +304,7 @@ func advance(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil {
 		return store.Fail(err)
 	}
-	gen := generations{seq: now, all: now}
+	gen := generations{seq: now, era: era}
 	if !found {
 		if r := tx.Do("DEL", key); r.Err() != nil {
 			return r
@@ -310,7 +313,7 @@ func advance(tx store.Tx, keys, args []string) store.Reply {
 		return store.Fail(store.ServerError(notOurs))
 	}
 	if args[0] != opening {
-		if r := gen.invalidate(tx, key, args[0], args[3:], max(gen.seq+1, now), most); r.Err() != nil {
+		if r := gen.invalidate(tx, key, args[0], args[4:], max(gen.seq+1, now), most); r.Err() != nil {
 			return r
 		}
 	}
@@ -327,25 +330,26 @@ func advance(tx store.Tx, keys, args []string) store.Reply {
 const opening = "open"
 
 // generations are the field "".
-type generations struct{ seq, all, stale uint64 }
+type generations struct{ seq, all, stale, era uint64 }
 
 func (g *generations) String() string {
 	b := strconv.AppendUint(make([]byte, 0, 64), g.seq, 10)
 	b = strconv.AppendUint(append(b, ' '), g.all, 10)
-	return string(strconv.AppendUint(append(b, ' '), g.stale, 10))
+	b = strconv.AppendUint(append(b, ' '), g.stale, 10)
+	return string(strconv.AppendUint(append(b, ' '), g.era, 10))
 }
 
 var errGenerations = errors.New("the generations are not a cache's")
 
 func parseGenerations(s string) (g generations, err error) {
-	a, rest, ok := strings.Cut(s, " ")
-	b, c, ok2 := strings.Cut(rest, " ")
-	var errs [3]error
-	g.seq, errs[0] = strconv.ParseUint(a, 10, 64)
-	g.all, errs[1] = strconv.ParseUint(b, 10, 64)
-	g.stale, errs[2] = strconv.ParseUint(c, 10, 64)
-	if !ok || !ok2 || errs != [3]error{} {
-		return g, errGenerations
+	rest := s
+	for i, n := range []*uint64{&g.seq, &g.all, &g.stale, &g.era} {
+		var part string
+		more := false
+		part, rest, more = strings.Cut(rest, " ")
+		if *n, err = strconv.ParseUint(part, 10, 64); err != nil || more != (i < 3) {
+			return generations{}, errGenerations
+		}
 	}
 	return g, nil
 }

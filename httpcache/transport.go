@@ -331,7 +331,7 @@ func (tr *trip) renewed(resp *http.Response, head received) {
 
 // publish shares and stores an entry.
 func (tr *trip) publish(e *entry) bool {
-	e.soft, e.generation = tr.v.soft, tr.v.generation
+	e.soft, e.generation, e.era = tr.v.soft, tr.v.generation, tr.v.era
 	tr.f.publish(e, tr.t.place(tr.q, e.spec), false)
 	if !tr.keep(tr.f.ctx, tr.t, tr.q, tr.v.token, e) {
 		return false
