@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/larderdb/larder"
@@ -63,6 +64,7 @@ type corner struct {
 	name  string
 	open  func() (*fighter, error)
 	rates []float64
+	cpu   []float64 // microseconds of processor time an operation, of this process and the server
 	trips float64
 }
 
@@ -76,11 +78,9 @@ func (d duel) measure(ctx context.Context, o options, dir string) ([]line, error
 	for round := range max(1, o.rounds) {
 		for i := range corners {
 			c := corners[(i+round)%len(corners)]
-			rate, err := d.round(ctx, o, c)
-			if err != nil {
+			if err := d.round(ctx, o, c, redis); err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
-			c.rates = append(c.rates, rate)
 		}
 	}
 	if d.trips {
@@ -136,24 +136,46 @@ func owning(st store.Store, ours func(store.Store) (*fighter, error)) (*fighter,
 	return f, nil
 }
 
-// round lets one fight for a second, after a short warm-up, and gives operations per second.
-func (d duel) round(ctx context.Context, o options, c *corner) (float64, error) {
+// round lets one fight for a second, after a short warm-up, and notes operations per second and what each cost.
+func (d duel) round(ctx context.Context, o options, c *corner, redis *server) error {
 	f, err := c.open()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.end()
 	long := time.Second
 	if o.quick {
 		long /= 4
 	}
-	if _, err := f.fight(ctx, long/5, 0); err != nil {
-		return 0, err
+	if _, _, err := f.fight(ctx, long/5, 0); err != nil {
+		return err
 	}
-	return f.fight(ctx, long, 1<<20)
+	before, err := spent(redis)
+	if err != nil {
+		return err
+	}
+	n, took, err := f.fight(ctx, long, 1<<20)
+	if err != nil {
+		return err
+	}
+	after, err := spent(redis)
+	c.rates = append(c.rates, float64(n)/took.Seconds())
+	c.cpu = append(c.cpu, float64(after-before)/float64(time.Microsecond)/float64(n))
+	return err
 }
 
-func (f *fighter) fight(ctx context.Context, long time.Duration, from int) (float64, error) {
+// spent is the processor time of this process and the server so far. On a machine that is busy otherwise it says more
+// than rates do.
+func spent(redis *server) (time.Duration, error) {
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return 0, err
+	}
+	theirs, err := redis.cpu()
+	return theirs + time.Duration(own.Utime.Nano()+own.Stime.Nano()), err
+}
+
+func (f *fighter) fight(ctx context.Context, long time.Duration, from int) (n int64, took time.Duration, err error) {
 	var wg sync.WaitGroup
 	var total atomic.Int64
 	var failed atomic.Value
@@ -174,14 +196,11 @@ func (f *fighter) fight(ctx context.Context, long time.Duration, from int) (floa
 	wg.Wait()
 	if f.drain != nil {
 		if err := f.drain(ctx); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	took := time.Since(start)
-	if err, ok := failed.Load().(error); ok {
-		return 0, err
-	}
-	return float64(total.Load()) / took.Seconds(), nil
+	err, _ = failed.Load().(error) //nolint:errcheck // none is nil
+	return total.Load(), time.Since(start), err
 }
 
 // countTrips counts round trips per operation, of one goroutine.
@@ -244,6 +263,7 @@ func (d duel) lines(corners []*corner) []line {
 	var lines []line
 	for _, r := range rivals {
 		lines = append(lines, ratioLine(d.name+", to "+r.name, "/s", [2][]float64{ours.rates, r.rates}, duelReach, 0, true))
+		lines = append(lines, ratioLine("  processor time, both sides", "us", [2][]float64{ours.cpu, r.cpu}, 0, 0, false))
 		if d.trips {
 			lines = append(lines, ratioLine("  round trips", "", [2][]float64{{ours.trips}, {r.trips}}, 1.01, 0, false))
 		}
