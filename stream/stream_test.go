@@ -257,6 +257,7 @@ func TestLongHandler(t *testing.T) {
 	fake := onFakeClock(t)
 	s := orders(t, fake, func(o *stream.Options) { o.Clock = fake.Fake })
 	publish(t, s, 1)
+	waiters := fake.Waiters()
 	begun, finish := make(chan struct{}, 10), make(chan struct{})
 	handler := func(context.Context, *stream.Message[order]) error {
 		begun <- struct{}{}
@@ -265,12 +266,18 @@ func TestLongHandler(t *testing.T) {
 	}
 	a := consume(t, s, stream.Group{Name: "g", ClaimIdle: time.Second}, handler)
 	wait(t, begun)
+	fake.BlockUntilWaiters(waiters + 3) // for the next sign of life, the next sweep, and entries
 	b := consume(t, s, stream.Group{Name: "g", ClaimIdle: time.Second}, handler)
-	for range 40 { // 10 s; each sign of life is waited for before the clock goes on
+	fake.BlockUntilWaiters(waiters + 6)
+	for range 40 { // 10 s; each sign of life is waited for, while the clock creeps: a tick that nobody takes in time is dropped
 		fake.Advance(250 * time.Millisecond)
 		fleet.Eventually(t, "a sign of life", func() bool {
 			list, err := fake.Do(t.Context(), "XPENDING", options(t).Name, "g", "IDLE", "501", "-", "+", "1").Array()
-			return err == nil && len(list) == 0
+			if err == nil && len(list) == 0 {
+				return true
+			}
+			fake.Advance(time.Millisecond)
+			return false
 		})
 	}
 	close(finish)
