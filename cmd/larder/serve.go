@@ -15,11 +15,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/cache"
+	"github.com/larderdb/larder/httpcache"
 	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/leaderboard"
 	"github.com/larderdb/larder/lock"
 	"github.com/larderdb/larder/object"
+	"github.com/larderdb/larder/queue"
 	"github.com/larderdb/larder/ratelimit"
+	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/stream"
 )
 
 func newServeCommand() *cobra.Command {
@@ -121,7 +127,8 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 // patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
 // Go bodies of those it knows.
 func patternScripts() []*store.Script {
-	return slices.Concat(object.Scripts(), ratelimit.Scripts(), lock.Scripts())
+	return slices.Concat(cache.Scripts(), httpcache.Scripts(), leaderboard.Scripts(), lock.Scripts(), object.Scripts(), queue.Scripts(),
+		ratelimit.Scripts(), session.Scripts(), stream.Scripts())
 }
 
 // server is what serve needs of a store.

@@ -142,3 +142,33 @@ func TestMissingIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A server knows the scripts of every pattern that has some: their folders are asked.
+func TestServerKnowsEveryPattern(t *testing.T) {
+	known := map[string]bool{}
+	for _, s := range patternScripts() {
+		pattern, _, _ := strings.Cut(s.Name, ".")
+		known[pattern] = true
+	}
+	files, err := filepath.Glob("../../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("\nfunc Scripts() []*store.Script")) {
+			continue
+		}
+		found++
+		if pattern := filepath.Base(filepath.Dir(name)); !known[pattern] {
+			t.Errorf("patternScripts leaves out %s", pattern)
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d patterns with scripts", found)
+	}
+}
