@@ -206,7 +206,7 @@ func decided(t *testing.T, l *ratelimit.Limiter, id string) (res ratelimit.Resul
 	fleet.Eventually(t, "a decision", func() bool {
 		var err error
 		res, err = l.Allow(t.Context(), id)
-		return err == nil
+		return err == nil && !res.Local
 	})
 	return res
 }
