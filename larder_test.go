@@ -147,3 +147,18 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyWord: an argument that is empty is not one that is missing.
+func TestEmptyWord(t *testing.T) {
+	db := open(t, larder.Options{})
+	for _, cmd := range []store.Cmd{
+		{"XGROUP", "CREATE", "s", "g", "0", "MKSTREAM"}, {"XADD", "s", "1-0", "f", "v"}, {"XREADGROUP", "GROUP", "g", "a", "STREAMS", "s", ">"},
+	} {
+		if err := db.Do(t.Context(), cmd...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := db.Do(t.Context(), "XPENDING", "s", "g", "-", "+", "10", "").Array(); err != nil || len(list) != 0 {
+		t.Errorf("the consumer without a name has %v, %v", list, err)
+	}
+}

@@ -36,7 +36,7 @@ func TestRoundTrips(t *testing.T) {
 		if !reflect.DeepEqual(out, want) {
 			t.Errorf("%s: %+v", c.Name(), out)
 		}
-		for _, bad := range []string{"", "\xc1", string(b[4:len(b)-1]), string(b[4:]) + "x"} {
+		for _, bad := range []string{"", "\xc1", string(b[4 : len(b)-1]), string(b[4:]) + "x"} {
 			if err := c.Decode([]byte(bad), new(thing)); err == nil {
 				t.Errorf("%s decodes %q", c.Name(), bad)
 			}

@@ -80,8 +80,14 @@ func (s *Session) Run(sc *store.Script, keys, args []string) store.Reply {
 	return s.script(&s.ctx, sc, keys, args)
 }
 
-// lend gives the bytes of a string; commands never write to their arguments.
-func lend(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+// lend gives the bytes of a string; commands never write to their arguments. An empty word is not nil, which stands for one
+// that is not there.
+func lend(s string) []byte {
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}
 
 // Prefetch warms the caches for the commands that Exec will be called with next:
 // first the buckets of their keys, then the records. Most commands have their
