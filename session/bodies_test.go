@@ -88,7 +88,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		}
 	case "session.scs.commit":
 		m := pick(r, members...)
-		c.Keys, c.Args = []string{prefix + m, index}, []string{"1data", pick(r, "50000000", "90000000"), stamp(40_000_000), m}
+		c.Keys, c.Args = []string{prefix + m, index}, []string{"data", pick(r, "50000000", "90000000"), m}
 	case "session.scs.delete":
 		m := pick(r, members...)
 		c.Keys, c.Args = []string{prefix + m, index}, []string{"90000000", m}
@@ -114,7 +114,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		case 5:
 			c.Before = append(c.Before, store.Cmd{"HSET", k, pick(r, "d", "s", "x", "n", "g"), pick(r, "", "x", "1e3", "0x1", " 1", "9999999999999999", "5")})
 		case 6:
-			c.Before = append(c.Before, store.Cmd{"SET", k, pick(r, "0", "1data", "", "zzz"), "PX", "90000000"})
+			c.Before = append(c.Before, store.Cmd{"SET", k, pick(r, "0", "1", "1data", "", "zzz", "1000000000000000x", "1999999999999999", fmt.Sprintf("1%015d old", now+pickInt(r, 40_000_000, 120_000_000))), "PX", "90000000"})
 		}
 	}
 	if !slices.Contains(c.Keys, index) {

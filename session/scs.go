@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +55,8 @@ type SCS struct {
 	clock   clock.Clock
 	tomb    string
 	secret  [32]byte // of this process: authenticates what All calls tokens
+
+	roots, lists [128]string // by the bucket's character: how its keys begin; its list. Never changed
 }
 
 // NewSCS makes an SCS on st. It does not touch the store.
@@ -80,6 +81,10 @@ func NewSCS(st store.Store, o SCSOptions) (*SCS, error) {
 		s.timeout = 0
 	}
 	_, _ = rand.Read(s.secret[:])
+	for i := range scsBuckets {
+		root := s.bucket(alphabet[i : i+1])
+		s.roots[alphabet[i]], s.lists[alphabet[i]] = root, root+"list"
+	}
 	return s, nil
 }
 
@@ -94,8 +99,8 @@ func (s *SCS) place(token string) (hash, value, list string) {
 	if !ok {
 		hash = hashed(token)
 	}
-	b := s.bucket(hash[:1])
-	return hash, b + hash[1:], b + "list"
+	c := hash[0] & 127 // in the alphabet, unless it is a handle that somebody else made, which handled refuses
+	return hash, s.roots[c] + hash[1:], s.lists[c]
 }
 
 // What All calls a token is a handle: the hash, and a code that only this process can make. Find, Commit and Delete take
@@ -128,10 +133,10 @@ func (s *SCS) FindCtx(ctx context.Context, token string) (b []byte, found bool, 
 	defer cancel()
 	_, key, _ := s.place(token)
 	v, found, err := s.get.GetBytes(ctx, key, nil)
-	if err != nil || !found || len(v) == 0 || v[0] != '1' {
+	if err != nil || !found || len(v) < scsHead || v[0] != '1' {
 		return nil, false, store.Wrap("session", "find", key, err)
 	}
-	return v[1:], true, nil
+	return v[scsHead:], true, nil
 }
 
 // CommitCtx stores the data of a session until expiry. It does nothing, without an error, for one that was deleted less
@@ -147,12 +152,7 @@ func (s *SCS) CommitCtx(ctx context.Context, token string, b []byte, expiry time
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	hash, key, list := s.place(token)
-	ms := store.Millis(left)
-	value := make([]byte, 1+len(b))
-	value[0] = '1'
-	copy(value[1:], b)
-	until := strconv.FormatInt(max(0, s.clock.Now().UnixMilli()+ms), 10)
-	err := s.st.Run(ctx, commitScript, []string{key, list}, string(value), strconv.FormatInt(ms, 10), until, hash[1:]).Err()
+	err := s.st.Run(ctx, commitScript, []string{key, list}, string(b), millis(left), hash[1:]).Err()
 	return store.Wrap("session", "commit", key, err)
 }
 
@@ -243,9 +243,9 @@ func (s *SCS) read(ctx context.Context, all map[string][]byte, reads []store.Cmd
 			if err != nil {
 				return err
 			}
-			if strings.HasPrefix(text, "1") {
+			if strings.HasPrefix(text, "1") && len(text) >= scsHead {
 				name, member, _ := strings.Cut(strings.TrimPrefix(reads[i][k+1], s.o.Prefix+"{"), "}")
-				all[s.handle(name+member)] = []byte(text[1:])
+				all[s.handle(name+member)] = []byte(text[scsHead:])
 			}
 		}
 	}

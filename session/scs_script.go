@@ -1,7 +1,9 @@
 package session
 
 import (
+	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/larderdb/larder/store"
 )
@@ -9,26 +11,37 @@ import (
 // sweep is how many expired entries a commit drops from its bucket's list: more than it adds, so the list stays short.
 const sweep = 8
 
+// A session's value begins with a head of 16 bytes: '1', or '0' for one that was deleted, and until when it stands in its
+// bucket's list, Unix ms in 15 digits. It is listed for twice as long as it is to live. So most commits find that the
+// list may stay as it is, and write the value alone.
+const (
+	scsHead   = 16
+	maxMillis = 999_999_999_999_999
+)
+
 const commitLua = `
--- KEYS[1]  the session's value: '1' and the data, or '0' of one that was deleted
+-- KEYS[1]  the session's value
 -- KEYS[2]  its bucket's list
--- ARGV     value, TTL in ms, expiry in Unix ms, member
+-- ARGV     data, TTL in ms, member
 -- Returns  1, or 0 if the session was deleted
-if #KEYS ~= 2 or #ARGV ~= 4 or #ARGV[2] > 15 or not string.find(ARGV[2], '^[1-9]%d*$') or
-    #ARGV[3] > 15 or not string.find(ARGV[3], '^%d+$') then
+if #KEYS ~= 2 or #ARGV ~= 3 or #ARGV[2] > 15 or not string.find(ARGV[2], '^[1-9]%d*$') then
   return redis.error_reply('` + badCall + `')
 end
-if redis.call('GETRANGE', KEYS[1], 0, 0) == '0' then return 0 end
-local new = redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if new == 0 then
-  redis.call('PEXPIRE', KEYS[2], ARGV[2], 'GT')
+local head, ttl = redis.call('GETRANGE', KEYS[1], 0, 15), tonumber(ARGV[2])
+if string.sub(head, 1, 1) == '0' then return 0 end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if string.find(head, '^1%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d$') and now + ttl <= tonumber(string.sub(head, 2)) then
+  redis.call('SET', KEYS[1], head .. ARGV[1], 'PX', ARGV[2])
   return 1
 end
-local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 8)) do redis.call('ZREM', KEYS[2], old) end
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+local listed = string.format('%015.0f', math.min(now + 2 * ttl, 999999999999999))
+redis.call('ZADD', KEYS[2], listed, ARGV[3])
+redis.call('SET', KEYS[1], '1' .. listed .. ARGV[1], 'PX', ARGV[2])
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now), 'LIMIT', 0, 8)) do
+  redis.call('ZREM', KEYS[2], old)
+end
+if redis.call('PTTL', KEYS[2]) < 2 * ttl then redis.call('PEXPIRE', KEYS[2], string.format('%.0f', 2 * ttl)) end
 return 1
 `
 
@@ -50,37 +63,54 @@ var (
 	deleteScript = &store.Script{Name: "session.scs.delete", Lua: deleteLua, Go: remove}
 )
 
+// values are for use again: the store copies what it is given. Larger ones are left to the collector.
+var values = sync.Pool{New: func() any { return new([]byte) }}
+
+const keepBytes = 64 << 10
+
 func commit(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != 2 || len(args) != 4 {
+	if len(keys) != 2 || len(args) != 3 {
 		return badReply
 	}
 	ttl, ok := number(args[1])
-	if _, valid := number(args[2]); !ok || !valid || args[1][0] == '0' {
+	if !ok || args[1][0] == '0' {
 		return badReply
 	}
-	var first [1]byte
+	var buf [scsHead]byte
 	strings := store.StringsOf(tx)
-	was, _, err := strings.GetRange(keys[0], 0, 1, first[:0])
+	head, _, err := strings.GetRange(keys[0], 0, scsHead, buf[:0])
 	if err != nil {
 		return store.Fail(err)
 	}
-	if string(was) == "0" {
+	if len(head) > 0 && head[0] == '0' {
 		return store.Int(0)
 	}
-	added, err := tx.Do("ZADD", keys[1], args[2], args[3]).Int64()
-	if err == nil {
-		err = strings.SetString(keys[0], []byte(args[0]), ttl)
+	room, _ := values.Get().(*[]byte)
+	defer values.Put(room)
+	value := append(append((*room)[:0], buf[:]...), args[0]...)
+	copy(value, head)
+	if cap(value) <= keepBytes {
+		*room = value
 	}
-	if err != nil {
+	now := tx.Now().UnixMilli()
+	if len(head) == scsHead && head[0] == '1' {
+		if listed, ok := number(string(head[1:])); ok && now+ttl <= listed {
+			if err := strings.SetString(keys[0], value, ttl); err != nil {
+				return store.Fail(err)
+			}
+			return store.Int(1)
+		}
+	}
+	listed := fmt.Sprintf("%015d", min(now+2*ttl, maxMillis))
+	if r := tx.Do("ZADD", keys[1], listed, args[2]); r.Err() != nil {
+		return r
+	}
+	value[0] = '1'
+	copy(value[1:], listed)
+	if err := strings.SetString(keys[0], value, ttl); err != nil {
 		return store.Fail(err)
 	}
-	if added == 0 {
-		if r := tx.Do("PEXPIRE", keys[1], args[1], "GT"); r.Err() != nil {
-			return r
-		}
-		return store.Int(1)
-	}
-	return sweepList(tx, keys[1], ttl)
+	return sweepList(tx, keys[1], 2*ttl)
 }
 
 // sweepList drops expired entries of a list that has grown, and lets it live as long as its newest entry.

@@ -50,8 +50,10 @@ func idOf(token string) string {
 
 // hashed is a SHA-256 in 43 characters.
 func hashed(s string) string {
+	var text [hashLen]byte
 	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // bucketOf is the bucket of a user's sessions.
