@@ -112,7 +112,8 @@ func (h *Hashes[T]) Save(ctx context.Context, id string, v *T) error {
 }
 
 // SaveIf is Save, unless the object's version in the store is another than v's: then it is ErrConflict, and nothing is
-// written. A v of version 0 must not have an object yet. It needs a T with a version, else it is ErrInvalid.
+// written. A v of version 0 must not have an object yet, or one that never had a version. It needs a T with a version, else it
+// is ErrInvalid.
 func (h *Hashes[T]) SaveIf(ctx context.Context, id string, v *T) error {
 	return h.save(ctx, id, v, h.versionOf)
 }
