@@ -332,3 +332,32 @@ func TestNoLeaks(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	srv.Close()
 }
+
+// TestAuthorizedLeadsNobody: a request with Authorization neither keeps others waiting nor spoils their sharing.
+func TestAuthorizedLeadsNobody(t *testing.T) {
+	bubble(t, httpcache.Options{}, func(s *site) {
+		release := make(chan struct{})
+		s.origin = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=100")
+			if who := r.Header.Get("Authorization"); who != "" {
+				<-release
+				io.WriteString(w, who)
+				return
+			}
+			io.WriteString(w, "public")
+		}
+		done := make(chan result)
+		go func() { done <- s.get("/", "Authorization: me") }()
+		synctest.Wait()
+		if got := s.get("/"); got.body != "public" {
+			s.Errorf("%+v", got)
+		}
+		close(release)
+		if got := <-done; got.body != "me" {
+			s.Errorf("%+v", got)
+		}
+		if got := s.get("/"); got.body != "public" || !got.cached() {
+			s.Errorf("%+v", got)
+		}
+	})
+}

@@ -56,7 +56,8 @@ func (c *Cache) resolve(ctx context.Context, t *target, q *request) (plan, error
 			return p, nil
 		}
 		p.next = fetch
-		if try >= patience || c.hints.waitInVain(t.base, c.Clock.Now()) {
+		// What answers Authorization is seldom for others: it leads nobody, and others' responses do not depend on it.
+		if try >= patience || q.authorized && !c.Private || c.hints.waitInVain(t.base, c.Clock.Now()) {
 			return p, nil
 		}
 		f, role := c.join(ctx, t.base, &p.view, landed)

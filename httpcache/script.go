@@ -344,9 +344,8 @@ var errGenerations = errors.New("the generations are not a cache's")
 func parseGenerations(s string) (g generations, err error) {
 	rest := s
 	for i, n := range []*uint64{&g.seq, &g.all, &g.stale, &g.era} {
-		var part string
-		more := false
-		part, rest, more = strings.Cut(rest, " ")
+		part, after, more := strings.Cut(rest, " ")
+		rest = after
 		if *n, err = strconv.ParseUint(part, 10, 64); err != nil || more != (i < 3) {
 			return generations{}, errGenerations
 		}

@@ -342,7 +342,7 @@ func (tr *trip) publish(e *entry) bool {
 
 // handOver gives the caller a response that is not stored. From here on only the caller counts.
 func (tr *trip) handOver(resp *http.Response) {
-	if !isFailure(resp.StatusCode) {
+	if tr.f.key != "" && !isFailure(resp.StatusCode) {
 		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
 	}
 	tr.release(tr.f, nil, "", false)
