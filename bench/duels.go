@@ -268,7 +268,8 @@ func (d duel) lines(corners []*corner) []line {
 			lines = append(lines, ratioLine("  round trips", "", [2][]float64{{ours.trips}, {r.trips}}, 1.01, 0, false))
 		}
 		if embedded != nil {
-			lines = append(lines, ratioLine("  embedded, to it on Redis", "/s", [2][]float64{embedded.rates, r.rates}, embeddedWins, 0, true))
+			lines = append(lines, ratioLine("  embedded, to it on Redis", "/s", [2][]float64{embedded.rates, r.rates}, embeddedWins, 0, true),
+				ratioLine("  processor time", "us", [2][]float64{embedded.cpu, r.cpu}, 0, 0, false))
 		}
 	}
 	for _, p := range d.plain {
