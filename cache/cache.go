@@ -63,6 +63,9 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 		clearKey: o.Prefix + reserved + "clear", codec: codec, header: newHeader[T](codec, o.Schema),
 		flights: map[uint64]*flight[T]{}, byKey: map[string]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
 	}
+	if c.timed {
+		c.grace += o.Lease // a refresh that begins at the last moment has its lease in the entry
+	}
 	c.waits.channel = "larder:cache:" + o.Prefix
 	c.chill.Store(chillStart)
 	c.buffers.New = func() any { return new([]byte) }

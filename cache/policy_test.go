@@ -162,6 +162,7 @@ func TestTimeouts(t *testing.T) {
 	})
 	close(*release.Load())
 	r.settle(t)
+	r = newRig(t, cache.Options{Lease: time.Hour, FailSafe: 1000 * time.Hour, SoftTimeout: 50 * time.Millisecond})
 	if err := r.Set(t.Context(), "k", "old"); err != nil {
 		t.Fatal(err)
 	}
