@@ -67,12 +67,13 @@ func TestWholeRun(t *testing.T) {
 		t.Skip("redis-server is not installed")
 	}
 	var out strings.Builder
-	err = run(t.Context(), []string{"-quick", "-rounds", "1", "-larder", bin, "-rows", "32 B, pipeline 16|^(LPOP|EVAL), pipeline 16|busy|idle|hashes of 5"}, &out, io.Discard)
+	err = run(t.Context(), []string{"-quick", "-rounds", "1", "-larder", bin, "-rows", "32 B, pipeline 16|^(LPOP|EVAL), pipeline 16|busy|idle|hashes of 5|lock: take"}, &out, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, what := range []string{"GET 32 B, pipeline 16: commands/s", "SET 32 B, pipeline 16: commands/s", "LPOP, pipeline 16: commands/s",
-		"EVAL, pipeline 16: commands/s", "busy connections, SET 32 B: p99", "resident bytes each", "resident bytes per hash"} {
+		"EVAL, pipeline 16: commands/s", "busy connections, SET 32 B: p99", "resident bytes each", "resident bytes per hash",
+		"lock: take and release, to redislock", "round trips"} {
 		if !strings.Contains(out.String(), what) {
 			t.Errorf("no %q in\n%s", what, out.String())
 		}
