@@ -31,8 +31,8 @@
 // Enqueue is one script; calls that come while one is under way share the next. A worker's process has one script under way
 // at most, which ends jobs, extends the lease, and takes jobs, as many as have gathered: one round trip and a few commands
 // for up to 500 jobs. A process with nothing to do waits at the store with BLPOP and makes a turn in a third of a lease; it
-// is woken by the Enqueue itself. Everything is O(log n) of the jobs in a state. A plain job occupies its payload and some 100
-// bytes, in two structures.
+// is woken by the Enqueue itself. Everything is O(log n) of the jobs in a state. A plain job occupies its payload and 80
+// (embedded) to 190 (Redis) bytes, in two structures.
 //
 // # What to configure
 //
