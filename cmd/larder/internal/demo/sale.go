@@ -88,7 +88,7 @@ func (d *demo) listen(ctx context.Context, shop *server) (heard func() int64, er
 		cancel()
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // the goroutine below does
 	if err != nil {
 		cancel()
 		return nil, err
