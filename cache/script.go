@@ -8,8 +8,6 @@ import (
 
 // The atomic steps of a lease; lease.go has the idea, entry.go the layout. All of them look at the head of one entry.
 
-const notOurs = "WRONGTYPE Operation against a key holding the wrong kind of value"
-
 // ownedLua defines owned(head, token): whether an entry holds a lease, of that token unless it is nil.
 const ownedLua = `
 local function owned(head, token)
