@@ -92,7 +92,8 @@ func (c *Cache[T]) run(ctx context.Context, calls []call) []store.Reply {
 	}
 	replies := c.st.Pipe(ctx, cmds...)
 	for i, k := range calls {
-		if k.script != nil && errors.Is(replies[i].Err(), store.ErrNoScript) { // the server has been restarted
+		err := replies[i].Err() // the server has been restarted, or the store knows scripts only by Run
+		if k.script != nil && (errors.Is(err, store.ErrNoScript) || errors.Is(err, store.ErrUnsupported)) {
 			replies[i] = c.st.Run(ctx, k.script, []string{k.key}, k.args...)
 		}
 	}

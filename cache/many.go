@@ -107,6 +107,7 @@ type batch[T any] struct {
 	busy    map[string]reading // somebody loads them
 	held    []string           // the source has just failed for them
 	alone   []string           // the store gave no answer
+	later   []string           // of alone: a load that is too old has to end first
 }
 
 func (b *batch[T]) reset(start uint64) {
@@ -145,10 +146,10 @@ func (b *batch[T]) read(ctx context.Context, keys []string, first bool) {
 			}
 		case r.kept && r.held:
 			b.held = append(b.held, k)
-		case r.token != 0:
-			b.busy[k] = r
 		case b.leaseless[k]:
 			b.alone = append(b.alone, k)
+		case r.token != 0:
+			b.busy[k] = r
 		default:
 			b.missing, b.seen = append(b.missing, k), append(b.seen, r.seen)
 		}
@@ -260,7 +261,7 @@ func (b *batch[T]) rest(ctx context.Context) (again []string, err error) {
 			err = store.Wrap("cache", "load", c.o.Prefix+foreign[0], e)
 		}
 	}
-	return append(again, foreign...), alone(err)
+	return append(append(again, foreign...), b.later...), alone(err)
 }
 
 // join registers the batch with the flights of other callers, and launches its own.
@@ -300,7 +301,7 @@ func (b *batch[T]) join(ctx context.Context) (flights []*joined[T], waitFor []*f
 			follow(f, k)
 		default:
 			waitFor = append(waitFor, f)
-			foreign = append(foreign, k)
+			b.later = append(b.later, k)
 		}
 	}
 	lead := func(keys []string, seen [][]byte, alone bool) {
