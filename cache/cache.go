@@ -37,11 +37,11 @@ type Cache[T any] struct {
 	waits waits
 	chill atomic.Int32 // how often reads have missed lately; see cold
 
-	mu      sync.Mutex            // guards what follows, and what flights say it guards
-	flights map[uint64]*flight[T] // loads under way, by the tokens of their leases
-	byKey   map[string]*flight[T] // the latest of each key, without prefix
-	alone   map[string]*flight[T] // those without leases, by key
-	orphans map[uint64]struct{}   // tokens of leases that could not be ended
+	mu      sync.Mutex              // guards what follows, and what flights say it guards
+	flights map[uint64]*flight[T]   // loads under way, by the tokens of their leases
+	byKey   map[string][]*flight[T] // all of a key, without prefix: one has the lease, others may be bidding
+	alone   map[string]*flight[T]   // those without leases, by key
+	orphans map[uint64]struct{}     // tokens of leases that could not be ended
 
 	seq atomic.Uint64 // of the flight that began last; written under mu
 
@@ -61,7 +61,7 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 		o: o, st: st, get: store.GetterOf(st), set: store.SetterOf(st), clk: o.Clock, local: store.InProcess(st),
 		timed: o.Stale > 0 || o.FailSafe > 0 || o.EarlyRefresh > 0 || o.Near > 0, grace: max(o.Stale, o.FailSafe),
 		clearKey: o.Prefix + reserved + "clear", codec: codec, header: newHeader[T](codec, o.Schema),
-		flights: map[uint64]*flight[T]{}, byKey: map[string]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
+		flights: map[uint64]*flight[T]{}, byKey: map[string][]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
 	}
 	if c.timed {
 		c.grace += o.Lease // a refresh that begins at the last moment has its lease in the entry

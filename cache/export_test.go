@@ -1,15 +1,18 @@
 package cache
 
-// Waiting is how many callers wait for a key's load.
+import "slices"
+
+// Waiting is how many callers wait for the load of a key that most of them wait for.
 func (c *Cache[T]) Waiting(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, f := range []*flight[T]{c.byKey[key], c.alone[key]} {
+	n := 0
+	for _, f := range append(slices.Clone(c.byKey[key]), c.alone[key]) {
 		if f != nil {
-			return f.refs
+			n = max(n, f.refs)
 		}
 	}
-	return 0
+	return n
 }
 
 // Loads is how many loads are under way, those included whose answer is being stored.

@@ -170,7 +170,7 @@ func (c *Cache[T]) refresh(ctx context.Context, key string, r reading, load load
 		return
 	}
 	c.mu.Lock()
-	if c.byKey[key] != nil {
+	if len(c.byKey[key]) > 0 {
 		c.mu.Unlock()
 		return
 	}

@@ -122,7 +122,7 @@ func (c *Cache[T]) launchLocked(ctx context.Context, keys []string, seen [][]byt
 	for i, k := range keys {
 		f.tokens[i] = newToken()
 		c.flights[f.tokens[i]] = f
-		c.byKey[k] = f
+		c.byKey[k] = append(c.byKey[k], f)
 	}
 	return f
 }
@@ -247,8 +247,10 @@ func (c *Cache[T]) unregister(f *flight[T]) {
 		if f.tokens != nil {
 			delete(c.flights, f.tokens[i])
 		}
-		if c.byKey[k] == f {
-			delete(c.byKey, k)
+		if i := slices.Index(c.byKey[k], f); i >= 0 {
+			if c.byKey[k] = slices.Delete(c.byKey[k], i, i+1); len(c.byKey[k]) == 0 {
+				delete(c.byKey, k)
+			}
 		}
 		if c.alone[k] == f {
 			delete(c.alone, k)
@@ -371,13 +373,11 @@ func (f *flight[T]) at(key string) int { return f.index[key] }
 func (c *Cache[T]) forget(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.byKey[key]
-	if f == nil {
-		return
+	for _, f := range c.byKey[key] {
+		if f.dropped == nil {
+			f.dropped = map[string]bool{}
+		}
+		f.dropped[key] = true
 	}
 	delete(c.byKey, key)
-	if f.dropped == nil {
-		f.dropped = map[string]bool{}
-	}
-	f.dropped[key] = true
 }

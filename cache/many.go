@@ -398,7 +398,7 @@ func (c *Cache[T]) refreshMany(ctx context.Context, keys []string, seen [][]byte
 	var mine []string
 	var theirs [][]byte
 	for i, k := range keys {
-		if c.byKey[k] == nil {
+		if len(c.byKey[k]) == 0 {
 			mine, theirs = append(mine, k), append(theirs, seen[i])
 		}
 	}
