@@ -158,7 +158,8 @@ func randomKey(s *session, _ []string, want, got Value) error {
 	return nil
 }
 
-// asManyOfASet serves SORT: a set that is not to be sorted comes in the order of its hash table.
+// asManyOfASet serves SORT: a set that is not to be sorted comes in the order of its hash table, and so do members that are
+// equal to it.
 func asManyOfASet(s *session, args []string, want, got Value) error {
 	kind, err := s.oracle.do("TYPE", args[1])
 	if err != nil {
@@ -168,8 +169,24 @@ func asManyOfASet(s *session, args []string, want, got Value) error {
 	for i := 2; i+1 < len(args); i++ {
 		native = native || strings.EqualFold(args[i], "BY") && !strings.Contains(args[i+1], "*")
 	}
-	if kind.Text != "set" || !native || want.Kind != got.Kind || len(want.Elems) != len(got.Elems) {
+	switch {
+	case kind.Text != "set" || want.Kind != got.Kind || len(want.Elems) != len(got.Elems):
 		return errBytes
+	case native:
+		return nil
 	}
-	return nil
+	return sameUpToNUL(want.Elems, got.Elems)
+}
+
+// sameUpToNUL: to SORT ALPHA, which compares C strings, a text ends at a zero byte; those that are equal then come in the
+// order in which the set has them.
+func sameUpToNUL(want, got []Value) error {
+	for i := range want {
+		w, _, _ := strings.Cut(want[i].Text, "\x00")
+		g, _, _ := strings.Cut(got[i].Text, "\x00")
+		if w != g {
+			return errBytes
+		}
+	}
+	return sameLists(sorted(want), sorted(got))
 }
