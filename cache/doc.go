@@ -36,7 +36,7 @@
 //
 // Near is kept coherent by the store's tracking of changes (embedded, Larder, Redis, Valkey), else by messages between the
 // caches, else by NearTTL. This process's own invalidations take effect at once. Those of others take as long as their
-// message: none on the embedded store, some 0.1 ms on a LAN. If the connection dies without a sign, up to 2 s pass before
+// message: none on the embedded store, the way from the server to this process on others. If the connection dies without a sign, up to 2 s pass before
 // that is noticed and all copies are dropped.
 //
 // # Values and codecs
