@@ -29,6 +29,7 @@ type world struct {
 	given   []given          // by serial number
 	purged  map[string]int   // when the last purge of a page had returned
 	entered chan chan string // a fetch that is held tells here, if somebody listens
+	over    chan struct{}    // closed at the end: nobody is held any more
 	hold    bool
 }
 
@@ -73,7 +74,10 @@ func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
 	if hold {
 		gate := make(chan string)
 		w.entered <- gate
-		<-gate
+		select {
+		case <-gate:
+		case <-w.over:
+		}
 	}
 	if down {
 		rw.WriteHeader(503)
@@ -235,32 +239,39 @@ func (w *world) held(s *site, page string, since int) {
 		got := s.get(page)
 		w.check(got, page, since, asked, nil)
 	}()
-	select {
-	case gate := <-w.entered:
-		for range 3 {
-			w.mu.Lock()
-			kind := w.r.IntN(3)
-			w.mu.Unlock()
-			switch kind {
-			case 0:
-				w.purge(func() error { return w.sites[0].cache.Purge(w.Context(), "http://site.example"+page) }, page)
-			case 1:
-				w.sites[0].Advance(time.Second)
-			case 2:
-				w.purge(func() error { return w.sites[1].cache.PurgeGroups(w.Context(), "site.example", w.groupOf(page)) }, w.members(page)...)
-			}
+	for answered := false; !answered; {
+		select {
+		case gate := <-w.entered: // this fetch, or one in the background that an earlier request began
+			w.meanwhile(page)
+			close(gate)
+		case <-done:
+			answered = true
 		}
-		close(gate)
-	case <-done:
 	}
-	<-done
 	w.mu.Lock()
 	w.hold = false
 	w.mu.Unlock()
 	select {
 	case gate := <-w.entered: // a fetch in the background
 		close(gate)
-	default:
+	default: // there may be one yet: the next call meets it
+	}
+}
+
+// meanwhile does what may happen during a fetch.
+func (w *world) meanwhile(page string) {
+	for range 3 {
+		w.mu.Lock()
+		kind := w.r.IntN(3)
+		w.mu.Unlock()
+		switch kind {
+		case 0:
+			w.purge(func() error { return w.sites[0].cache.Purge(w.Context(), "http://site.example"+page) }, page)
+		case 1:
+			w.sites[0].Advance(time.Second)
+		case 2:
+			w.purge(func() error { return w.sites[1].cache.PurgeGroups(w.Context(), "site.example", w.groupOf(page)) }, w.members(page)...)
+		}
 	}
 }
 
@@ -281,7 +292,7 @@ func TestProperties(t *testing.T) {
 		t.Run(fmt.Sprintf("LARDER_SEED=%d", seed), func(t *testing.T) {
 			db, fake := embedded(t)
 			w := &world{T: t, r: rand.New(rand.NewPCG(seed, 1)), store: storetest.NewFaulty(db), purged: map[string]int{},
-				entered: make(chan chan string, 4), group: []string{"g", "h", "g"}}
+				entered: make(chan chan string, 4), over: make(chan struct{}), group: []string{"g", "h", "g"}}
 			for _, way := range []way{asHandler, asTransport} {
 				s := newSiteOn(t, way, w.store, fake, httpcache.Options{})
 				s.origin = w.origin
@@ -295,9 +306,7 @@ func TestProperties(t *testing.T) {
 			w.mu.Lock()
 			w.hold = false
 			w.mu.Unlock()
-			for len(w.entered) > 0 {
-				close(<-w.entered)
-			}
+			close(w.over)
 		})
 	}
 }
