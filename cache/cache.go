@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larderdb/larder/codec"
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
@@ -22,7 +23,7 @@ type Cache[T any] struct {
 	get      store.Getter
 	set      store.Setter
 	clk      clock.Clock
-	timeout  time.Duration // 0 for none
+	timeout  *store.CallTimeout
 	local    bool          // the store is in this process
 	timed    bool          // entries carry times
 	grace    time.Duration // how long entries outlive their TTL
@@ -53,14 +54,14 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	codec, err := codecFor[T](o.Codec)
+	format, err := codec.For[T](o.Codec, MsgPack{})
 	if err != nil {
 		return nil, err
 	}
 	c := &Cache[T]{
 		o: o, st: st, get: store.GetterOf(st), set: store.SetterOf(st), clk: o.Clock, local: store.InProcess(st),
 		timed: o.Stale > 0 || o.FailSafe > 0 || o.EarlyRefresh > 0 || o.Near > 0, grace: max(o.Stale, o.FailSafe),
-		clearKey: o.Prefix + reserved + "clear", codec: codec, header: newHeader[T](codec, o.Schema),
+		clearKey: o.Prefix + reserved + "clear", codec: format, header: newHeader[T](format, o.Schema),
 		flights: map[uint64]*flight[T]{}, byKey: map[string][]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
 	}
 	if c.timed {
@@ -69,13 +70,7 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 	c.waits.channel = "larder:cache:" + o.Prefix
 	c.chill.Store(chillStart)
 	c.buffers.New = func() any { return new([]byte) }
-	switch {
-	case c.local || o.Timeout < 0:
-	case o.Timeout == 0:
-		c.timeout = DefaultTimeout
-	default:
-		c.timeout = o.Timeout
-	}
+	c.timeout = store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)
 	if o.Near > 0 {
 		c.near = newNear(c)
 	}
@@ -200,7 +195,7 @@ func (c *Cache[T]) Delete(ctx context.Context, keys ...string) error {
 			c.near.drop(key)
 		}
 	}()
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	defer c.near.announce(ctx, full...)
 	for i, r := range c.st.Pipe(ctx, cmds...) {
@@ -224,7 +219,7 @@ func usable(key string) error {
 func (c *Cache[T]) write(ctx context.Context, key string, v *T) error {
 	buf, _ := c.buffers.Get().(*[]byte)
 	defer c.giveBack(buf)
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	now, err := c.plantEpochs(ctx, key)
 	if err != nil {
@@ -245,13 +240,6 @@ func (c *Cache[T]) jitter(ttl time.Duration) time.Duration {
 		return ttl
 	}
 	return ttl - time.Duration(rand.Float64()*c.o.Jitter*float64(ttl))
-}
-
-func (c *Cache[T]) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, c.timeout)
 }
 
 func (c *Cache[T]) notFound(key string) error {

@@ -260,7 +260,7 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	if len(tags) == 0 {
 		return nil
 	}
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	c.near.dropTags(tags)
 	defer c.near.dropTags(tags)
@@ -288,7 +288,7 @@ func (c *Cache[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 // same; with any other error nothing may have been cleared.
 func (c *Cache[T]) Clear(ctx context.Context) error {
 	text, epoch := newEpoch()
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	asked := c.ask()
 	err := c.st.Do(bounded, "SET", c.clearKey, text, "PX", millis(clearLife)).Err()
 	if err == nil {

@@ -103,7 +103,7 @@ func (c *Cache[T]) run(ctx context.Context, calls []call) []store.Reply {
 // bid plants the leases of a flight. It returns the indexes of those keys whose lease it has got; the answers of the
 // others are set: what was found, or that the caller has to look again.
 func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	all, now, err := c.bidAll(bounded, f)
 	if err != nil {
@@ -207,7 +207,7 @@ func (c *Cache[T]) settle(f *flight[T], won []int) {
 	for _, i := range won {
 		calls = append(calls, c.ending(ctx, f, i))
 	}
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	var over, filled []string
 	for n, r := range c.run(bounded, calls) {
@@ -267,7 +267,7 @@ func (c *Cache[T]) mayStore(f *flight[T], i int) bool {
 
 // release gives leases back that came to nothing.
 func (c *Cache[T]) release(f *flight[T], won []int) {
-	ctx, cancel := c.bound(context.WithoutCancel(f.ctx))
+	ctx, cancel := c.timeout.Bound(context.WithoutCancel(f.ctx))
 	defer cancel()
 	calls := make([]call, 0, len(won))
 	for _, i := range won {
@@ -309,7 +309,7 @@ func (c *Cache[T]) renewing(f *flight[T], won []int, every time.Duration, over c
 			return
 		default:
 		}
-		ctx, cancel := c.bound(context.WithoutCancel(f.ctx))
+		ctx, cancel := c.timeout.Bound(context.WithoutCancel(f.ctx))
 		until := c.until8(ctx, c.o.Lease)
 		calls := make([]call, len(won))
 		for n, i := range won {

@@ -184,7 +184,7 @@ func (c *Cache[T]) eachRead(ctx context.Context, keys []string) func(i int, v *T
 	}
 	var replies []store.Reply
 	if len(cmds) > 0 {
-		bounded, cancel := c.bound(ctx)
+		bounded, cancel := c.timeout.Bound(ctx)
 		replies = c.st.Pipe(bounded, cmds...) // not MGET: on a Cluster the keys live apart
 		cancel()
 	}

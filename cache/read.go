@@ -76,13 +76,9 @@ func (c *Cache[T]) read(ctx context.Context, key string, v *T) (r reading, err e
 		return c.readWithEpochs(ctx, key, buf, v)
 	}
 	var found bool
-	if c.timeout == 0 {
-		*buf, found, err = c.get.GetBytes(ctx, c.o.Prefix+key, (*buf)[:0])
-	} else {
-		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		*buf, found, err = c.get.GetBytes(bounded, c.o.Prefix+key, (*buf)[:0])
-		cancel()
-	}
+	bounded, cancel := c.timeout.Bound(ctx)
+	*buf, found, err = c.get.GetBytes(bounded, c.o.Prefix+key, (*buf)[:0])
+	cancel()
 	if err != nil || !found {
 		return reading{}, err
 	}
@@ -95,7 +91,7 @@ func (c *Cache[T]) readWithEpochs(ctx context.Context, key string, buf *[]byte, 
 	if err != nil {
 		return reading{}, err
 	}
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	asked := c.ask()
 	cmds, now := c.readCmds(append(make([]store.Cmd, 0, 2+len(tags)), store.Cmd{"GET", c.o.Prefix + key}), tags)
@@ -267,7 +263,7 @@ func (c *Cache[T]) storeNow(ctx context.Context) int64 {
 	if int64(mono) < due || due != 0 && !c.time.due.CompareAndSwap(due, int64(mono+clockEvery)) {
 		return (int64(mono) + c.time.offset.Load()) / int64(time.Millisecond)
 	}
-	ctx, cancel := c.bound(context.WithoutCancel(ctx))
+	ctx, cancel := c.timeout.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	parts, err := c.st.Do(ctx, "TIME").Strings()
 	after := c.clk.Monotonic()

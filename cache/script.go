@@ -61,7 +61,7 @@ func bidGo(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) != 4 {
 		return store.Fail(errBadCall)
 	}
-	ttl, ok := positive(args[1])
+	ttl, ok := store.Positive(args[1], maxDigits)
 	if !ok {
 		return store.Fail(errBadCall)
 	}
@@ -120,7 +120,7 @@ func fillGo(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) != 3 || len(args[0]) != 8 {
 		return store.Fail(errBadCall)
 	}
-	ttl, ok := positive(args[2])
+	ttl, ok := store.Positive(args[2], maxDigits)
 	if !ok {
 		return store.Fail(errBadCall)
 	}
@@ -204,7 +204,7 @@ func leaseGo(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) != 4 || len(args[1]) != 8 || len(args[2]) != 8 {
 		return store.Fail(errBadCall)
 	}
-	if _, ok := positive(args[3]); !ok {
+	if _, ok := store.Positive(args[3], maxDigits); !ok {
 		return store.Fail(errBadCall)
 	}
 	key, op, token := keys[0], args[0], args[1]
@@ -245,21 +245,10 @@ func leaseGo(tx store.Tx, keys, args []string) store.Reply {
 	return reply
 }
 
-var errBadCall = store.ServerError("ERR cache: bad call")
+// maxDigits is how long the scripts' durations in milliseconds may be.
+const maxDigits = 13
 
-// positive reads a number of milliseconds as the Lua bodies do: digits, no zero in front, at most 13.
-func positive(s string) (int64, bool) {
-	if len(s) == 0 || len(s) > 13 || s[0] == '0' {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
+var errBadCall = store.ServerError("ERR cache: bad call")
 
 // Scripts are the atomic steps of this package, for larder.Options.Scripts: a server that knows them runs their Go
 // bodies for other processes.

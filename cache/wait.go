@@ -129,7 +129,7 @@ func (c *Cache[T]) await(ctx context.Context, key string, p *patience) error {
 	if err := p.wait(ctx, ready, nil); err != nil {
 		return err
 	}
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	r := c.st.Run(bounded, lease, []string{c.o.Prefix + key}, leaseWait, token8(0), token8(0), "1")
 	cancel()
 	if n, err := r.Int64(); err == nil && n == 0 {

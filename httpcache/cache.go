@@ -92,7 +92,7 @@ type view struct {
 // lookup reads what is stored for a request: one round trip, two when the URL's Vary or its groups' generations are not
 // known in this process.
 func (c *Cache) lookup(ctx context.Context, t *target, q *request) (view, error) {
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	guess := c.hints.specs(t.base)
 	if guess == nil && t.implied != "" {
@@ -211,7 +211,7 @@ func (c *Cache) keep(ctx context.Context, t *target, q *request, tok token, e *e
 	if e.spec != "" || t.implied != "" {
 		keys = append(keys, t.variantKey(e.spec, q.header))
 	}
-	ctx, cancel := c.bound(context.WithoutCancel(ctx))
+	ctx, cancel := c.timeout.Bound(context.WithoutCancel(ctx))
 	defer cancel()
 	stored, err := c.st.Run(ctx, keepScript, keys, tok.epoch+tok.soft, newNonce(), itoa(ttl), e.encode(), e.spec).Bool()
 	if err != nil {
@@ -236,13 +236,6 @@ func newNonce() string {
 	_, _ = rand.Read(b[:]) // never fails
 	b[0] |= 1
 	return string(b[:])
-}
-
-func (c *Cache) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, c.timeout)
 }
 
 // failed counts and reports a failure that no caller sees. A caller that left is none.

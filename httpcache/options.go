@@ -115,8 +115,8 @@ type KeyPolicy struct {
 // config is Options with the defaults in place.
 type config struct {
 	Options
-	timeout time.Duration // 0 for none
-	implied []string      // canonical names of headers that count for every response
+	timeout *store.CallTimeout
+	implied []string // canonical names of headers that count for every response
 }
 
 const year = 365 * 24 * time.Hour
@@ -146,9 +146,7 @@ func newConfig(st store.Store, o Options) (config, error) {
 	c.MaxTTL = or(o.MaxTTL, DefaultMaxTTL)
 	c.KeepStale = max(or(o.KeepStale, DefaultKeepStale), 0)
 	c.Name = or(o.Name, DefaultName)
-	if c.timeout = max(or(o.Timeout, DefaultTimeout), 0); store.InProcess(st) {
-		c.timeout = 0
-	}
+	c.timeout = store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)
 	if c.Clock == nil {
 		c.Clock = clock.System()
 	}

@@ -66,7 +66,7 @@ func (c *Cache) purgeURLs(ctx context.Context, mode string, urls []string) error
 // purge is for one URL, by its key for http.
 func (c *Cache) purge(ctx context.Context, mode, key string) error {
 	ctx, end := observe.Begin(ctx, c.Observer, c.op("purge", key))
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	c.n.purges.Add(1)
 	err := c.st.Run(ctx, purgeScript, []string{key, key + "s"}, mode, newNonce(), millis(fillMost)).Err()
@@ -97,7 +97,7 @@ func (c *Cache) purgeGroups(ctx context.Context, mode, host string, groups []str
 
 func (c *Cache) invalidate(ctx context.Context, mode string, names ...string) error {
 	ctx, end := observe.Begin(ctx, c.Observer, c.op("purge", ""))
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	c.n.purges.Add(max(uint64(len(names)), 1))
 	if _, err := c.advance(ctx, mode, names...); err != nil {

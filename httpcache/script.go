@@ -80,7 +80,7 @@ func keep(tx store.Tx, keys, args []string) store.Reply {
 		len(args[4]) > maxVaryBytes || len(keys) == 1 && args[4] != "" {
 		return store.Fail(store.ServerError(badCall))
 	}
-	ttl, ok := number(args[2])
+	ttl, ok := store.Positive(args[2], 12)
 	if !ok {
 		return store.Fail(store.ServerError(badCall))
 	}
@@ -128,15 +128,6 @@ func readBase(tx store.Tx, key string) (b base, ttl int64, err error) {
 	return b, ttl, err
 }
 
-// number reads a positive number of at most 12 digits.
-func number(s string) (int64, bool) {
-	if s == "" || len(s) > 12 || s[0] < '1' || s[0] > '9' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
-
 // purgeLua makes what is stored for a URL unusable, or stale, and fills under way too.
 const purgeLua = `
 -- KEYS     bases of the URL
@@ -173,7 +164,7 @@ func purge(tx store.Tx, keys, args []string) store.Reply {
 	if len(args) != 3 || len(args[1]) != nonceSize || args[0] != hard && args[0] != soft {
 		return store.Fail(store.ServerError(badCall))
 	}
-	most, ok := number(args[2])
+	most, ok := store.Positive(args[2], 12)
 	if !ok {
 		return store.Fail(store.ServerError(badCall))
 	}
@@ -293,8 +284,8 @@ func advance(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) < 4 || len(args[3]) > 15 || args[0] != opening && args[0] != hard && args[0] != soft {
 		return store.Fail(store.ServerError(badCall))
 	}
-	_, ok := number(args[1])
-	most, ok2 := number(args[2])
+	_, ok := store.Positive(args[1], 12)
+	most, ok2 := store.Positive(args[2], 12)
 	era, err := strconv.ParseUint(args[3], 10, 64)
 	if !ok || !ok2 || err != nil || args[3][0] == '0' {
 		return store.Fail(store.ServerError(badCall))

@@ -12,7 +12,10 @@ import (
 // MaxScore is the largest score, and -MaxScore the smallest: 2^53 - 1, as sorted sets keep scores in float64.
 const MaxScore = 1<<53 - 1
 
-const stampLen = 6 // bytes
+const (
+	stampLen  = 6  // bytes
+	maxDigits = 15 // of numbers without a sign
+)
 
 var (
 	badReply    = store.Fail(store.ServerError(badCall))
@@ -186,7 +189,7 @@ func (b *batch) open(keys, args []string) (store.Reply, bool) {
 	if n := len(head); n > 2 && head[n-2:] == "+r" {
 		b.ranks, head = true, head[:n-2]
 	}
-	boards, ok := number(head)
+	boards, ok := store.Digits(head, maxDigits)
 	if !ok || boards < 1 || int64(len(keys)) != keysPerBoard*boards || int64(len(args)) < 1+argsPerBoard*boards ||
 		(int64(len(args))-1-argsPerBoard*boards)%argsPerUpdate != 0 {
 		return badReply, false
@@ -209,7 +212,7 @@ func (b *batch) open(keys, args []string) (store.Reply, bool) {
 func (b *batch) openBoard(o *target, keys, args []string) (store.Reply, bool) {
 	for i, to := range [...]*int64{&o.ttl, &o.at, &o.from, &o.till, &o.most} {
 		var ok bool
-		if *to, ok = number(args[1+i]); !ok {
+		if *to, ok = store.Digits(args[1+i], maxDigits); !ok {
 			return badReply, false
 		}
 	}
@@ -240,7 +243,7 @@ func counted(s string, there bool) (int64, bool) {
 	if !there {
 		return 0, true
 	}
-	return number(s)
+	return store.Digits(s, maxDigits)
 }
 
 func notNow(now int64) store.Reply {
@@ -258,7 +261,7 @@ func (b *batch) decide() (store.Reply, bool) {
 		known = make(map[id]*cell, len(b.args)/argsPerUpdate)
 	}
 	for a := 0; a < len(b.args); a += argsPerUpdate {
-		board, ok := number(b.args[a])
+		board, ok := store.Digits(b.args[a], maxDigits)
 		how, member := b.args[a+1], b.args[a+2]
 		value, valid := integer(b.args[a+3])
 		if !ok || !valid || board < 1 || board > int64(len(b.board)) || member == "" || how != "+" && how != "=" && how != "<" {
@@ -434,20 +437,6 @@ func flag(b bool) store.Reply {
 		return store.Int(1)
 	}
 	return store.Int(0)
-}
-
-// number reads up to 15 digits, nothing else.
-func number(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 15 {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, true
 }
 
 // integer reads a score: decimal digits, perhaps a minus.

@@ -11,7 +11,7 @@ func page(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != keysPerBoard || len(args) != 4 || !l.read(keys, args[0]) {
 		return badReply
 	}
-	count, ok := number(args[3])
+	count, ok := store.Digits(args[3], maxDigits)
 	if !ok {
 		return badReply
 	}
@@ -19,7 +19,7 @@ func page(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil {
 		return store.Fail(err)
 	}
-	from, ok := number(args[2])
+	from, ok := store.Digits(args[2], maxDigits)
 	if args[1] == "m" {
 		var r store.Reply
 		if from, r, ok = l.around(tx, args[2], count, size); !ok {
@@ -173,9 +173,9 @@ func archive(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 2*keysPerBoard || len(args) != 4 || !from.read(keys, args[0]) || !to.read(keys[keysPerBoard:], args[0]) {
 		return badReply
 	}
-	keep, ok1 := number(args[1])
-	ttl, ok2 := number(args[2])
-	till, ok3 := number(args[3])
+	keep, ok1 := store.Digits(args[1], maxDigits)
+	ttl, ok2 := store.Digits(args[2], maxDigits)
+	till, ok3 := store.Digits(args[3], maxDigits)
 	if !ok1 || !ok2 || !ok3 {
 		return badReply
 	}

@@ -115,10 +115,10 @@ type Stats struct {
 type Board struct {
 	st      store.Store
 	o       Options
-	timeout time.Duration // 0 for none
-	tag     string        // what the keys' hash tag is; a Batch asks for one
-	keys    []string      // of scripts; never changed
-	head    []string      // arguments of an update, per board; never changed
+	timeout *store.CallTimeout
+	tag     string   // what the keys' hash tag is; a Batch asks for one
+	keys    []string // of scripts; never changed
+	head    []string // arguments of an update, per board; never changed
 	flags   string
 	n       *counters // shared by the boards of Seasons
 }
@@ -146,9 +146,6 @@ func (o *Options) check() error {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
 	}
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
-	}
 	switch {
 	case o.Name == "":
 		return fmt.Errorf("%w: no Name; choose one such as \"weekly\"", store.ErrInvalid)
@@ -165,10 +162,7 @@ func (o *Options) check() error {
 }
 
 func newBoard(st store.Store, o Options, s span, n *counters) *Board {
-	b := &Board{st: st, o: o, timeout: o.Timeout, tag: o.Group, n: n}
-	if o.Timeout < 0 || store.InProcess(st) {
-		b.timeout = 0
-	}
+	b := &Board{st: st, o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout), tag: o.Group, n: n}
 	name := o.Name
 	if b.tag == "" {
 		b.tag, name = o.Name, ""
@@ -239,10 +233,7 @@ func (b *Board) run(ctx context.Context, s *store.Script, args ...string) store.
 }
 
 func (b *Board) runOn(ctx context.Context, s *store.Script, keys, args []string) store.Reply {
-	if b.timeout == 0 {
-		return b.st.Run(ctx, s, keys, args...)
-	}
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := b.timeout.Bound(ctx)
 	defer cancel()
 	return b.st.Run(ctx, s, keys, args...)
 }

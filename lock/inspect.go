@@ -40,11 +40,8 @@ func (k *Lock) Inspect(ctx context.Context) (State, error) {
 		return State{}, k.wrap("inspect", err)
 	}
 	l := k.l
-	if l.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.timeout)
-		defer cancel()
-	}
+	ctx, cancel := l.timeout.Bound(ctx)
+	defer cancel()
 	s, err := parseState(l.st.Run(ctx, inspectScript, k.keys))
 	return s, k.wrap("inspect", err)
 }

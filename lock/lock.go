@@ -86,19 +86,18 @@ type Locker struct {
 	st      store.Store
 	o       Options
 	clock   clock.Clock
-	timeout time.Duration // 0 for none
-	client  string        // owner and a random number: unique
-	keep    string        // Retention in ms; "0" for ever
-	wake    string        // what channels of clients begin with
-	extend  string        // ARGV[3] of extendScript
-	terms   string        // the end of ARGV[3] of acquireScript: the lengths in ms of a lease and of a claim
+	timeout *store.CallTimeout
+	client  string // owner and a random number: unique
+	keep    string // Retention in ms; "0" for ever
+	wake    string // what channels of clients begin with
+	extend  string // ARGV[3] of extendScript
+	terms   string // the end of ARGV[3] of acquireScript: the lengths in ms of a lease and of a claim
 
-	seq      atomic.Uint64
-	patience patience
-	stats    counters
-	ctx      context.Context // ends when Close is called; for calls that no caller waits for
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup // goroutines of this Locker
+	seq    atomic.Uint64
+	stats  counters
+	ctx    context.Context // ends when Close is called; for calls that no caller waits for
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // goroutines of this Locker
 
 	mu       sync.Mutex // guards the rest
 	closed   bool
@@ -135,17 +134,12 @@ func New(st store.Store, o Options) (*Locker, error) {
 	var random [8]byte
 	rand.Read(random[:]) //nolint:errcheck // it never fails
 	l := &Locker{
-		st: st, o: o, clock: o.Clock, timeout: o.Timeout, keep: keep, wake: o.Prefix + "wake:",
+		st: st, o: o, clock: o.Clock, keep: keep, wake: o.Prefix + "wake:",
 		client: o.Owner + "/" + hex.EncodeToString(random[:]),
 		open:   map[string]*Lease{},
 	}
 	l.extend, l.terms = keep+" "+millis(o.TTL), millis(o.TTL)+" "+millis(min(o.TTL, claimTime))
-	if o.Timeout == 0 {
-		l.timeout = DefaultTimeout
-	}
-	if l.timeout = min(l.timeout, o.TTL); l.timeout < 0 || store.InProcess(st) {
-		l.timeout = 0
-	}
+	l.timeout = store.CallTimeoutFor(st, min(o.Timeout, o.TTL), min(DefaultTimeout, o.TTL))
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -246,35 +240,9 @@ func (k *Lock) run(ctx context.Context, script *store.Script, id string, ticket 
 	if ticket != 0 {
 		at = strconv.FormatInt(ticket, 10)
 	}
-	if l.timeout > 0 && ctx.Done() == nil {
-		ctx = l.detached()
-	} else if l.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.timeout)
-		defer cancel()
-	}
+	ctx, cancel := l.timeout.Bound(ctx)
+	defer cancel()
 	return l.st.Run(ctx, script, k.keys, id, at, numbers, l.wake)
-}
-
-// patience makes contexts that end by themselves. Calls of about the same time share one, as a timer and a context for
-// each take as long as all the rest of the call's part here.
-type patience struct {
-	mu     sync.Mutex // guards the rest
-	shared context.Context
-	until  time.Duration // of the clock's monotonic time: how long it serves new calls
-}
-
-// detached ends after the Locker's timeout, or up to a quarter of it later.
-func (l *Locker) detached() context.Context {
-	p := &l.patience
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if now := l.clock.Monotonic(); now >= p.until || p.shared.Err() != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), l.timeout+l.timeout/4)
-		context.AfterFunc(ctx, cancel) // when its time has come
-		p.shared, p.until = ctx, now+l.timeout/4
-	}
-	return p.shared
 }
 
 func (k *Lock) op(verb string) observe.Op {

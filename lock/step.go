@@ -88,19 +88,8 @@ func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]in
 
 // number reads digits; anything else, or more than maxNumber, clears ok.
 func number(s string, ok *bool) int64 {
-	n := int64(0)
-	if s == "" || len(s) > 16 {
-		*ok = false
-		return 0
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			*ok = false
-			return 0
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	if n > maxNumber {
+	n, read := store.Digits(s, 16)
+	if !read || n > maxNumber {
 		*ok = false
 		return 0
 	}

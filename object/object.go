@@ -60,8 +60,8 @@ const DefaultAttempts = 10
 type Hashes[T any] struct {
 	st      store.Store
 	o       Options
-	timeout time.Duration // 0 for none
-	ttl     string        // in ms, for scripts; "0" for none
+	timeout *store.CallTimeout
+	ttl     string // in ms, for scripts; "0" for none
 	plan    *plan
 	stamp   string   // the version's field; empty for none
 	all     []*field // every field
@@ -95,13 +95,7 @@ func New[T any](st store.Store, o Options) (*Hashes[T], error) {
 	if o.TTL > 0 {
 		h.ttl = strconv.FormatInt(store.Millis(o.TTL), 10)
 	}
-	switch {
-	case store.InProcess(st) || o.Timeout < 0:
-	case o.Timeout == 0:
-		h.timeout = DefaultTimeout
-	default:
-		h.timeout = o.Timeout
-	}
+	h.timeout = store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)
 	return h, nil
 }
 
@@ -242,11 +236,8 @@ func decodeAll(list []store.Reply, fields []*field, v reflect.Value) (found bool
 // do runs an operation on the store within its time, observed and counted.
 func (h *Hashes[T]) do(ctx context.Context, verb, id string, call func(context.Context) (result string, err error)) error {
 	ctx, end := observe.Begin(ctx, h.o.Observer, observe.Op{Pattern: "object", Name: h.o.Prefix, Verb: verb, Key: id})
-	if h.timeout > 0 {
-		bounded, cancel := context.WithTimeout(ctx, h.timeout)
-		defer cancel()
-		ctx = bounded
-	}
+	ctx, cancel := h.timeout.Bound(ctx)
+	defer cancel()
 	result, err := call(ctx)
 	if err == nil {
 		end(result, nil)

@@ -151,20 +151,20 @@ func parseWriting(keys, args []string) (w writing, ok bool) {
 		return w, false
 	}
 	w = writing{whole: args[0] == "s", stamp: args[2], ttlWords: args[1], expected: -1}
-	sets, ok1 := count(args[4], 4)
-	expiring, ok2 := count(args[5], 4)
+	sets, ok1 := store.Digits(args[4], 4)
+	expiring, ok2 := store.Digits(args[5], 4)
 	n, e := int(sets), int(expiring)
-	if w.ttl, ok = count(args[1], 15); !ok || !ok1 || !ok2 || len(args) < 6+2*n+2*e || w.whole && n == 0 {
+	if w.ttl, ok = store.Digits(args[1], 15); !ok || !ok1 || !ok2 || len(args) < 6+2*n+2*e || w.whole && n == 0 {
 		return w, false
 	}
 	if args[3] != "" {
-		if w.expected, ok = count(args[3], 15); !ok || w.stamp == "" {
+		if w.expected, ok = store.Digits(args[3], 15); !ok || w.stamp == "" {
 			return w, false
 		}
 	}
 	w.sets, w.expiring, w.gone = args[6:6+2*n], args[6+2*n:6+2*n+2*e], args[6+2*n+2*e:]
 	for i := 1; i < len(w.expiring); i += 2 {
-		if ms, ok := count(w.expiring[i], 13); !ok || ms == 0 {
+		if ms, ok := store.Digits(w.expiring[i], 13); !ok || ms == 0 {
 			return w, false
 		}
 	}
@@ -242,7 +242,7 @@ func stamp(tx store.Tx, key, field string) (int64, error) {
 	if err != nil || !ok {
 		return 0, err
 	}
-	v, ok := count(text, 15)
+	v, ok := store.Digits(text, 15)
 	if !ok {
 		return 0, store.ServerError(badStamp)
 	}
@@ -327,24 +327,10 @@ func isBound(s string) bool {
 	if s[0] == '-' {
 		digits = s[1:]
 	}
-	_, ok := count(digits, 11)
+	_, ok := store.Digits(digits, 11)
 	return ok && len(s) <= 11
 }
 
 func words(name, key string, rest []string) []string {
 	return append(append(make([]string, 0, 2+len(rest)), name, key), rest...)
-}
-
-// count reads a number of at most so many digits, nothing else.
-func count(s string, digits int) (int64, bool) {
-	if s == "" || len(s) > digits {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }

@@ -136,7 +136,7 @@ func (t *Topic[T]) Subscribe(ctx context.Context, l Listener, fn func(ctx contex
 // Open subscribes and returns when the store has confirmed it: what is published from then on arrives. Close must follow.
 // If the store does not confirm within Options.Timeout the error is store.ErrUnavailable.
 func (t *Topic[T]) Open(ctx context.Context, l Listener) (*Subscription[T], error) {
-	return t.open(ctx, l, t.timeout)
+	return t.open(ctx, l, t.timeout.Duration())
 }
 
 func (t *Topic[T]) open(ctx context.Context, l Listener, within time.Duration) (*Subscription[T], error) {

@@ -51,9 +51,9 @@ type Topic[T any] struct {
 	st      store.Store
 	codec   codec.Codec
 	clock   clock.Clock
-	timeout time.Duration // 0 for none
-	command string        // PUBLISH or SPUBLISH
-	buffers sync.Pool     // of *[]byte
+	timeout *store.CallTimeout
+	command string    // PUBLISH or SPUBLISH
+	buffers sync.Pool // of *[]byte
 
 	mu    sync.Mutex // guards the rest; taken before a feed's
 	feeds map[source]*feed[T]
@@ -87,13 +87,7 @@ func New[T any](st store.Store, o Options) (*Topic[T], error) {
 	if t.clock == nil {
 		t.clock = clock.System()
 	}
-	switch {
-	case store.InProcess(st) || o.Timeout < 0:
-	case o.Timeout == 0:
-		t.timeout = DefaultTimeout
-	default:
-		t.timeout = o.Timeout
-	}
+	t.timeout = store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)
 	return t, nil
 }
 
@@ -155,10 +149,7 @@ func (t *Topic[T]) sendOne(ctx context.Context, channel string, v *T) (int64, er
 	if err != nil {
 		return 0, err
 	}
-	if t.timeout == 0 {
-		return t.st.Do(ctx, t.command, channel, data).Int64()
-	}
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	ctx, cancel := t.timeout.Bound(ctx)
 	defer cancel()
 	return t.st.Do(ctx, t.command, channel, data).Int64()
 }
@@ -172,11 +163,8 @@ func (t *Topic[T]) sendMany(ctx context.Context, channel string, values []T) (re
 		}
 		cmds[i] = store.Cmd{t.command, channel, data}
 	}
-	if t.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.timeout)
-		defer cancel()
-	}
+	ctx, cancel := t.timeout.Bound(ctx)
+	defer cancel()
 	for i, r := range t.st.Pipe(ctx, cmds...) {
 		n, err := r.Int64()
 		if err != nil && failed == nil { // one reason is enough

@@ -115,21 +115,12 @@ func (s *step) reply(r store.Reply) store.Reply {
 const keepWords = 256
 
 func digits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 // number reads times and counts.
 func number(s string) (int64, bool) {
-	if len(s) > maxDigits || !digits(s) {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
+	return store.Digits(s, maxDigits)
 }
 
 // zero is a number, or 0.
@@ -140,11 +131,8 @@ func zero(s string) int64 {
 
 // ident reads an id.
 func ident(s string) (int64, bool) {
-	if len(s) > 16 || !digits(s) || s[0] == '0' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil && n < level
+	n, ok := store.Positive(s, 16)
+	return n, ok && n < level
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -52,9 +52,9 @@ const pollEvery = time.Second
 func (w *worker) await(ctx context.Context) error {
 	// The server ends the wait after a lease; a server that has gone silent is given up a little later.
 	lease := w.core.o.Lease
-	if w.timeout > 0 {
+	if answers := w.timeout.Duration(); answers > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lease+w.timeout)
+		ctx, cancel = context.WithTimeout(ctx, lease+answers)
 		defer cancel()
 	}
 	r := w.st.Do(ctx, "BLPOP", w.keys[kWake], strconv.FormatFloat(lease.Seconds(), 'f', 3, 64))

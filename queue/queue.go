@@ -110,7 +110,7 @@ type core struct {
 	values  codec.Codec // of progress and results
 	clock   clock.Clock
 	keys    []string // in the order of the scripts
-	timeout time.Duration
+	timeout *store.CallTimeout
 	log     *slog.Logger
 	gap     time.Duration // between starts of one key
 	stats   counters
@@ -166,10 +166,7 @@ func New[T any](st store.Store, o Options) (*Queue[T], error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("queue: %w: %w", store.ErrInvalid, err)
 	}
-	c := &core{st: st, o: o, codec: format, values: o.Codec, clock: o.Clock, timeout: o.Timeout, log: o.Logger, workers: map[*worker]struct{}{}}
-	if store.InProcess(st) || o.Timeout < 0 {
-		c.timeout = 0
-	}
+	c := &core{st: st, o: o, codec: format, values: o.Codec, clock: o.Clock, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout), log: o.Logger, workers: map[*worker]struct{}{}}
 	if c.values == nil {
 		c.values = codec.JSON{}
 	}
@@ -198,7 +195,6 @@ func (o *Options) complete() error {
 	setDefault(&o.MaxAttempts, DefaultMaxAttempts)
 	setDefault(&o.MaxPayload, DefaultMaxPayload)
 	setDefault(&o.Lease, DefaultLease)
-	setDefault(&o.Timeout, DefaultTimeout)
 	setDefault(&o.DeadRetention, DefaultDeadRetention)
 	if o.Backoff == nil {
 		o.Backoff = Exponential(time.Second, time.Hour)
@@ -248,29 +244,20 @@ func Constant(d time.Duration) func(attempt int) time.Duration {
 
 // run calls a script of the queue, within Options.Timeout.
 func (c *core) run(ctx context.Context, s *store.Script, keys []string, args ...string) store.Reply {
-	if c.timeout > 0 {
-		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		return c.st.Run(bounded, s, keys, args...)
-	}
+	ctx, cancel := c.timeout.Bound(ctx)
+	defer cancel()
 	return c.st.Run(ctx, s, keys, args...)
 }
 
 func (c *core) do(ctx context.Context, args ...string) store.Reply {
-	if c.timeout > 0 {
-		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		return c.st.Do(bounded, args...)
-	}
+	ctx, cancel := c.timeout.Bound(ctx)
+	defer cancel()
 	return c.st.Do(ctx, args...)
 }
 
 func (c *core) pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
-	if c.timeout > 0 {
-		bounded, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		return c.st.Pipe(bounded, cmds...)
-	}
+	ctx, cancel := c.timeout.Bound(ctx)
+	defer cancel()
 	return c.st.Pipe(ctx, cmds...)
 }
 

@@ -48,7 +48,7 @@ type ConcurrencyOptions struct {
 type Concurrency struct {
 	st      store.Store
 	o       ConcurrencyOptions
-	timeout time.Duration
+	timeout *store.CallTimeout
 	limit   string
 	ttl     string // ms
 
@@ -75,7 +75,7 @@ func NewConcurrency(st store.Store, o ConcurrencyOptions) (*Concurrency, error) 
 		o.Prefix = DefaultLeasePrefix
 	}
 	return &Concurrency{
-		st: st, o: o, timeout: timeoutOf(st, o.Timeout),
+		st: st, o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout),
 		limit: strconv.Itoa(o.Limit), ttl: strconv.FormatInt(o.TTL.Milliseconds(), 10),
 	}, nil
 }
@@ -136,7 +136,7 @@ func (c *Concurrency) Peek(ctx context.Context, id string) (Result, error) {
 // Reset ends all leases of id. Their holders find out when they extend them.
 func (c *Concurrency) Reset(ctx context.Context, id string) error {
 	ctx, end := observe.Begin(ctx, c.o.Observer, c.op("reset", id))
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	if err := c.st.Do(bounded, "DEL", c.o.Prefix+id).Err(); err != nil {
 		err = c.fail("reset", id, err)
@@ -202,7 +202,7 @@ func (c *Concurrency) step(ctx context.Context, verb, id, op, token string, n in
 		err := fmt.Errorf("%w: %d units, want 1 to the limit of %d", store.ErrInvalid, n, c.o.Limit)
 		return res, store.Wrap("ratelimit", verb, c.o.Prefix+id, err)
 	}
-	bounded, cancel := c.bound(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
 	list, err := c.st.Run(bounded, leaseScript, []string{c.o.Prefix + id}, op, token, strconv.Itoa(n), c.limit, c.ttl).Ints()
 	if err == nil && len(list) != 4 {
@@ -214,13 +214,6 @@ func (c *Concurrency) step(ctx context.Context, verb, id, op, token string, n in
 	res.Allowed, res.Remaining = list[0] == 1, int(list[1])
 	res.RetryAfter, res.ResetAfter = millis(list[2]), millis(list[3])
 	return res, nil
-}
-
-func (c *Concurrency) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, c.timeout)
 }
 
 func (c *Concurrency) fail(verb, id string, err error) error {

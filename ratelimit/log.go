@@ -392,16 +392,8 @@ func pack48(b []byte, v int64) []byte {
 	return append(b, byte(v>>40), byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
 }
 
-// atoi reads a positive number of at most 13 digits without leading zeros; anything else is 0.
-func atoi(s string) (n int64) {
-	if len(s) > 13 || s == "" || s[0] == '0' {
-		return 0
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
+// atoi reads a number of a script's arguments; 0 is none.
+func atoi(s string) int64 {
+	n, _ := store.Positive(s, 13)
 	return n
 }

@@ -91,8 +91,8 @@ type Limiter struct {
 	st      store.Store
 	o       Options
 	plan    *Plan
-	timeout time.Duration // 0 for none
-	local   *local        // nil without LocalShare
+	timeout *store.CallTimeout
+	local   *local // nil without LocalShare
 
 	allowed, denied, failed, shadowed, locally atomic.Uint64
 }
@@ -122,21 +122,11 @@ func New(st store.Store, o Options) (*Limiter, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System()
 	}
-	l := &Limiter{st: st, o: o, plan: plan, timeout: timeoutOf(st, o.Timeout)}
+	l := &Limiter{st: st, o: o, plan: plan, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)}
 	if o.LocalShare > 0 {
 		l.local = newLocal(o.LocalShare, o.Clock)
 	}
 	return l, nil
-}
-
-func timeoutOf(st store.Store, wanted time.Duration) time.Duration {
-	switch {
-	case store.InProcess(st) || wanted < 0:
-		return 0
-	case wanted == 0:
-		return DefaultTimeout
-	}
-	return wanted
 }
 
 // Request is a decision to make, for what Allow, AllowN and Peek cannot say.
@@ -322,7 +312,7 @@ const maxBlock = longestBlock * time.Millisecond
 // Reset forgets what id used, so that all of its limit is free, and ends a block. Resetting an unknown id is a no-op.
 func (l *Limiter) Reset(ctx context.Context, id string) error {
 	return l.other(ctx, "reset", id, func(ctx context.Context) error {
-		ctx, cancel := l.bound(ctx)
+		ctx, cancel := l.timeout.Bound(ctx)
 		defer cancel()
 		return l.st.Do(ctx, "DEL", l.o.Prefix+id).Err()
 	})
@@ -360,20 +350,9 @@ func (l *Limiter) Window() time.Duration { return l.plan.rules[0].Window }
 func (l *Limiter) Plan() *Plan { return l.plan }
 
 func (l *Limiter) run(ctx context.Context, script *store.Script, id string, args []string) store.Reply {
-	keys := []string{l.o.Prefix + id}
-	if l.timeout == 0 {
-		return l.st.Run(ctx, script, keys, args...)
-	}
-	bounded, cancel := context.WithTimeout(ctx, l.timeout)
+	bounded, cancel := l.timeout.Bound(ctx)
 	defer cancel()
-	return l.st.Run(bounded, script, keys, args...)
-}
-
-func (l *Limiter) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if l.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, l.timeout)
+	return l.st.Run(bounded, script, []string{l.o.Prefix + id}, args...)
 }
 
 // fail counts and reports a failure of the store. A caller that left is none.

@@ -34,7 +34,7 @@ const hops = 4
 // session has ended, the script goes over it, which decides by the store's clock.
 func (m *Manager) load(ctx context.Context, s *Session, at place) (result string, err error) {
 	if now, known := m.storeTime(); known {
-		bounded, cancel := m.bound(ctx)
+		bounded, cancel := m.timeout.Bound(ctx)
 		fields, err := m.st.Do(bounded, "HGETALL", m.key(at.id)).Pairs()
 		cancel()
 		switch {
@@ -79,7 +79,7 @@ func (m *Manager) touched(ctx context.Context, s *Session, at place) (result str
 			kind, _ = list[0].Text()
 			detail, _ = list[1].Text()
 		}
-		switch now, _ := number(detail); {
+		switch now, _ := store.Digits(detail, maxDigits); {
 		case kind == "s" && len(list) == 3:
 			fields, err := list[2].Pairs()
 			if err == nil {
@@ -137,7 +137,7 @@ func (s *Session) take(name, value string) {
 		s.bytes += len(field) + len(value)
 		return
 	}
-	n, _ := number(value) // meant for times only
+	n, _ := store.Digits(value, maxDigits) // meant for times only
 	switch name {
 	case "c":
 		s.times.created = n

@@ -35,6 +35,9 @@ const (
 // maxFields bounds a session's fields, and with them what Lua has to unpack.
 const maxFields = 1000
 
+// maxDigits is how long numbers may be.
+const maxDigits = 15
+
 // batch is how many sessions of a user one call revokes.
 const batch = 256
 

@@ -20,8 +20,8 @@ func load(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) != 2 {
 		return badReply
 	}
-	idle, ok1 := number(args[0])
-	touch, ok2 := number(args[1])
+	idle, ok1 := store.Digits(args[0], maxDigits)
+	touch, ok2 := store.Digits(args[1], maxDigits)
 	if !ok1 || !ok2 {
 		return badReply
 	}
@@ -85,15 +85,15 @@ func headOf(all []store.Reply) (h head) {
 // stamped reads a time in ms.
 func stamped(r store.Reply) (int64, bool) {
 	s, _ := r.Text()
-	return number(s)
+	return store.Digits(s, maxDigits)
 }
 
 func create(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) < 1 || len(keys) > 2 || len(args) < 6 || len(args)%2 != 0 || len(args) > maxArgs || (len(keys) == 2) != (args[3] != "") {
 		return badReply
 	}
-	idle, ok1 := number(args[0])
-	life, ok2 := number(args[1])
+	idle, ok1 := store.Digits(args[0], maxDigits)
+	life, ok2 := store.Digits(args[1], maxDigits)
 	if !ok1 || !ok2 {
 		return badReply
 	}
@@ -184,7 +184,7 @@ func patch(tx store.Tx, keys, args []string) store.Reply {
 
 // pairs reads the number in front of pairs, and checks that so many are there.
 func pairs(args []string) (n int, ok bool) {
-	v, ok := number(args[0])
+	v, ok := store.Digits(args[0], maxDigits)
 	if !ok || v > maxArgs || len(args) < 1+2*int(v) {
 		return 0, false
 	}
@@ -223,14 +223,14 @@ func living(tx store.Tx, key string) (l life, err error) {
 	if !list[1].IsNil() {
 		l.heir, _ = list[2].Text()
 		grace, _ := list[3].Text()
-		until, ok := number(grace)
+		until, ok := store.Digits(grace, maxDigits)
 		l.graced = l.heir != "" && ok && until > now
 		return l, nil
 	}
 	end, there, _ := list[0].Lookup()
 	l.there = there
 	var ok bool
-	l.end, ok = number(end)
+	l.end, ok = store.Digits(end, maxDigits)
 	l.alive = ok && l.end > now
 	return l, nil
 }
@@ -256,8 +256,8 @@ func rotate(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) < 2 || len(keys) > 3 || len(args) < 5 || len(args) > maxArgs {
 		return badReply
 	}
-	grace, ok1 := number(args[0])
-	tomb, ok2 := number(args[1])
+	grace, ok1 := store.Digits(args[0], maxDigits)
+	tomb, ok2 := store.Digits(args[1], maxDigits)
 	n, ok3 := pairs(args[4:])
 	if !ok1 || !ok2 || !ok3 {
 		return badReply
@@ -301,7 +301,7 @@ func retire(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) < 1 || len(keys) > 2 || len(args) != 4 {
 		return badReply
 	}
-	tomb, ok := number(args[0])
+	tomb, ok := store.Digits(args[0], maxDigits)
 	if !ok {
 		return badReply
 	}
@@ -338,7 +338,7 @@ func revoke(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) < 1 || len(args) != len(keys)+1 || len(keys) > batch+1 {
 		return badReply
 	}
-	tomb, ok := number(args[0])
+	tomb, ok := store.Digits(args[0], maxDigits)
 	if !ok {
 		return badReply
 	}
@@ -395,18 +395,4 @@ func prune(tx store.Tx, keys, args []string) store.Reply {
 		gone += n
 	}
 	return store.Int(gone)
-}
-
-// number reads up to 15 digits, nothing else.
-func number(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 15 {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, true
 }

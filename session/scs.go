@@ -51,7 +51,7 @@ type SCS struct {
 	st      store.Store
 	get     store.Getter
 	o       SCSOptions
-	timeout time.Duration
+	timeout *store.CallTimeout
 	clock   clock.Clock
 	tomb    string
 	secret  [32]byte // of this process: authenticates what All calls tokens
@@ -67,18 +67,12 @@ func NewSCS(st store.Store, o SCSOptions) (*SCS, error) {
 	if o.Tombstone == 0 {
 		o.Tombstone = DefaultTombstone
 	}
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
-	}
 	if strings.ContainsAny(o.Prefix, "{}") || o.Tombstone < time.Millisecond || o.Tombstone > most {
 		return nil, fmt.Errorf("session: %w: Prefix %q, Tombstone %v: want no braces, and 1ms to %v", store.ErrInvalid, o.Prefix, o.Tombstone, most)
 	}
-	s := &SCS{st: st, get: store.GetterOf(st), o: o, timeout: o.Timeout, clock: o.Clock, tomb: millis(o.Tombstone)}
+	s := &SCS{st: st, get: store.GetterOf(st), o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout), clock: o.Clock, tomb: millis(o.Tombstone)}
 	if s.clock == nil {
 		s.clock = clock.System()
-	}
-	if o.Timeout < 0 || store.InProcess(st) {
-		s.timeout = 0
 	}
 	_, _ = rand.Read(s.secret[:])
 	for i := range scsBuckets {
@@ -129,7 +123,7 @@ func (s *SCS) FindCtx(ctx context.Context, token string) (b []byte, found bool, 
 	if token == "" {
 		return nil, false, nil
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	_, key, _ := s.place(token)
 	v, found, err := s.get.GetBytes(ctx, key, nil)
@@ -149,7 +143,7 @@ func (s *SCS) CommitCtx(ctx context.Context, token string, b []byte, expiry time
 	if left <= 0 {
 		return s.DeleteCtx(ctx, token)
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	hash, key, list := s.place(token)
 	err := s.st.Run(ctx, commitScript, []string{key, list}, string(b), millis(left), hash[1:]).Err()
@@ -161,7 +155,7 @@ func (s *SCS) DeleteCtx(ctx context.Context, token string) error {
 	if token == "" {
 		return nil
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	hash, key, list := s.place(token)
 	return store.Wrap("session", "delete", key, s.st.Run(ctx, deleteScript, []string{key, list}, s.tomb, hash[1:]).Err())
@@ -253,16 +247,9 @@ func (s *SCS) read(ctx context.Context, all map[string][]byte, reads []store.Cmd
 }
 
 func (s *SCS) pipe(ctx context.Context, cmds []store.Cmd) []store.Reply {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	return s.st.Pipe(ctx, cmds...)
-}
-
-func (s *SCS) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, s.timeout)
 }
 
 // Find is FindCtx without a ctx.

@@ -72,7 +72,7 @@ func commit(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 2 || len(args) != 3 {
 		return badReply
 	}
-	ttl, ok := number(args[1])
+	ttl, ok := store.Digits(args[1], maxDigits)
 	if !ok || args[1][0] == '0' {
 		return badReply
 	}
@@ -94,7 +94,7 @@ func commit(tx store.Tx, keys, args []string) store.Reply {
 	}
 	now := tx.Now().UnixMilli()
 	if len(head) == scsHead && head[0] == '1' {
-		if listed, ok := number(string(head[1:])); ok && now+ttl <= listed {
+		if listed, ok := store.Digits(string(head[1:]), maxDigits); ok && now+ttl <= listed {
 			if err := strings.SetString(keys[0], value, ttl); err != nil {
 				return store.Fail(err)
 			}
@@ -141,7 +141,7 @@ func remove(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 2 || len(args) != 2 {
 		return badReply
 	}
-	if _, ok := number(args[0]); !ok || args[0][0] == '0' {
+	if _, ok := store.Digits(args[0], maxDigits); !ok || args[0][0] == '0' {
 		return badReply
 	}
 	if r := tx.Do("ZREM", keys[1], args[1]); r.Err() != nil {

@@ -113,7 +113,7 @@ type counters struct {
 type Manager struct {
 	st      store.Store
 	o       Options
-	timeout time.Duration // 0 for none
+	timeout *store.CallTimeout
 	clock   clock.Clock
 	ahead   atomic.Int64 // by how many ms the store's clock is ahead of clock.Monotonic; 0 for not known yet
 	n       counters
@@ -129,15 +129,12 @@ func New(st store.Store, o Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m := &Manager{
-		st: st, o: o, timeout: o.Timeout,
+		st: st, o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout),
 		idle: millis(o.IdleTimeout), life: millis(o.Lifetime), touch: millis(o.TouchEvery),
 		grace: millis(o.RotateGrace), tomb: millis(o.Tombstone),
 	}
 	if m.clock = o.Clock; m.clock == nil {
 		m.clock = clock.System()
-	}
-	if o.Timeout < 0 || store.InProcess(st) {
-		m.timeout = 0
 	}
 	return m, nil
 }
@@ -160,9 +157,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
-	}
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
 	}
 	o.Cookie.setDefaults()
 }
@@ -222,16 +216,9 @@ func (m *Manager) index(user string) string {
 }
 
 func (m *Manager) run(ctx context.Context, s *store.Script, keys []string, args ...string) store.Reply {
-	ctx, cancel := m.bound(ctx)
+	ctx, cancel := m.timeout.Bound(ctx)
 	defer cancel()
 	return m.st.Run(ctx, s, keys, args...)
-}
-
-func (m *Manager) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, m.timeout)
 }
 
 // begin tells the Observer of an operation. Ids are hashes, so they may be logged.

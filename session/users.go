@@ -41,7 +41,7 @@ func (m *Manager) List(ctx context.Context, user string) ([]Info, error) {
 }
 
 func (m *Manager) list(ctx context.Context, user string) ([]Info, error) {
-	ctx, cancel := m.bound(ctx)
+	ctx, cancel := m.timeout.Bound(ctx)
 	defer cancel()
 	hashes, err := m.st.Do(ctx, "ZRANGE", m.index(user), strconv.Itoa(-maxListed), "-1").Strings()
 	if err != nil || len(hashes) == 0 {
@@ -158,7 +158,7 @@ func checkUser(user string) error {
 }
 
 func moment(ms string) time.Time {
-	n, _ := number(ms)
+	n, _ := store.Digits(ms, maxDigits)
 	return unixMilli(n)
 }
 

@@ -34,7 +34,7 @@ func (s *Stream[T]) deadKey(group string) string { return s.tag + "dead:" + grou
 
 // Len is how many there are. O(1).
 func (d *DeadLetters[T]) Len(ctx context.Context) (int64, error) {
-	ctx, cancel := d.s.bound(ctx)
+	ctx, cancel := d.s.timeout.Bound(ctx)
 	defer cancel()
 	n, err := d.s.st.Do(ctx, "XLEN", d.key).Int64()
 	return n, store.Wrap("stream", "dead letters", d.key, err)
@@ -57,7 +57,7 @@ func (d *DeadLetters[T]) Range(ctx context.Context, after string, n int) ([]Dead
 }
 
 func (d *DeadLetters[T]) list(ctx context.Context, after string, n int) ([]entry, error) {
-	ctx, cancel := d.s.bound(ctx)
+	ctx, cancel := d.s.timeout.Bound(ctx)
 	defer cancel()
 	from := "-"
 	if after != "" {
@@ -98,7 +98,7 @@ func (d *DeadLetters[T]) Replay(ctx context.Context, ids ...string) (int64, erro
 	if trim := d.s.trim(); trim != nil {
 		args[1], args[2] = trim[0], trim[2]
 	}
-	ctx, cancel := d.s.bound(ctx)
+	ctx, cancel := d.s.timeout.Bound(ctx)
 	defer cancel()
 	n, err := d.s.st.Run(ctx, replayScript, []string{d.key, d.s.o.Name}, append(args, ids...)...).Int64()
 	return n, store.Wrap("stream", "replay", d.key, err)
@@ -132,7 +132,7 @@ func (d *DeadLetters[T]) ReplayAll(ctx context.Context) (total int64, err error)
 
 // newest is the id of the last dead letter, "" if there is none.
 func (d *DeadLetters[T]) newest(ctx context.Context) (string, error) {
-	ctx, cancel := d.s.bound(ctx)
+	ctx, cancel := d.s.timeout.Bound(ctx)
 	defer cancel()
 	found, err := entries(d.s.st.Do(ctx, "XREVRANGE", d.key, "+", "-", "COUNT", "1"))
 	if err != nil || len(found) == 0 {
@@ -146,7 +146,7 @@ func (d *DeadLetters[T]) Delete(ctx context.Context, ids ...string) (int64, erro
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	ctx, cancel := d.s.bound(ctx)
+	ctx, cancel := d.s.timeout.Bound(ctx)
 	defer cancel()
 	n, err := d.s.st.Do(ctx, append([]string{"XDEL", d.key}, ids...)...).Int64()
 	return n, store.Wrap("stream", "dead letters", d.key, err)

@@ -31,7 +31,7 @@ func (c *consumer[T]) join(ctx context.Context) error {
 }
 
 func (c *consumer[T]) create(ctx context.Context, from string) error {
-	ctx, cancel := c.s.bound(ctx)
+	ctx, cancel := c.s.timeout.Bound(ctx)
 	defer cancel()
 	err := c.s.st.Do(ctx, "XGROUP", "CREATE", c.s.o.Name, c.g.Name, from, "MKSTREAM").Err()
 	var e store.ServerError
@@ -72,7 +72,7 @@ func (c *consumer[T]) rejoin(ctx context.Context, cause error) error {
 // whole tells the stream's newest id and how many entries it ever got, which is -1 where the store does not count. A stream
 // that does not exist has got none.
 func (c *consumer[T]) whole(ctx context.Context) (top string, added int64, err error) {
-	ctx, cancel := c.s.bound(ctx)
+	ctx, cancel := c.s.timeout.Bound(ctx)
 	defer cancel()
 	info, err := c.s.st.Do(ctx, "XINFO", "STREAM", c.s.o.Name).Pairs()
 	var e store.ServerError

@@ -24,7 +24,7 @@ func (c *consumer[T]) hold(ctx context.Context, mode string, ids ...string) ([]i
 	for len(ids) > 0 {
 		n := min(len(ids), holdBatch)
 		args := append(make([]string, 0, 4+n), c.g.Name, c.g.Consumer, mode, itoa(c.g.ClaimIdle.Milliseconds()))
-		bounded, cancel := c.s.bound(ctx)
+		bounded, cancel := c.s.timeout.Bound(ctx)
 		got, err := c.s.st.Run(bounded, holdScript, []string{c.s.o.Name}, append(args, ids[:n]...)...).Ints()
 		cancel()
 		if err == nil && len(got) != n {
@@ -101,7 +101,7 @@ func (c *consumer[T]) period() time.Duration { return c.g.ClaimIdle / 2 }
 func (c *consumer[T]) sweep(ctx context.Context) (time.Duration, error) {
 	soon := c.period()/8 + rand.N(c.period()/8+1)
 	lease := c.s.tag + "sweep:" + c.g.Name
-	bounded, cancel := c.s.bound(ctx)
+	bounded, cancel := c.s.timeout.Bound(ctx)
 	mine, err := c.s.st.Do(bounded, "SET", lease, c.g.Consumer, "NX", "PX", itoa(c.period().Milliseconds())).OK()
 	if err != nil || !mine {
 		var left int64
@@ -149,7 +149,7 @@ func (c *consumer[T]) claim(ctx context.Context) error {
 }
 
 func (c *consumer[T]) claimSome(ctx context.Context, cursor string, n int) (next string, found []entry, err error) {
-	ctx, cancel := c.s.bound(ctx)
+	ctx, cancel := c.s.timeout.Bound(ctx)
 	defer cancel()
 	parts, err := c.s.st.Do(ctx, "XAUTOCLAIM", c.s.o.Name, c.g.Name, c.g.Consumer, itoa(c.g.ClaimIdle.Milliseconds()),
 		cursor, "COUNT", itoa(n)).Array()
@@ -198,7 +198,7 @@ const forgetAfter = 4
 
 // tidy takes dead consumers off the group.
 func (c *consumer[T]) tidy(ctx context.Context) error {
-	bounded, cancel := c.s.bound(ctx)
+	bounded, cancel := c.s.timeout.Bound(ctx)
 	defer cancel()
 	list, err := c.s.st.Do(bounded, "XINFO", "CONSUMERS", c.s.o.Name, c.g.Name).Array()
 	if err != nil {

@@ -35,7 +35,7 @@ func (s *Stream[T]) lag(ctx context.Context, group string) (Lag, error) {
 	}
 	lag := Lag{Waiting: g.lag, Exact: g.exact, Pending: g.pending, Consumers: g.consumers}
 	if !g.exact {
-		bounded, cancel := s.bound(ctx)
+		bounded, cancel := s.timeout.Bound(ctx)
 		defer cancel()
 		list, err := s.st.Do(bounded, "XRANGE", s.o.Name, "("+g.last, "+", "COUNT", strconv.Itoa(mostCounted)).Array()
 		if err != nil {
@@ -61,7 +61,7 @@ type groupInfo struct {
 }
 
 func (s *Stream[T]) group(ctx context.Context, name string) (groupInfo, error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	list, err := s.st.Do(ctx, "XINFO", "GROUPS", s.o.Name).Array()
 	if err != nil {

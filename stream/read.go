@@ -139,10 +139,10 @@ const blocking = 10 * time.Second
 
 // waiting bounds a command that blocks.
 func (s *Stream[T]) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.timeout == 0 {
+	if s.timeout == nil {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, blocking+max(s.timeout, 5*time.Second))
+	return context.WithTimeout(ctx, blocking+max(s.timeout.Duration(), 5*time.Second))
 }
 
 // Read hands every entry from a position on to fn, in order, and waits for more: like tail -f. Nothing is acknowledged
@@ -198,7 +198,7 @@ func (s *Stream[T]) await(ctx context.Context, last string) ([]entry, error) {
 
 // lastID is the id of the newest entry, "0" if there is none.
 func (s *Stream[T]) lastID(ctx context.Context) (string, error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	found, err := entries(s.st.Do(ctx, "XREVRANGE", s.o.Name, "+", "-", "COUNT", "1"))
 	if err != nil || len(found) == 0 {
@@ -264,7 +264,7 @@ func (s *Stream[T]) between(ctx context.Context, command, from, to string, n int
 	if n <= 0 {
 		return nil, store.Wrap("stream", "range", s.o.Name, fmt.Errorf("%w: %d entries", store.ErrInvalid, n))
 	}
-	bounded, cancel := s.bound(ctx)
+	bounded, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	found, err := entries(s.st.Do(bounded, command, s.o.Name, from, to, "COUNT", strconv.Itoa(n)))
 	if err != nil {

@@ -69,7 +69,7 @@ func (c *consumer[T]) ackSome() (more bool, err error) {
 	if len(ids) == 0 {
 		return false, nil
 	}
-	ctx, cancel := c.s.bound(c.base)
+	ctx, cancel := c.s.timeout.Bound(c.base)
 	defer cancel()
 	words := append(make([]string, 0, 3+len(ids)), "XACK", c.s.o.Name, c.g.Name)
 	if _, err := c.s.st.Do(ctx, append(words, ids...)...).Int64(); err != nil {
@@ -177,7 +177,7 @@ func (c *consumer[T]) sit(pause time.Duration) {
 
 // bury moves the flight's entry to the dead letters.
 func (c *consumer[T]) bury(f *flight[T]) (done bool, pause time.Duration) {
-	ctx, cancel := c.s.bound(c.base)
+	ctx, cancel := c.s.timeout.Bound(c.base)
 	defer cancel()
 	n, err := c.s.st.Run(ctx, buryScript, []string{c.s.o.Name, c.s.deadKey(c.g.Name)}, c.g.Name, c.g.Consumer, f.msg.ID,
 		itoa(f.msg.Deliveries), clip(f.reason.Error()), itoa(c.g.MaxDead)).Int64()
@@ -263,14 +263,14 @@ func (c *consumer[T]) leave() {
 
 // remove takes a consumer without entries off the group.
 func (c *consumer[T]) remove(consumer string) (int64, error) {
-	ctx, cancel := c.s.bound(c.base)
+	ctx, cancel := c.s.timeout.Bound(c.base)
 	defer cancel()
 	return c.s.st.Run(ctx, leaveScript, []string{c.s.o.Name}, c.g.Name, consumer).Int64()
 }
 
 // unfinished lists ids that are this consumer's.
 func (c *consumer[T]) unfinished(from string) ([]string, error) {
-	ctx, cancel := c.s.bound(c.base)
+	ctx, cancel := c.s.timeout.Bound(c.base)
 	defer cancel()
 	list, err := c.s.st.Do(ctx, "XPENDING", c.s.o.Name, c.g.Name, from, "+", itoa(holdBatch), c.g.Consumer).Array()
 	if err != nil {

@@ -59,8 +59,8 @@ type Stream[T any] struct {
 	st      store.Store
 	codec   codec.Codec
 	clock   clock.Clock
-	tag     string        // begins the keys that belong to the stream: "{orders}:"
-	timeout time.Duration // 0 for none
+	tag     string // begins the keys that belong to the stream: "{orders}:"
+	timeout *store.CallTimeout
 	key     func(T) string
 	buffers *sync.Pool // of *[]byte
 
@@ -101,13 +101,7 @@ func New[T any](st store.Store, o Options) (*Stream[T], error) {
 	if s.clock == nil {
 		s.clock = clock.System()
 	}
-	switch {
-	case store.InProcess(st) || o.Timeout < 0:
-	case o.Timeout == 0:
-		s.timeout = DefaultTimeout
-	default:
-		s.timeout = o.Timeout
-	}
+	s.timeout = store.CallTimeoutFor(st, o.Timeout, DefaultTimeout)
 	return s, nil
 }
 
@@ -166,7 +160,7 @@ func (s *Stream[T]) publish(ctx context.Context, v *T) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	id, err := s.st.Do(ctx, cmd...).Text()
 	if err != nil {
@@ -206,7 +200,7 @@ func (s *Stream[T]) publishMany(ctx context.Context, values []T) ([]string, erro
 			return nil, fmt.Errorf("value %d: %w", i, err)
 		}
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	ids := make([]string, len(values))
 	var failed error
@@ -272,7 +266,7 @@ func (s *Stream[T]) learnTime(ctx context.Context) error {
 	if s.o.MaxAge == 0 || s.shared.newest.Load() != 0 {
 		return nil
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	parts, err := s.st.Do(ctx, "TIME").Ints()
 	if err == nil && len(parts) != 2 {
@@ -309,7 +303,7 @@ func idMillis(id string) int64 {
 
 // Len is the number of entries in the stream; 0 if there is no stream. O(1).
 func (s *Stream[T]) Len(ctx context.Context) (int64, error) {
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	n, err := s.st.Do(ctx, "XLEN", s.o.Name).Int64()
 	return n, store.Wrap("stream", "len", s.o.Name, err)
@@ -321,17 +315,10 @@ func (s *Stream[T]) Delete(ctx context.Context, ids ...string) (int64, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	ctx, cancel := s.bound(ctx)
+	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
 	n, err := s.st.Do(ctx, append([]string{"XDEL", s.o.Name}, ids...)...).Int64()
 	return n, store.Wrap("stream", "delete", s.o.Name, err)
-}
-
-func (s *Stream[T]) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.timeout == 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, s.timeout)
 }
 
 func (s *Stream[T]) op(verb, key string) observe.Op {

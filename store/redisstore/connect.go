@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 
 	"github.com/redis/rueidis"
 
@@ -93,6 +94,7 @@ func (s *Store) options() rueidis.ClientOption {
 		DisableCache:        true,
 		AlwaysRESP2:         s.cfg.Protocol == 2,
 		ForceSingleClient:   s.cfg.Target == store.Single,
+		PipelineMultiplex:   multiplex(runtime.GOMAXPROCS(0)),
 		DialCtxFn:           s.dial,
 	}
 	o.Dialer.Timeout = s.cfg.DialTimeout
@@ -105,6 +107,19 @@ func (s *Store) options() rueidis.ClientOption {
 		}
 	}
 	return o
+}
+
+// multiplex is the binary logarithm of how many connections share the commands that do not block; -1 means one. Fewer
+// connections make longer pipelines: less work for the server, and fewer system calls on both sides. More let several
+// processors read the replies.
+func multiplex(processors int) int {
+	switch {
+	case processors <= 4:
+		return -1
+	case processors <= 16:
+		return 1
+	}
+	return 2
 }
 
 func (s *Store) tls() *tls.Config {

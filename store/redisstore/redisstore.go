@@ -40,6 +40,8 @@ type Store struct {
 	events *events
 	gate   gate
 
+	timeout *store.CallTimeout
+
 	client atomic.Pointer[rueidis.Client] // nil until the first command
 	life   context.Context                // ends with Close
 	end    context.CancelFunc
@@ -79,7 +81,7 @@ func Open(cfg store.Config, opts Options) (*Store, error) {
 		cfg.Retries = store.DefaultRetries
 	}
 	cfg.Retries = max(cfg.Retries, 0)
-	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts)}
+	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts), timeout: store.NewCallTimeout(cfg.Timeout)}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -213,7 +215,7 @@ func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []traits, to
 // bound gives a command its time limit. A blocking command has only the caller's, and ends when the Store is closed.
 func (s *Store) bound(ctx context.Context, blocks bool) (context.Context, context.CancelFunc) {
 	if !blocks {
-		return context.WithTimeout(ctx, s.cfg.Timeout)
+		return s.timeout.Bound(ctx)
 	}
 	return s.whileOpen(ctx)
 }
