@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/cache"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
@@ -446,15 +446,7 @@ func TestHooks(t *testing.T) {
 func TestOnRedis(t *testing.T) {
 	leaktest.Check(t)
 	server := redistest.Start(t)
-	cfg, err := store.ParseURL(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
+	st := fleet.Dial(t, server.URL())
 	o := options()
 	o.NegativeTTL, o.Timeout = time.Minute, 10*time.Second
 	c := newCache[product](t, st, o)

@@ -5,40 +5,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder"
-	"github.com/larderdb/larder/internal/clock"
-	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
-// clocked is an embedded store whose clock the test moves.
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
 // TestBodiesAgree runs the Go bodies on Memory and on the engine, and the Lua bodies on a real Redis.
 func TestBodiesAgree(t *testing.T) {
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	lua, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lua.Close()
-	fake := clock.NewFake(storetest.NewMemory().Now())
-	db, err := larder.Open(larder.Options{Clock: fake})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	lua := fleet.Start(t, fleet.Redis).Open(t)
+	db := fleet.NewClocked(t)
 	for _, script := range Scripts() {
 		storetest.Scripts(t, storetest.NewMemory(), lua, script, randomCall(script))
-		storetest.Scripts(t, clocked{db, fake}, lua, script, randomCall(script))
+		storetest.Scripts(t, db, lua, script, randomCall(script))
 	}
 }
 

@@ -5,33 +5,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/httpcache"
-	"github.com/larderdb/larder/internal/clock"
-	"github.com/larderdb/larder/internal/redistest"
-	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store/storetest"
 )
 
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
 func TestBodiesAgree(t *testing.T) {
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	lua, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lua.Close()
+	lua := fleet.Start(t, fleet.Redis).Open(t)
 	db, fake := embedded(t)
 	for _, script := range httpcache.Scripts() {
-		storetest.Scripts(t, clocked{db, fake}, lua, script, httpcache.RandomCalls(script))
+		storetest.Scripts(t, fleet.Clocked{DB: db, Fake: fake}, lua, script, httpcache.RandomCalls(script))
 	}
 }
 

@@ -7,29 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder"
-	"github.com/larderdb/larder/internal/clock"
-	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/leaderboard"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
-
-// clocked is an embedded store whose clock the test moves.
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
-func embedded(t testing.TB) clocked {
-	t.Helper()
-	fake := clock.NewFake(storetest.NewMemory().Now())
-	db, err := larder.Open(larder.Options{Clock: fake})
-	must(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	return clocked{db, fake}
-}
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -40,14 +22,10 @@ func must(t testing.TB, err error) {
 
 // TestBodiesAgree holds every script's Go and Lua against each other: boards of every kind, strangers' keys, bad arguments.
 func TestBodiesAgree(t *testing.T) {
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	must(t, err)
-	lua, err := redisstore.Open(cfg, redisstore.Options{})
-	must(t, err)
-	t.Cleanup(func() { _ = lua.Close() })
+	lua := fleet.Start(t, fleet.Redis).Open(t)
 	for _, script := range leaderboard.Scripts() {
 		t.Run(script.Name, func(t *testing.T) {
-			db := embedded(t)
+			db := fleet.NewClocked(t)
 			storetest.Scripts(t, db, lua, script, func(r *rand.Rand, prefix string) storetest.Call {
 				return randomCall(r, prefix, script.Name, db.Now().UnixMilli())
 			})

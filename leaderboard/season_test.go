@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/leaderboard"
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
@@ -33,7 +34,7 @@ func seasons(t testing.TB, st store.Store, c clock.Clock, o leaderboard.SeasonOp
 }
 
 func TestSeasons(t *testing.T) {
-	ctx, db := t.Context(), embedded(t)
+	ctx, db := t.Context(), fleet.NewClocked(t)
 	s := seasons(t, db, db.Fake, leaderboard.SeasonOptions{Options: leaderboard.Options{Data: true, Ranking: leaderboard.Dense}})
 	yesterday := db.Now()
 	for i, name := range []string{"ann", "bob", "cy"} {
@@ -96,7 +97,7 @@ func TestSeasons(t *testing.T) {
 
 // TestSeasonsByTheStoresClock: a process whose clock is wrong writes to the season that runs all the same.
 func TestSeasonsByTheStoresClock(t *testing.T) {
-	ctx, db := t.Context(), embedded(t)
+	ctx, db := t.Context(), fleet.NewClocked(t)
 	right := seasons(t, db, db.Fake, leaderboard.SeasonOptions{})
 	for _, wrong := range []time.Duration{-48 * time.Hour, -25 * time.Hour, 25 * time.Hour, 1000 * time.Hour} {
 		s := seasons(t, db, clock.NewFake(db.Now().Add(wrong)), leaderboard.SeasonOptions{})
@@ -146,7 +147,7 @@ func TestCalendars(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	for _, o := range []leaderboard.Options{
 		{}, {Name: "x"}, {TTL: time.Hour}, {Name: "x{y}", TTL: time.Hour}, {Name: "x", Group: "{", TTL: time.Hour}, {Name: "x", TTL: -5},
 		{Name: "x", TTL: time.Hour, Ranking: 3}, {Name: "x", TTL: time.Hour, Ties: 2}, {Name: "x", TTL: time.Hour, MaxMembers: -1},
@@ -180,7 +181,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestTTL(t *testing.T) {
-	ctx, db := t.Context(), embedded(t)
+	ctx, db := t.Context(), fleet.NewClocked(t)
 	b := board(t, db, leaderboard.Options{Name: "x", TTL: time.Minute, Ranking: leaderboard.Dense, Data: true})
 	var batch leaderboard.Batch
 	batch.Add(b, "ann", 1)
@@ -202,7 +203,7 @@ func TestTTL(t *testing.T) {
 
 // TestFaults: failures are told, counted, and never half applied; an answer that is lost leaves a whole update.
 func TestFaults(t *testing.T) {
-	ctx, faulty := t.Context(), storetest.NewFaulty(embedded(t))
+	ctx, faulty := t.Context(), storetest.NewFaulty(fleet.NewClocked(t))
 	b := board(t, faulty, leaderboard.Options{Name: "x"})
 	faulty.Fail(2)
 	if _, err := b.Add(ctx, "ann", 1); !errors.Is(err, store.ErrUnavailable) {
@@ -243,7 +244,7 @@ type remote struct{ *storetest.Faulty }
 func (remote) InProcess() bool { return false }
 
 func TestTimeout(t *testing.T) {
-	faulty := storetest.NewFaulty(embedded(t))
+	faulty := storetest.NewFaulty(fleet.NewClocked(t))
 	faulty.Hang(-1)
 	b, err := leaderboard.New(remote{faulty}, leaderboard.Options{Name: "x", TTL: time.Hour, Timeout: time.Millisecond})
 	must(t, err)
@@ -262,7 +263,7 @@ func (*told) Count(context.Context, observe.Op, int64)   {}
 func (*told) Gauge(context.Context, observe.Op, float64) {}
 
 func TestObserver(t *testing.T) {
-	ctx, o, faulty := t.Context(), &told{}, storetest.NewFaulty(embedded(t))
+	ctx, o, faulty := t.Context(), &told{}, storetest.NewFaulty(fleet.NewClocked(t))
 	b := board(t, faulty, leaderboard.Options{Name: "x", Observer: o})
 	_, err := b.Add(ctx, "ann", 1)
 	must(t, err)

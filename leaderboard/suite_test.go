@@ -460,7 +460,7 @@ func (m *model) endBatch(score map[string]int64, at map[string]int) {
 	m.trim()
 }
 
-func TestEmbedded(t *testing.T) { models(t, embedded(t), 30, 300) }
+func TestEmbedded(t *testing.T) { models(t, fleet.NewClocked(t), 30, 300) }
 
 func TestFleet(t *testing.T) {
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {

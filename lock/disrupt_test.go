@@ -12,22 +12,7 @@ import (
 	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/lock"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 )
-
-func dial(t testing.TB, url string) store.Store {
-	t.Helper()
-	cfg, err := store.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	return st
-}
 
 // ends waits for the end of a lease and gives the cause.
 func ends(t testing.TB, le *lock.Lease) error {
@@ -167,7 +152,7 @@ func TestFailoverLosesALock(t *testing.T) {
 		list, err := sentinel.Try("SENTINEL", "REPLICAS", "mymaster")
 		return err == nil && strings.Contains(list, "master-link-status\nok")
 	})
-	open := func() store.Store { return dial(t, "redis+sentinel://"+sentinel.Addr+"/mymaster") }
+	open := func() store.Store { return fleet.Dial(t, "redis+sentinel://"+sentinel.Addr+"/mymaster") }
 	ctx := bounded(t)
 	o := lock.Options{TTL: 12 * time.Second}
 	a, b := locker(t, open(), o), locker(t, open(), o)

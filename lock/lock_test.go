@@ -29,7 +29,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := lock.NewGuard(storetest.NewMemory(), -2); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("NewGuard: %v", err)
 	}
-	l := locker(t, embedded(t), lock.Options{})
+	l := locker(t, fleet.NewClocked(t), lock.Options{})
 	ctx := context.Background()
 	for _, k := range []*lock.Lock{l.Mutex(""), l.Mutex("}x"), l.Semaphore("s", 0), l.Semaphore("s", -1)} {
 		if _, err := k.Try(ctx); !errors.Is(err, store.ErrInvalid) {
@@ -42,7 +42,7 @@ func TestNewRefuses(t *testing.T) {
 // and lost at the end of what it certainly has.
 func TestExtension(t *testing.T) {
 	leaktest.Check(t)
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	st := storetest.NewFaulty(db)
 	seen := &events{}
 	l := locker(t, st, lock.Options{TTL: 30 * time.Second, Timeout: -1, Clock: db.Fake, Observer: seen, Prefix: "p:"})
@@ -119,7 +119,7 @@ func (e *events) Gauge(_ context.Context, op observe.Op, _ float64) { e.add(op.V
 // TestLostAnswers: a call whose effect nobody heard of leaves no lock behind.
 func TestLostAnswers(t *testing.T) {
 	leaktest.Check(t)
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	st := storetest.NewFaulty(db)
 	l := locker(t, st, lock.Options{Clock: db.Fake})
 	other := locker(t, db, lock.Options{Clock: db.Fake})
@@ -150,7 +150,7 @@ func TestLostAnswers(t *testing.T) {
 // TestPolling: where the store cannot wake anybody, waiters look by themselves.
 func TestPolling(t *testing.T) {
 	leaktest.Check(t)
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	l := locker(t, deafStore{db}, lock.Options{})
 	ctx := bounded(t)
 	le := must(l.Acquire(ctx, "x"))(t)
@@ -171,7 +171,7 @@ func (deafStore) Subscribe(context.Context, store.Subscription) error { return s
 
 // TestStrangers: what is not a lock is refused and left as it is.
 func TestStrangers(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	l := locker(t, db, lock.Options{Clock: db.Fake})
 	ctx := context.Background()
 	db.Do(ctx, "SET", l.Mutex("a").Key(), "something else")

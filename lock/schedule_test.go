@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,19 +13,8 @@ import (
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/lock"
 	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/storetest"
 )
-
-// seeds gives n seeds for random rounds, or the one that LARDER_SEED names.
-func seeds(n int) []uint64 {
-	if s, err := strconv.ParseUint(os.Getenv("LARDER_SEED"), 10, 64); err == nil {
-		return []uint64{s}
-	}
-	out := make([]uint64, n)
-	for i := range out {
-		out[i] = rand.Uint64()
-	}
-	return out
-}
 
 // world is a random schedule: processes, each with a Locker and some workers, that take one lock in every way while
 // faults and deaths befall them.
@@ -176,7 +163,7 @@ func (w *world) trouble(ctx context.Context, all []*process) {
 func TestRandomSchedules(t *testing.T) {
 	for _, kind := range []string{"mutex", "semaphore", "rw"} {
 		gained, lost := 0, 0
-		for _, seed := range seeds(20) {
+		for _, seed := range storetest.Seeds(20) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{t: t, seed: seed, kind: kind, rand: rand.New(rand.NewPCG(seed, 0)), live: map[*lock.Lease]bool{}, tokens: map[int64]bool{}}
 				w.run()

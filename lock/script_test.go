@@ -7,24 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
 func openRedis(t testing.TB) store.Store {
 	t.Helper()
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	return st
+	return fleet.Start(t, fleet.Redis).Open(t)
 }
 
 // BodiesAgree holds Go and Lua against each other; its caller has the embedded store.

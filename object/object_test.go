@@ -15,14 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder"
-	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
-	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/object"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
@@ -48,22 +44,13 @@ func field[V, T any](t testing.TB, h *object.Hashes[T], name string) *object.Fie
 func stores(t *testing.T, test func(t *testing.T, st store.Store)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory()) })
-	t.Run("embedded", func(t *testing.T) { test(t, embedded(t)) })
+	t.Run("embedded", func(t *testing.T) { test(t, fleet.NewClocked(t)) })
 	t.Run("redis", func(t *testing.T) { test(t, redis(t)) })
 }
 
 func redis(t testing.TB) store.Store {
 	t.Helper()
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	return st
+	return fleet.Start(t, fleet.Redis).Open(t)
 }
 
 func options() object.Options {
@@ -524,31 +511,14 @@ func TestBodiesAgree(t *testing.T) {
 	t.Run("write", func(t *testing.T) {
 		plain := func(r *rand.Rand, prefix string) storetest.Call { return randomWrite(r, prefix, false) }
 		storetest.Scripts(t, storetest.NewMemory(), lua, object.Scripts()[0], plain)
-		storetest.Scripts(t, embedded(t), lua, object.Scripts()[0], plain)
+		storetest.Scripts(t, fleet.NewClocked(t), lua, object.Scripts()[0], plain)
 	})
 	t.Run("write with TTLs of fields", func(t *testing.T) {
 		ttls := func(r *rand.Rand, prefix string) storetest.Call { return randomWrite(r, prefix, true) }
-		storetest.Scripts(t, embedded(t), served, object.Scripts()[0], ttls)
+		storetest.Scripts(t, fleet.NewClocked(t), served, object.Scripts()[0], ttls)
 	})
 	t.Run("add", func(t *testing.T) {
-		storetest.Scripts(t, embedded(t), lua, object.Scripts()[1], randomAdd)
-		storetest.Scripts(t, embedded(t), served, object.Scripts()[1], randomAdd)
+		storetest.Scripts(t, fleet.NewClocked(t), lua, object.Scripts()[1], randomAdd)
+		storetest.Scripts(t, fleet.NewClocked(t), served, object.Scripts()[1], randomAdd)
 	})
-}
-
-// clocked is an embedded store whose clock the test moves.
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
-func embedded(t testing.TB) clocked {
-	t.Helper()
-	fake := clock.NewFake(storetest.NewMemory().Now())
-	db, err := larder.Open(larder.Options{Clock: fake})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return clocked{db, fake}
 }

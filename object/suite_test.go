@@ -461,7 +461,7 @@ func testFieldTTL(t *testing.T, st store.Store) {
 }
 
 func TestFieldExpires(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	h := hashes[login](t, db, options())
 	if err := h.Save(t.Context(), "1", &login{"Ada", "123456"}); err != nil {
 		t.Fatal(err)

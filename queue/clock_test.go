@@ -24,7 +24,7 @@ func TestMissed(t *testing.T) {
 		{queue.MissedAll, []string{"01:00", "02:00", "03:00", "04:00", "05:00"}},
 	} {
 		t.Run(fmt.Sprint(c.missed), func(t *testing.T) {
-			db := embedded(t, time.Date(2026, 3, 1, 0, 30, 0, 0, time.UTC))
+			db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 30, 0, 0, time.UTC))
 			db.BlockUntilWaiters(1) // the store's own ticker
 			q := newQueue[string](t, db, queue.Options{Name: "cron", Clock: db.Fake})
 			spec, err := queue.ParseSpec("@hourly", nil)
@@ -72,7 +72,7 @@ func TestMissed(t *testing.T) {
 
 // TestRunTimeout ends the ctx of an attempt that takes too long.
 func TestRunTimeout(t *testing.T) {
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	q := newQueue[int](t, db, queue.Options{Name: "slow", Clock: db.Fake, MaxAttempts: 1, RunTimeout: time.Hour})
 	work(t, q, queue.Workers{}, func(ctx context.Context, _ *queue.Job[int]) error {
 		<-ctx.Done()
@@ -95,7 +95,7 @@ func TestRunTimeout(t *testing.T) {
 func TestRates(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	o := queue.Options{Name: "rates", Clock: db.Fake, PerKey: queue.Limit{Rate: 4, Per: time.Second}}
 	q := newQueue[int](t, db, o)
 	var mu sync.Mutex
@@ -133,7 +133,7 @@ func TestRates(t *testing.T) {
 
 // TestManyDue makes more jobs ready than one turn does.
 func TestManyDue(t *testing.T) {
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	q := newQueue[int](t, db, queue.Options{Name: "due", Clock: db.Fake})
 	work(t, q, queue.Workers{}, func(context.Context, *queue.Job[int]) error { return nil })
 	if _, err := q.EnqueueMany(t.Context(), make([]int, 1500), queue.In(time.Minute)); err != nil {

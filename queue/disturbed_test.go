@@ -136,7 +136,7 @@ func TestDisturbed(t *testing.T) {
 // TestNoPolling counts the calls of a worker with nothing to do: a turn and a wait in a third of a lease.
 func TestNoPolling(t *testing.T) {
 	leaktest.Check(t)
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	faulty := storetest.NewFaulty(db)
 	q := newQueue[int](t, faulty, queue.Options{Name: "idle", Clock: db.Fake, Lease: 30 * time.Second})
 	stop := work(t, q, queue.Workers{}, func(context.Context, *queue.Job[int]) error { return nil })
@@ -209,7 +209,7 @@ func TestClosedStore(t *testing.T) {
 
 // stubborn takes no notice of the end of its ctx.
 func TestStubbornHandler(t *testing.T) {
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	q := newQueue[int](t, db, queue.Options{Clock: db.Fake})
 	began, end, ended := make(chan struct{}), make(chan struct{}), make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -277,7 +277,7 @@ func TestOutOfMemory(t *testing.T) {
 
 // TestRetention clears up more than one turn does.
 func TestRetention(t *testing.T) {
-	db := embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	q := newQueue[int](t, db, queue.Options{Name: "kept", Clock: db.Fake, MaxAttempts: 1, Retention: time.Minute, DeadRetention: time.Minute})
 	work(t, q, queue.Workers{Concurrency: 4}, func(_ context.Context, j *queue.Job[int]) error {
 		if j.Payload%2 == 0 {

@@ -29,7 +29,7 @@ type world struct {
 	*testing.T
 	seed  uint64
 	r     *rand.Rand // of the driver
-	store clocked
+	store fleet.Clocked
 	opts  queue.Options
 	q     *queue.Queue[task] // without faults
 
@@ -68,7 +68,7 @@ const (
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
-		T: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), store: embedded(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)),
+		T: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), store: fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)),
 		jobs: map[string]*fact{}, active: map[string]*turnAt{},
 	}
 	w.opts = queue.Options{

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/ratelimit"
 	"github.com/larderdb/larder/store/storetest"
 )
@@ -246,7 +247,7 @@ func (s *schedule) waits(i int, l *ratelimit.Limiter, id string, cost int, res r
 
 // TestNeverMoreThanItsLimit holds every algorithm to its promise under random schedules.
 func TestNeverMoreThanItsLimit(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	mem := storetest.NewMemory()
 	for round, seed := range storetest.Seeds(150) {
 		r := rand.New(rand.NewPCG(seed, 1))

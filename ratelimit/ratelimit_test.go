@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
-	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/ratelimit"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
@@ -155,15 +154,7 @@ func TestForeignKey(t *testing.T) {
 // TestNoMoreThanLimit lets many clients race on a real server.
 func TestNoMoreThanLimit(t *testing.T) {
 	leaktest.Check(t)
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
+	st := fleet.Start(t, fleet.Redis).Open(t)
 	const limit, workers, each = 50, 8, 20
 	var denied atomic.Int64
 	l := limiter(t, st, ratelimit.Options{

@@ -9,23 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
 func redis(t testing.TB) store.Store {
 	t.Helper()
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
+	st := fleet.Start(t, fleet.Redis).Open(t)
 	return st
 }
 

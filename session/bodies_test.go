@@ -9,20 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
-	"github.com/larderdb/larder/store/redisstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
 func redis(t testing.TB) store.Store {
 	t.Helper()
-	cfg, err := store.ParseURL(redistest.Start(t).URL())
-	must(t, err)
-	st, err := redisstore.Open(cfg, redisstore.Options{})
-	must(t, err)
-	t.Cleanup(func() { _ = st.Close() })
+	st := fleet.Start(t, fleet.Redis).Open(t)
 	return st
 }
 
@@ -32,7 +27,7 @@ func TestBodiesAgree(t *testing.T) {
 	lua := redis(t)
 	for _, script := range session.Scripts() {
 		t.Run(script.Name, func(t *testing.T) {
-			storetest.Scripts(t, embedded(t), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
+			storetest.Scripts(t, fleet.NewClocked(t), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
 				return randomCall(r, prefix, script.Name)
 			})
 		})

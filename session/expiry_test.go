@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
@@ -16,7 +17,7 @@ import (
 )
 
 func TestIdleTimeout(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	d := desk{t, manager(t, db, session.Options{IdleTimeout: 10 * time.Minute, Lifetime: time.Hour, TouchEvery: time.Minute})}
 	token := d.begin("ann", "dark")
 	for range 5 {
@@ -32,7 +33,7 @@ func TestIdleTimeout(t *testing.T) {
 }
 
 func TestLifetime(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	d := desk{t, manager(t, db, session.Options{IdleTimeout: 10 * time.Minute, Lifetime: time.Hour})}
 	token := d.begin("", "dark")
 	for range 59 {
@@ -67,7 +68,7 @@ func keysOf(t testing.TB, st store.Store) []string {
 
 // TestNothingWithoutTTL: whatever happens, every key has a TTL, and none is longer than a Lifetime.
 func TestNothingWithoutTTL(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	d := desk{t, manager(t, db, session.Options{RotateEvery: time.Minute, RotateGrace: time.Minute})}
 	for i := range 20 {
 		user := []string{"", "ann", "bob"}[i%3]
@@ -95,7 +96,7 @@ func TestNothingWithoutTTL(t *testing.T) {
 
 // TestTouchIsThrottled counts what is written when a session is only read.
 func TestTouchIsThrottled(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	d := desk{t, manager(t, db, session.Options{IdleTimeout: 20 * time.Minute, TouchEvery: time.Minute})}
 	token := d.begin("", "dark")
 	key := keysOf(t, db)[0]
@@ -114,7 +115,7 @@ func TestTouchIsThrottled(t *testing.T) {
 
 // TestTheStoreSeesNoToken looks for tokens in everything that is sent to the store.
 func TestTheStoreSeesNoToken(t *testing.T) {
-	spy := &spy{Store: embedded(t)}
+	spy := &spy{Store: fleet.NewClocked(t)}
 	d := desk{t, manager(t, spy, session.Options{RotateEvery: time.Millisecond, RotateGrace: time.Minute})}
 	var tokens []string
 	token := d.begin("ann", "dark")
@@ -165,7 +166,7 @@ func (s *spy) Run(ctx context.Context, sc *store.Script, keys []string, args ...
 
 // TestRoundTrips is what the page on sessions says.
 func TestRoundTrips(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	faulty := storetest.NewFaulty(db)
 	d := desk{t, manager(t, faulty, session.Options{})}
 	calls := 0
@@ -200,7 +201,7 @@ func TestRoundTrips(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		for at := range 3 {
-			faulty := storetest.NewFaulty(embedded(t))
+			faulty := storetest.NewFaulty(fleet.NewClocked(t))
 			d := desk{t, manager(t, faulty, session.Options{})}
 			token := d.begin("", "dark")
 			s := d.load(token)
@@ -262,7 +263,7 @@ type remote struct{ *storetest.Faulty }
 func (remote) InProcess() bool { return false }
 
 func TestTimeout(t *testing.T) {
-	faulty := storetest.NewFaulty(embedded(t))
+	faulty := storetest.NewFaulty(fleet.NewClocked(t))
 	faulty.Hang(-1)
 	m := manager(t, remote{faulty}, session.Options{Timeout: time.Millisecond})
 	if _, err := m.Load(t.Context(), strings.Repeat("A", 45)); !errors.Is(err, store.ErrUnavailable) {
@@ -281,19 +282,19 @@ func TestOptions(t *testing.T) {
 		{IdleTimeout: time.Hour, Lifetime: time.Minute}, {IdleTimeout: time.Minute, TouchEvery: time.Minute}, {MaxBytes: -1},
 		{RotateGrace: time.Hour}, {Lifetime: 1 << 62}, {IdleTimeout: 1},
 	} {
-		if _, err := session.New(embedded(t), o); !errors.Is(err, store.ErrInvalid) {
+		if _, err := session.New(fleet.NewClocked(t), o); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 	for _, o := range []session.Options{{Lifetime: time.Minute}, {IdleTimeout: time.Hour}, {Lifetime: time.Millisecond}} {
-		if _, err := session.New(embedded(t), o); err != nil {
+		if _, err := session.New(fleet.NewClocked(t), o); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }
 
 func TestBounds(t *testing.T) {
-	d := desk{t, manager(t, embedded(t), session.Options{MaxBytes: 100})}
+	d := desk{t, manager(t, fleet.NewClocked(t), session.Options{MaxBytes: 100})}
 	s := d.New()
 	if err := theme.Set(s, strings.Repeat("x", 96)); !errors.Is(err, session.ErrTooLarge) {
 		t.Error(err)
@@ -328,7 +329,7 @@ func TestBounds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	big := desk{t, manager(t, embedded(t), session.Options{MaxBytes: 1 << 20})}
+	big := desk{t, manager(t, fleet.NewClocked(t), session.Options{MaxBytes: 1 << 20})}
 	s = big.New()
 	for i := range 1000 {
 		must(t, session.Field[int](fmt.Sprint("field", i)).Set(s, i))
@@ -361,7 +362,7 @@ func (o *told) Gauge(context.Context, observe.Op, float64)      {}
 
 func TestObserver(t *testing.T) {
 	o := &told{}
-	d := desk{t, manager(t, embedded(t), session.Options{Observer: o})}
+	d := desk{t, manager(t, fleet.NewClocked(t), session.Options{Observer: o})}
 	token := d.begin("ann", "dark")
 	s := d.load(token)
 	_, err := d.RevokeAll(t.Context(), "ann")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
@@ -58,7 +59,7 @@ func cookieOf(t testing.TB, resp *http.Response) (*http.Cookie, string) {
 }
 
 func TestHandler(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	resp := browse(t, m, "", func(http.ResponseWriter, *http.Request) {})
 	if len(resp.Cookies()) != 0 {
 		t.Error("a cookie for nothing:", resp.Cookies())
@@ -97,7 +98,7 @@ func TestHandler(t *testing.T) {
 
 // TestAttackersCookies: what is no token does not reach the store, and of two different ones none is believed.
 func TestAttackersCookies(t *testing.T) {
-	faulty := storetest.NewFaulty(embedded(t))
+	faulty := storetest.NewFaulty(fleet.NewClocked(t))
 	m := manager(t, faulty, session.Options{})
 	_, mine := cookieOf(t, browse(t, m, "", write("mine")))
 	_, evil := cookieOf(t, browse(t, m, "", write("evil")))
@@ -124,7 +125,7 @@ func TestAttackersCookies(t *testing.T) {
 }
 
 func TestCookieOptions(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	for name, c := range map[string]session.Cookie{
 		"__Host-session":   {},
 		"__Secure-session": {Domain: "shop.example"},
@@ -151,7 +152,7 @@ func TestCookieOptions(t *testing.T) {
 // TestCommitComesFirst: the cookie and the store are ready before the client has a byte of the answer, whichever way the
 // handler begins it; and what a handler changes later, while it streams, is stored when it returns.
 func TestCommitComesFirst(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	for name, begin := range map[string]func(http.ResponseWriter) error{
 		"Write":       func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
 		"WriteString": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "x"); return err },
@@ -214,7 +215,7 @@ func TestCommitComesFirst(t *testing.T) {
 }
 
 func TestHijack(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	done := make(chan struct{})
 	srv := httptest.NewServer(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
@@ -245,7 +246,7 @@ func TestHijack(t *testing.T) {
 // TestStoreDown: nobody gets a page that was made without the session, and nobody is told that a change is stored which
 // is not.
 func TestStoreDown(t *testing.T) {
-	faulty := storetest.NewFaulty(embedded(t))
+	faulty := storetest.NewFaulty(fleet.NewClocked(t))
 	m := manager(t, faulty, session.Options{})
 	_, header := cookieOf(t, browse(t, m, "", write("dark")))
 	faulty.Fail(1)
@@ -287,7 +288,7 @@ func TestStoreDown(t *testing.T) {
 
 // TestLateRequest: a request that comes to its end after the log-out leaves neither a session nor a cookie.
 func TestLateRequest(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	_, header := cookieOf(t, browse(t, m, "", write("dark")))
 	resp := browse(t, m, header, func(w http.ResponseWriter, r *http.Request) {
 		browse(t, m, header, func(_ http.ResponseWriter, r *http.Request) { session.From(r.Context()).Destroy() })
@@ -303,7 +304,7 @@ func TestLateRequest(t *testing.T) {
 
 // TestClientLeft: a log-out counts although nobody waits for its answer.
 func TestClientLeft(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	_, header := cookieOf(t, browse(t, m, "", write("dark")))
 	ctx, leave := context.WithCancel(t.Context())
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://shop.example/", nil)
@@ -318,7 +319,7 @@ func TestClientLeft(t *testing.T) {
 }
 
 func TestPanicStoresNothing(t *testing.T) {
-	m := manager(t, embedded(t), session.Options{})
+	m := manager(t, fleet.NewClocked(t), session.Options{})
 	_, header := cookieOf(t, browse(t, m, "", write("dark")))
 	func() {
 		defer func() { _ = recover() }()
@@ -334,7 +335,7 @@ func TestPanicStoresNothing(t *testing.T) {
 
 // FuzzCookie: whatever a client sends as its cookie, it gets no session, and nothing panics.
 func FuzzCookie(f *testing.F) {
-	m := manager(f, embedded(f), session.Options{})
+	m := manager(f, fleet.NewClocked(f), session.Options{})
 	_, header := cookieOf(f, browse(f, m, "", write("dark")))
 	for _, seed := range []string{"", "x", strings.Repeat("A", 45), "\x00", "a; __Host-session=b", header} {
 		f.Add(seed)

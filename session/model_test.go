@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/session"
 )
 
@@ -52,7 +53,7 @@ type request struct {
 type world struct {
 	desk
 	r    *rand.Rand
-	db   clocked
+	db   fleet.Clocked
 	all  []*truth
 	reqs []*request
 }
@@ -66,7 +67,7 @@ func TestModel(t *testing.T) {
 		seeds = []uint64{s}
 	}
 	for _, seed := range seeds {
-		db := embedded(t)
+		db := fleet.NewClocked(t)
 		o := session.Options{IdleTimeout: modelIdle, Lifetime: modelLife, TouchEvery: modelTouch, Tombstone: 24 * time.Hour}
 		w := &world{desk: desk{t, manager(t, db, o)}, r: rand.New(rand.NewPCG(seed, 0)), db: db}
 		for step := range 300 {

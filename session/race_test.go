@@ -57,7 +57,7 @@ func TestRevokeAllMeetsRotations(t *testing.T) {
 
 // TestOneSessionManyGoroutines: a request's goroutines share its Session.
 func TestOneSessionManyGoroutines(t *testing.T) {
-	d := desk{t, manager(t, embedded(t), session.Options{})}
+	d := desk{t, manager(t, fleet.NewClocked(t), session.Options{})}
 	s := d.load(d.begin("ann", "dark"))
 	var done sync.WaitGroup
 	for i := range 8 {

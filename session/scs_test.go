@@ -11,6 +11,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
 )
@@ -86,7 +87,7 @@ func scsStore(t *testing.T, st store.Store) {
 func TestSCSManager(t *testing.T) {
 	for _, hashed := range []bool{false, true} {
 		m := scs.New()
-		m.Store, m.HashTokenInStore = newSCS(t, embedded(t)), hashed
+		m.Store, m.HashTokenInStore = newSCS(t, fleet.NewClocked(t)), hashed
 		load := func(token string) context.Context {
 			ctx, err := m.Load(t.Context(), token)
 			must(t, err)
@@ -129,7 +130,7 @@ func TestSCSManager(t *testing.T) {
 }
 
 func TestSCSExpiry(t *testing.T) {
-	db := embedded(t)
+	db := fleet.NewClocked(t)
 	s, err := session.NewSCS(db, session.SCSOptions{Clock: db.Fake, Tombstone: time.Minute})
 	must(t, err)
 	for i := range 200 {
@@ -149,7 +150,7 @@ func TestSCSExpiry(t *testing.T) {
 
 func TestSCSOptions(t *testing.T) {
 	for _, o := range []session.SCSOptions{{Prefix: "a{b}"}, {Tombstone: -1}, {Tombstone: 1}} {
-		if _, err := session.NewSCS(embedded(t), o); err == nil {
+		if _, err := session.NewSCS(fleet.NewClocked(t), o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
 	}

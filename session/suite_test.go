@@ -23,23 +23,6 @@ const (
 	count session.Field[int]    = "count"
 )
 
-// clocked is an embedded store whose clock the test moves.
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
-func embedded(t testing.TB) clocked {
-	t.Helper()
-	fake := clock.NewFake(storetest.NewMemory().Now())
-	db, err := larder.Open(larder.Options{Clock: fake})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return clocked{db, fake}
-}
-
 func manager(t testing.TB, st store.Store, o session.Options) *session.Manager {
 	t.Helper()
 	if o.Timeout == 0 {
@@ -54,7 +37,7 @@ func manager(t testing.TB, st store.Store, o session.Options) *session.Manager {
 // clockOf is the clock that the test moves, if st has one.
 func clockOf(st store.Store) clock.Clock {
 	switch st := st.(type) {
-	case clocked:
+	case fleet.Clocked:
 		return st.Fake
 	case *storetest.Faulty:
 		return clockOf(st.Store)

@@ -21,7 +21,7 @@ func TestCallTimeout(t *testing.T) {
 		defer leave()
 		calls := []context.Context{context.Background(), context.WithValue(context.Background(), traced{}, "id"), caller}
 		for _, wait := range []time.Duration{0, d / 16, d / 8, d / 16, 10 * d} {
-			time.Sleep(wait)
+			<-time.After(wait) // by the bubble's clock
 			for _, ctx := range calls {
 				bounded, cancel := timeout.Bound(ctx)
 				end, ok := bounded.Deadline()

@@ -5,30 +5,11 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/larderdb/larder"
-	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
 	"github.com/larderdb/larder/stream"
 )
-
-// clocked is an embedded store whose clock the test moves.
-type clocked struct {
-	*larder.DB
-	*clock.Fake
-}
-
-func onFakeClock(t testing.TB) clocked {
-	t.Helper()
-	fake := clock.NewFake(storetest.NewMemory().Now())
-	db, err := larder.Open(larder.Options{Clock: fake})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return clocked{db, fake}
-}
 
 // TestBodiesAgree holds the Lua bodies on Redis against the Go bodies on the engine: entries that belong to this consumer,
 // to others and to nobody, that were trimmed, that are not ours; strange arguments; keys of another type.
@@ -36,7 +17,7 @@ func TestBodiesAgree(t *testing.T) {
 	lua := fleet.Start(t, fleet.Redis).Open(t)
 	for _, script := range stream.Scripts() {
 		t.Run(script.Name, func(t *testing.T) {
-			storetest.Scripts(t, onFakeClock(t), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
+			storetest.Scripts(t, fleet.NewClocked(t), lua, script, func(r *rand.Rand, prefix string) storetest.Call {
 				return randomCall(r, prefix, script.Name)
 			})
 		})

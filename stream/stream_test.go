@@ -217,7 +217,7 @@ func TestClosedStore(t *testing.T) {
 // TestLost: a consumer that could give no sign of life tells its handler that the entry is somebody else's now.
 func TestLost(t *testing.T) {
 	leaktest.Check(t, "larder/stream")
-	fake := onFakeClock(t)
+	fake := fleet.NewClocked(t)
 	s := orders(t, fake, func(o *stream.Options) { o.Clock = fake.Fake })
 	publish(t, s, 1)
 	begun, causes := make(chan struct{}), make(chan error, 1)
@@ -254,7 +254,7 @@ func TestLost(t *testing.T) {
 // TestLongHandler: a handler that takes longer than ClaimIdle keeps its entry.
 func TestLongHandler(t *testing.T) {
 	leaktest.Check(t, "larder/stream")
-	fake := onFakeClock(t)
+	fake := fleet.NewClocked(t)
 	s := orders(t, fake, func(o *stream.Options) { o.Clock = fake.Fake })
 	publish(t, s, 1)
 	waiters := fake.Waiters()

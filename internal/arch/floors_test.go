@@ -63,7 +63,7 @@ var floors = []floor{
 	{80, "internal/leaktest", nil, none},
 	{80, "internal/redistest", nil, none},
 	{82, "internal/difftest", nil, some},
-	{82, "internal/fleet", []string{".", "store", "store/redisstore", "internal/redistest"}, none},
+	{82, "internal/fleet", []string{".", "store", "store/redisstore", "store/storetest", "internal/clock", "internal/redistest"}, none},
 	{90, "internal/arch", []string{}, none},
 }
 

@@ -66,7 +66,7 @@ type Store struct {
 
 // servers is what a kind is made of.
 type servers interface {
-	open(t testing.TB, params string) store.Store
+	open(t testing.TB, query string) store.Store // "?timeout=1s", or empty
 	stop()
 	start()
 	stopKeeping() // start then finds the data
@@ -170,7 +170,11 @@ func (s *Store) need(a Ability, name string) {
 // closes it: then the next one gets a new one, empty.
 func (s *Store) Open(t testing.TB, params ...string) store.Store {
 	t.Helper()
-	return s.open(t, strings.Join(params, "&"))
+	query := strings.Join(params, "&")
+	if query != "" {
+		query = "?" + query
+	}
+	return s.open(t, query)
 }
 
 // Stop kills the servers, without a goodbye to their clients.
@@ -281,12 +285,9 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	redistest.Eventually(t, what, ok)
 }
 
-// connect opens a client of a Redis URL.
-func connect(t testing.TB, url, params string) store.Store {
+// Dial opens a client of a Redis URL, for the length of the test.
+func Dial(t testing.TB, url string) store.Store {
 	t.Helper()
-	if params != "" {
-		url += "?" + params
-	}
 	cfg, err := store.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)

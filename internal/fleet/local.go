@@ -99,9 +99,9 @@ func (s *served) start() {
 
 func (s *served) stop() { _ = s.db.Close() }
 
-func (s *served) open(t testing.TB, params string) store.Store {
+func (s *served) open(t testing.TB, query string) store.Store {
 	t.Helper()
-	return connect(t, "redis://"+s.addr, params)
+	return Dial(t, "redis://"+s.addr+query)
 }
 
 // stall has the server put off all commands: it is this process, which cannot be frozen.

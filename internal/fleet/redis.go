@@ -18,9 +18,9 @@ type group struct {
 	all func() []*redistest.Server // without sentinels
 }
 
-func (g *group) open(t testing.TB, params string) store.Store {
+func (g *group) open(t testing.TB, query string) store.Store {
 	t.Helper()
-	return connect(t, g.url, params)
+	return Dial(t, g.url+query)
 }
 
 func (g *group) stopKeeping() {
