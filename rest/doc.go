@@ -1,0 +1,33 @@
+// Package rest serves a Store over HTTP, in the protocol of Vercel KV and Upstash Redis.
+//
+//	h, err := rest.Handler(st, rest.Options{Token: os.Getenv("KV_REST_API_TOKEN")})
+//	...
+//	http.ListenAndServe("127.0.0.1:8079", h)
+//
+// Then @vercel/kv, @upstash/redis, @upstash/ratelimit and package store/kvstore work with it, unmodified, and so does curl:
+//
+//	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8079/set/greeting/hello?EX=60
+//	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8079/ -d '["GET","greeting"]'
+//
+// The Store may be any: embedded in this process, a Larder server, Redis, Valkey or a Cluster of them, so that the handler
+// is a proxy in front.
+//
+// # Requests
+//
+//	GET, HEAD, PUT, POST /COMMAND/argument/...   a command; a body is its last argument but for those of the query
+//	POST /                                       a command as a JSON array
+//	POST /pipeline                               an array of commands, which run in order
+//	POST /multi-exec                             likewise, as one transaction; the Store must be a [store.Transactor]
+//	     /subscribe/channel/..., /psubscribe/pattern/..., /monitor     server-sent events until the client leaves
+//
+// Arguments are strings, numbers, which keep their spelling, and booleans. The reply is {"result": ...} or {"error": "..."}; of
+// a pipeline, an array of those. Maps are flat arrays, booleans 1 and 0, floating point numbers strings, as in RESP2. The
+// request header Upstash-Encoding: base64 has the strings of results in base64, which is the only way to get bytes that are
+// no UTF-8; Upstash-Response-Format: resp2 has the reply as RESP2.
+//
+// # What is refused
+//
+// What is about a connection, since requests share them: AUTH, SELECT, CLIENT, MULTI, WATCH and the like; commands that
+// block; and those that would stop or debug the server. Requests past Options.MaxRequest. A read-only token may do what is
+// flagged readonly in the Store's COMMAND INFO, and not SCAN nor KEYS.
+package rest

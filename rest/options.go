@@ -1,0 +1,89 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/larderdb/larder/store"
+)
+
+// Limits of Options.
+const (
+	DefaultMaxRequest     = 10 << 20
+	DefaultMaxPipeline    = 100_000
+	DefaultBacklog        = 1024
+	DefaultBacklogBytes   = 4 << 20
+	DefaultMaxSubscribers = 100_000
+)
+
+// Options of a handler. A token is required.
+type Options struct {
+	// Token may do everything. ReadOnlyToken, if set, may only read.
+	Token         string
+	ReadOnlyToken string
+
+	// Users maps further tokens to Stores of their own, such as one that is logged in as another user of the same server
+	// (Redis ACL): what that user may not do is refused by the Store.
+	Users map[string]store.Store
+
+	// MaxRequest bounds a request's body, in bytes, and MaxPipeline the commands of a pipeline or transaction. Defaults
+	// DefaultMaxRequest and DefaultMaxPipeline.
+	MaxRequest  int64
+	MaxPipeline int
+
+	// Backlog and BacklogBytes bound the messages that wait for one subscriber; who falls further behind is disconnected
+	// and counted. Defaults DefaultBacklog and DefaultBacklogBytes. MaxSubscribers bounds how many there are at once; default
+	// DefaultMaxSubscribers.
+	Backlog        int
+	BacklogBytes   int
+	MaxSubscribers int
+
+	// Origins are the origins that browsers may call from (CORS): "https://app.example.com", or "*". Default none.
+	Origins []string
+
+	// Logger gets one line per event; nil: nothing is logged. Tokens, keys and values are never logged.
+	Logger *slog.Logger
+}
+
+// check fills in the defaults.
+func (o *Options) check() error {
+	if o.Token == "" && o.ReadOnlyToken == "" && len(o.Users) == 0 {
+		return fmt.Errorf("rest: %w: no Token; without one anybody could do anything", store.ErrInvalid)
+	}
+	if o.Token == o.ReadOnlyToken {
+		return fmt.Errorf("rest: %w: Token and ReadOnlyToken are the same", store.ErrInvalid)
+	}
+	for token, st := range o.Users {
+		if token == "" || token == o.Token || token == o.ReadOnlyToken || st == nil {
+			return fmt.Errorf("rest: %w: Users: an empty token, one that is used twice, or no Store", store.ErrInvalid)
+		}
+	}
+	if o.MaxRequest < 0 || o.MaxPipeline < 0 || o.Backlog < 0 || o.BacklogBytes < 0 || o.MaxSubscribers < 0 {
+		return fmt.Errorf("rest: %w: a negative limit", store.ErrInvalid)
+	}
+	for _, origin := range o.Origins {
+		if origin != "*" && !strings.Contains(origin, "://") {
+			return fmt.Errorf("rest: %w: origin %q; want one such as https://app.example.com, or *", store.ErrInvalid, origin)
+		}
+	}
+	setDefault(&o.MaxRequest, DefaultMaxRequest)
+	setDefault(&o.MaxPipeline, DefaultMaxPipeline)
+	setDefault(&o.Backlog, DefaultBacklog)
+	setDefault(&o.BacklogBytes, DefaultBacklogBytes)
+	setDefault(&o.MaxSubscribers, DefaultMaxSubscribers)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func setDefault[N int | int64](n *N, to N) {
+	if *n == 0 {
+		*n = to
+	}
+}
+
+// errTooLarge is a request past Options.MaxRequest.
+var errTooLarge = errors.New("ERR max request size exceeded")

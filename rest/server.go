@@ -1,0 +1,361 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larderdb/larder/store"
+)
+
+// Server answers HTTP requests. Make one with Handler.
+type Server struct {
+	o      Options
+	users  []user
+	run    string        // tells one Server from another, in sync tokens
+	writes atomic.Uint64 // requests that may have changed something
+	buffer sync.Pool     // of *[]byte
+
+	requests, refused atomic.Uint64
+	ctx               context.Context // ends with Close
+	end               context.CancelFunc
+}
+
+// user is whom a token stands for.
+type user struct {
+	token    [sha256.Size]byte // its hash
+	readOnly bool
+	*access
+}
+
+// access is a Store and what is kept for it.
+type access struct {
+	st   store.Store
+	gate gate
+	hub  hub
+}
+
+// Handler makes a Server, which is an http.Handler, in front of st. It does not touch the Store.
+func Handler(st store.Store, o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{o: o}
+	var id [6]byte
+	_, _ = rand.Read(id[:]) // never fails
+	s.run = hex.EncodeToString(id[:])
+	s.buffer.New = func() any { return new([]byte) }
+	s.ctx, s.end = context.WithCancel(context.Background())
+	common := s.access(st)
+	add := func(token string, readOnly bool, a *access) {
+		if token != "" {
+			s.users = append(s.users, user{sha256.Sum256([]byte(token)), readOnly, a})
+		}
+	}
+	add(o.Token, false, common)
+	add(o.ReadOnlyToken, true, common)
+	for token, own := range o.Users {
+		add(token, false, s.access(own))
+	}
+	return s, nil
+}
+
+func (s *Server) access(st store.Store) *access {
+	a := &access{st: st}
+	a.gate.st = st
+	a.hub.st, a.hub.o, a.hub.ctx = st, &s.o, s.ctx
+	return a
+}
+
+// Close ends all subscriptions, so that http.Server.Shutdown need not wait for them. The Store stays open.
+func (s *Server) Close() error {
+	s.end()
+	return nil
+}
+
+// Stats are counters since the start.
+type Stats struct {
+	Requests    uint64 // answered
+	Refused     uint64 // for want of a token that is known
+	Subscribers int    // at the moment
+	Slow        uint64 // subscribers that were disconnected because they did not read
+}
+
+// Stats is a snapshot.
+func (s *Server) Stats() Stats {
+	n := Stats{Requests: s.requests.Load(), Refused: s.refused.Load()}
+	seen := map[*access]bool{}
+	for _, u := range s.users {
+		if !seen[u.access] {
+			seen[u.access] = true
+			n.Subscribers += int(u.hub.count.Load())
+			n.Slow += u.hub.slow.Load()
+		}
+	}
+	return n
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	if s.cors(w, r) {
+		return
+	}
+	switch r.Method {
+	case http.MethodHead, http.MethodGet, http.MethodPost, http.MethodPut:
+	default:
+		w.Header().Set("Allow", "HEAD, GET, POST, PUT")
+		s.fail(w, http.StatusMethodNotAllowed, errors.New("ERR method not allowed"))
+		return
+	}
+	u := s.authorize(r)
+	if u == nil {
+		s.refused.Add(1)
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		s.fail(w, http.StatusUnauthorized, errors.New("WRONGPASS invalid or missing auth token"))
+		return
+	}
+	f, err := formatOf(r)
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, err)
+		return
+	}
+	body, err := s.body(w, r)
+	if err != nil {
+		status := http.StatusBadRequest
+		if errors.Is(err, errTooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		s.fail(w, status, err)
+		return
+	}
+	switch first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"); {
+	case first == "pipeline" && rest == "":
+		s.pipeline(w, r, u, f, body)
+	case first == "multi-exec" && rest == "":
+		s.transaction(w, r, u, f, body)
+	case first == "subscribe", first == "psubscribe", first == "monitor":
+		s.stream(w, r, u, first, rest)
+	default:
+		s.command(w, r, u, f, body)
+	}
+}
+
+// authorize finds the user of the request's token; nil: none. It takes the same time for every token.
+func (s *Server) authorize(r *http.Request) (found *user) {
+	token := r.URL.Query().Get("_token")
+	if scheme, bearer, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
+		token = strings.TrimSpace(bearer)
+	}
+	if token == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(token))
+	for i := range s.users {
+		if subtle.ConstantTimeCompare(sum[:], s.users[i].token[:]) == 1 {
+			found = &s.users[i]
+		}
+	}
+	return found
+}
+
+var errFormat = errors.New("ERR Upstash-Response-Format resp2 cannot be combined with base64")
+
+func formatOf(r *http.Request) (format, error) {
+	base64 := strings.EqualFold(r.Header.Get("Upstash-Encoding"), "base64")
+	if strings.EqualFold(r.Header.Get("Upstash-Response-Format"), "resp2") {
+		if base64 {
+			return plain, errFormat
+		}
+		return resp2, nil
+	}
+	if base64 {
+		return encode, nil
+	}
+	return plain, nil
+}
+
+// body reads the request's body, whose text words may be parts of.
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Body == nil || r.ContentLength == 0 {
+		return "", nil
+	}
+	if r.ContentLength > s.o.MaxRequest {
+		return "", errTooLarge
+	}
+	var b strings.Builder
+	if r.ContentLength > 0 {
+		b.Grow(int(r.ContentLength))
+	}
+	_, err := io.Copy(&b, http.MaxBytesReader(w, r.Body, s.o.MaxRequest))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return "", errTooLarge
+	}
+	return b.String(), err
+}
+
+// command runs the command of a path, or of a JSON array.
+func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f format, body string) {
+	words, err := pathWords(r, body)
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, err)
+		return
+	}
+	v := u.gate.judge(r.Context(), words, u.readOnly)
+	reply := v.reply
+	switch {
+	case v.err != nil:
+		reply = store.Fail(v.err)
+	case !v.done:
+		reply = u.st.Do(r.Context(), words...)
+	}
+	if v.write {
+		s.writes.Add(1)
+	}
+	s.answer(w, statusOf(reply.Err()), f, func(b []byte) []byte { return f.appendReply(b, reply) })
+}
+
+// pipeline runs commands in order.
+func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f format, body string) {
+	list, err := (&scanner{b: body}).commands(s.o.MaxPipeline)
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, err)
+		return
+	}
+	replies := make([]store.Reply, len(list))
+	cmds, at := make([]store.Cmd, 0, len(list)), make([]int, 0, len(list))
+	wrote := false
+	for i, words := range list {
+		v := u.gate.judge(r.Context(), words, u.readOnly)
+		switch {
+		case v.err != nil:
+			replies[i] = store.Fail(v.err)
+		case v.done:
+			replies[i] = v.reply
+		default:
+			cmds, at = append(cmds, words), append(at, i)
+		}
+		wrote = wrote || v.write
+	}
+	if len(cmds) > 0 {
+		for k, reply := range u.st.Pipe(r.Context(), cmds...) {
+			replies[at[k]] = reply
+		}
+	}
+	if wrote {
+		s.writes.Add(1)
+	}
+	s.answer(w, http.StatusOK, f, func(b []byte) []byte {
+		if f != resp2 {
+			return f.appendReplies(b, replies)
+		}
+		for _, reply := range replies {
+			b = appendRESP2(b, reply)
+		}
+		return b
+	})
+}
+
+var (
+	errNoTransactions = errors.New("ERR this store has no transactions")
+	errNoRESP2        = errors.New("ERR Upstash-Response-Format resp2 is not for /multi-exec")
+)
+
+// transaction runs commands as one.
+func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f format, body string) {
+	tx, ok := u.st.(store.Transactor)
+	if !ok {
+		s.fail(w, http.StatusNotImplemented, errNoTransactions)
+		return
+	}
+	list, err := (&scanner{b: body}).commands(s.o.MaxPipeline)
+	if err == nil && f == resp2 {
+		err = errNoRESP2
+	}
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, err)
+		return
+	}
+	cmds := make([]store.Cmd, len(list))
+	wrote := false
+	for i, words := range list {
+		v := u.gate.judge(r.Context(), words, u.readOnly)
+		switch {
+		case v.err != nil:
+			s.fail(w, http.StatusBadRequest, store.ServerError("EXECABORT Transaction discarded because of: "+errorText(v.err)))
+			return
+		case v.done:
+			words = []string{"ECHO", "OK"} // its place has to be kept
+		}
+		cmds[i], wrote = words, wrote || v.write
+	}
+	var replies []store.Reply
+	if len(cmds) > 0 {
+		if replies, err = tx.Transaction(r.Context(), cmds...); err != nil {
+			s.fail(w, statusOf(err), err)
+			return
+		}
+	}
+	if wrote {
+		s.writes.Add(1)
+	}
+	s.answer(w, http.StatusOK, f, func(b []byte) []byte { return f.appendReplies(b, replies) })
+}
+
+// statusOf is the status for a command's error.
+func statusOf(err error) int {
+	var refused store.ServerError
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.As(err, &refused) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnsupported):
+		return http.StatusBadRequest
+	case errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrClosed):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with an error.
+func (s *Server) fail(w http.ResponseWriter, status int, err error) {
+	s.answer(w, status, plain, func(b []byte) []byte { return plain.appendReply(b, store.Fail(err)) })
+}
+
+// answer writes a response.
+func (s *Server) answer(w http.ResponseWriter, status int, f format, text func(b []byte) []byte) {
+	buf, _ := s.buffer.Get().(*[]byte)
+	*buf = text((*buf)[:0])
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	if f == resp2 {
+		h["Content-Type"] = bytesType
+	}
+	h["Upstash-Sync-Token"] = []string{s.run + ":" + strconv.FormatUint(s.writes.Load(), 36)}
+	h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
+	h["Cache-Control"] = noStore
+	w.WriteHeader(status)
+	_, _ = w.Write(*buf) // who has left does not want to know
+	if cap(*buf) <= keepBuffer {
+		s.buffer.Put(buf)
+	}
+}
+
+// keepBuffer is the largest buffer that is used again.
+const keepBuffer = 1 << 20
+
+// Values of headers, which are never changed.
+var (
+	jsonType  = []string{"application/json"}
+	bytesType = []string{"application/octet-stream"}
+	noStore   = []string{"no-store"}
+)

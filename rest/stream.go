@@ -1,0 +1,162 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderdb/larder/store"
+)
+
+// stream answers with server-sent events until the client leaves.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, path string) {
+	names, err := segments(path)
+	monitor := what == "monitor"
+	switch {
+	case err != nil:
+	case monitor && u.readOnly:
+		err = noPermission(what)
+	case monitor && path != "" || !monitor && (path == "" || len(names) > maxChannels):
+		err = store.ServerError("ERR wrong number of arguments for '" + what + "' command")
+	}
+	if err != nil {
+		s.fail(w, http.StatusBadRequest, err)
+		return
+	}
+	if u.hub.count.Add(1) > int64(s.o.MaxSubscribers) {
+		u.hub.count.Add(-1)
+		s.fail(w, http.StatusServiceUnavailable, errMany)
+		return
+	}
+	defer u.hub.count.Add(-1)
+	control := http.NewResponseController(w)
+	sub := newSubscriber(&s.o)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	var first []byte
+	if monitor {
+		first, err = s.monitor(ctx, u, sub)
+	} else {
+		var leave func()
+		first, leave, err = u.subscribe(ctx, what, names, sub)
+		defer leave()
+	}
+	if err == nil {
+		err = sub.begin(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }) // it may be stuck in a write
+	}
+	switch {
+	case s.ctx.Err() != nil:
+		s.fail(w, http.StatusServiceUnavailable, errClosing)
+		return
+	case err != nil:
+		s.fail(w, statusOf(err), err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Upstash-Sync-Token", s.run+":"+strconv.FormatUint(s.writes.Load(), 36))
+	w.WriteHeader(http.StatusOK)
+	sub.feed(ctx, w, control, first)
+}
+
+// maxChannels bounds what one request subscribes to.
+const maxChannels = 1000
+
+// keepAlive is how often a client that gets nothing is written to, so that it shows when it is gone, and that no proxy in
+// between thinks it idle.
+const keepAlive = 25 * time.Second
+
+// feed writes events as they come.
+func (s *subscriber) feed(ctx context.Context, w http.ResponseWriter, control *http.ResponseController, first []byte) {
+	events := [][]byte{first}
+	alive := time.NewTicker(keepAlive)
+	defer alive.Stop()
+	for {
+		for _, e := range events {
+			if _, err := w.Write(e); err != nil {
+				return
+			}
+		}
+		if control.Flush() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-alive.C:
+			events = append(events[:0], []byte(":\n\n"))
+			continue
+		case <-s.wake:
+		}
+		var err error
+		if events, err = s.take(events); err != nil {
+			return
+		}
+	}
+}
+
+// subscribe joins the feeds and waits until the Store has confirmed them.
+func (u *user) subscribe(ctx context.Context, what string, names []string, sub *subscriber) (first []byte, leave func(), err error) {
+	var feeds []*feed
+	leave = func() {
+		for _, f := range feeds {
+			u.hub.leave(f, sub)
+		}
+	}
+	for i, name := range names {
+		f := u.hub.join(source{name, what == "psubscribe"}, sub)
+		feeds = append(feeds, f)
+		select {
+		case <-f.ready:
+		case <-f.ended:
+			return nil, leave, f.err
+		case <-ctx.Done():
+			return nil, leave, ctx.Err()
+		}
+		first = appendEvent(first, what+","+name+","+strconv.Itoa(i+1))
+	}
+	return first, leave, nil
+}
+
+var errClosing = errors.New("ERR the server is closing")
+
+var errNoMonitor = errors.New("ERR this store cannot be monitored")
+
+// monitor shows what the Store's server does.
+func (s *Server) monitor(ctx context.Context, u *user, sub *subscriber) (first []byte, err error) {
+	m, ok := u.st.(store.Monitor)
+	if !ok {
+		return nil, errNoMonitor
+	}
+	go func() {
+		stop := context.AfterFunc(s.ctx, func() { sub.stop(store.ErrClosed) })
+		defer stop()
+		sub.stop(m.Monitor(ctx, func(line string) {
+			if sub.offer(appendEvent(nil, line)) {
+				u.hub.slow.Add(1)
+			}
+		}))
+	}()
+	return appendEvent(nil, `"OK"`), nil
+}
+
+// messageEvent words a message.
+func messageEvent(m store.Message) []byte {
+	if m.Pattern != "" {
+		return appendEvent(nil, "pmessage,"+m.Pattern+","+m.Channel+","+m.Payload)
+	}
+	return appendEvent(nil, "message,"+m.Channel+","+m.Payload)
+}
+
+// appendEvent adds a server-sent event. A line's end within text begins another line of data, as the standard has it.
+func appendEvent(b []byte, text string) []byte {
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n") {
+		b = append(append(append(b, "data: "...), line...), '\n')
+	}
+	return append(b, '\n')
+}
