@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/larderdb/larder/store"
@@ -30,52 +31,76 @@ type batch struct {
 
 // add sends a job, and returns its id or what = stands before.
 func (g *group) add(ctx context.Context, c *core, job []string) (string, error) {
-	g.mu.Lock()
-	b := g.last
-	if b == nil {
-		b = &batch{sealed: true, done: make(chan struct{})}
-		g.last = b
-		g.mu.Unlock()
-		b.ids, b.err = c.send(ctx, job)
-		g.end(b)
-		if b.err != nil {
-			return "", b.err
+	if err := ctx.Err(); err != nil {
+		return "", store.Unavailable(err)
+	}
+	b, i, first := g.join(ctx, c, job)
+	if first {
+		// Calls that are about to come, such as those that the last batch has woken, come with this one. It costs a call
+		// that is alone some 100 ns.
+		runtime.Gosched()
+		if g.seal(b) == 1 {
+			g.send(ctx, c, b)
+			return b.id(i)
 		}
-		return b.ids[0], nil
+		go g.send(context.WithoutCancel(ctx), c, b)
 	}
-	if b.sealed || len(b.args) >= 3*mostBatch || b.bytes > maxBatchBytes {
-		before := b.done
-		b = &batch{done: make(chan struct{})}
-		g.last = b
-		// It goes on when this call's ctx ends: others may be in it.
-		go g.lead(context.WithoutCancel(ctx), c, b, before)
-	}
-	i := len(b.args) / 3
-	b.args = append(b.args, job...)
-	b.bytes += len(job[2])
-	g.mu.Unlock()
 	select {
 	case <-b.done:
 	case <-ctx.Done():
 		return "", store.Unavailable(ctx.Err())
 	}
+	return b.id(i)
+}
+
+// id is what came of the i-th job of a batch that is done.
+func (b *batch) id(i int) (string, error) {
 	if b.err != nil {
 		return "", b.err
 	}
 	return b.ids[i], nil
 }
 
+// join puts a job into the newest batch, or a new one. The first of a new one has to see to it if none is under way.
+func (g *group) join(ctx context.Context, c *core, job []string) (b *batch, i int, first bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b = g.last
+	if b == nil || b.sealed || len(b.args) >= 3*mostBatch || b.bytes > maxBatchBytes {
+		first = b == nil
+		before := b
+		b = &batch{done: make(chan struct{})}
+		g.last = b
+		if !first {
+			// It goes on when this call's ctx ends: others may be in it.
+			go g.lead(context.WithoutCancel(ctx), c, b, before.done)
+		}
+	}
+	i = len(b.args) / 3
+	b.args = append(b.args, job...)
+	b.bytes += len(job[2])
+	return b, i, first
+}
+
+// seal keeps others out and tells how many jobs are in.
+func (g *group) seal(b *batch) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b.sealed = true
+	return len(b.args) / 3
+}
+
 // lead sends a batch when the one before has ended.
 func (g *group) lead(ctx context.Context, c *core, b *batch, before <-chan struct{}) {
 	<-before
-	g.mu.Lock()
-	b.sealed = true
-	g.mu.Unlock()
-	b.ids, b.err = c.send(ctx, b.args)
-	g.end(b)
+	runtime.Gosched() // as in add
+	g.seal(b)
+	g.send(ctx, c, b)
 }
 
-func (g *group) end(b *batch) {
+// send sends a sealed batch.
+func (g *group) send(ctx context.Context, c *core, b *batch) {
+	b.ids, b.err = c.send(ctx, b.args)
 	g.mu.Lock()
 	if g.last == b {
 		g.last = nil

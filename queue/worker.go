@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -122,6 +123,8 @@ func (w *worker) turns(ctx context.Context) error {
 	timer := w.clock.NewTimer(0)
 	defer timer.Stop()
 	for {
+		// What is about to end, such as quick jobs that the last turn has started, ends with this turn.
+		runtime.Gosched()
 		now := w.clock.Monotonic()
 		want, due := w.plan(now)
 		if want < 0 {
