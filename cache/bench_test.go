@@ -2,7 +2,9 @@ package cache_test
 
 import (
 	"context"
+	"math"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +71,38 @@ func BenchmarkHit(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkMiss loads and stores: with a ctx that can end, as a request's, and with one that cannot.
+func BenchmarkMiss(b *testing.B) {
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	load := func(context.Context) (item, error) { return item{ID: 1, Name: "Super Widget 3000 Deluxe"}, nil }
+	var workers atomic.Uint64
+	for name, ctx := range map[string]context.Context{"request": b.Context(), "background": context.Background()} {
+		b.Run(name, func(b *testing.B) {
+			c := newCache[item](b, db, cache.Options{Prefix: name + ":", TTL: time.Minute})
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				key := strconv.AppendUint(nil, workers.Add(1), 10)
+				key = append(key, ':')
+				for i := range uint64(math.MaxUint64) {
+					if !pb.Next() {
+						break
+					}
+					if _, err := c.GetOrLoad(ctx, string(strconv.AppendUint(key, i, 10)), load); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			if s := c.Stats(); s.Hits != 0 {
+				b.Errorf("Stats: %+v", s)
+			}
+		})
+	}
 }
 
 // BenchmarkNear reads what is near.

@@ -18,31 +18,33 @@ import (
 
 // Cache holds values of type T. It is safe for concurrent use; make one per kind of thing with New.
 type Cache[T any] struct {
-	o        Options
-	st       store.Store
-	get      store.Getter
-	set      store.Setter
-	clk      clock.Clock
-	timeout  *store.CallTimeout
-	local    bool          // the store is in this process
-	timed    bool          // entries carry times
-	grace    time.Duration // how long entries outlive their TTL
-	clearKey string
-	codec    Codec
-	header   [headerBytes]byte // of an ordinary entry
-	buffers  sync.Pool         // of *[]byte
-	near     *near[T]          // nil: none
+	o           Options
+	st          store.Store
+	get         store.Getter
+	set         store.Setter
+	clk         clock.Clock
+	timeout     *store.CallTimeout
+	local       bool          // the store is in this process
+	timed       bool          // entries carry times
+	grace       time.Duration // how long entries outlive their TTL
+	clearKey    string
+	leaseMillis string // Options.Lease
+	codec       Codec
+	header      [headerBytes]byte // of an ordinary entry
+	buffers     sync.Pool         // of *[]byte
+	near        *near[T]          // nil: none
 
 	ns    namespace
 	time  storeClock
 	waits waits
 	chill atomic.Int32 // how often reads have missed lately; see cold
 
-	mu      sync.Mutex              // guards what follows, and what flights say it guards
-	flights map[uint64]*flight[T]   // loads under way, by the tokens of their leases
-	byKey   map[string][]*flight[T] // all of a key, without prefix: one has the lease, others may be bidding
-	alone   map[string]*flight[T]   // those without leases, by key
-	orphans map[uint64]struct{}     // tokens of leases that could not be ended
+	mu       sync.Mutex              // guards what follows, and what flights say it guards
+	flights  map[uint64]*flight[T]   // loads under way, by the tokens of their leases
+	byKey    map[string][]*flight[T] // all of a key, without prefix: one has the lease, others may be bidding
+	alone    map[string]*flight[T]   // those without leases, by key
+	orphans  map[uint64]struct{}     // tokens of leases that could not be ended
+	renewing bool                    // renewAll is due
 
 	seq atomic.Uint64 // of the flight that began last; written under mu
 
@@ -61,7 +63,7 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 	c := &Cache[T]{
 		o: o, st: st, get: store.GetterOf(st), set: store.SetterOf(st), clk: o.Clock, local: store.InProcess(st),
 		timed: o.Stale > 0 || o.FailSafe > 0 || o.EarlyRefresh > 0 || o.Near > 0, grace: max(o.Stale, o.FailSafe),
-		clearKey: o.Prefix + reserved + "clear", codec: format, header: newHeader[T](format, o.Schema),
+		clearKey: o.Prefix + reserved + "clear", leaseMillis: millis(o.Lease), codec: format, header: newHeader[T](format, o.Schema),
 		flights: map[uint64]*flight[T]{}, byKey: map[string][]*flight[T]{}, alone: map[string]*flight[T]{}, orphans: map[uint64]struct{}{},
 	}
 	if c.timed {

@@ -174,8 +174,9 @@ func (c *Cache[T]) refresh(ctx context.Context, key string, r reading, load load
 		c.mu.Unlock()
 		return
 	}
-	f := c.launchLocked(ctx, []string{key}, [][]byte{r.seen}, false)
+	f := c.flightOf(ctx, key, r.seen)
 	f.detached = true
+	c.registerLocked(f)
 	c.mu.Unlock()
 	c.n.refreshes.Add(1)
 	c.event(ctx, "refresh", key)

@@ -35,6 +35,7 @@ type flight[T any] struct {
 	index  map[string]int // of keys; nil for a single one, which is at 0
 	tokens []uint64       // of their leases; nil: none
 	seen   [][]byte       // what the leases are to replace
+	scope  scope          // for calls to the store, which nobody's leaving ends
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the answers are there
@@ -49,6 +50,19 @@ type flight[T any] struct {
 	detached  bool            // goes on when nobody waits
 	abandoned bool            // nobody waits: not to be stored
 	dropped   map[string]bool // keys not to be stored
+	loading   []int           // the keys whose leases are to be renewed
+
+	room [1]roomForOne[T] // where the slices above lie if there is one key
+}
+
+// roomForOne spares a flight of one key an allocation for each of its slices.
+type roomForOne[T any] struct {
+	keys    [1]string
+	tokens  [1]uint64
+	seen    [1][]byte
+	answers [1]answer[T]
+	now     [1]epochs
+	all     [1]int
 }
 
 // answer is what a flight has for a key.
@@ -93,38 +107,64 @@ var errExited = errors.New("cache: the loader ended its goroutine")
 
 // launch registers a flight for a key, which the caller leads.
 func (c *Cache[T]) launch(ctx context.Context, key string, seen []byte) *flight[T] {
+	f := c.flightOf(ctx, key, seen)
+	f.refs = 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.launchLocked(ctx, []string{key}, [][]byte{seen}, false)
-	f.refs = 1
+	c.registerLocked(f)
 	return f
 }
 
-// launchLocked registers a flight, with mu held.
-func (c *Cache[T]) launchLocked(ctx context.Context, keys []string, seen [][]byte, alone bool) *flight[T] {
-	f := &flight[T]{seq: c.seq.Add(1), keys: keys, seen: seen, done: make(chan struct{}), answers: make([]answer[T], len(keys))}
-	if len(keys) > 1 {
-		f.index = make(map[string]int, len(keys))
-		for i, k := range keys {
-			f.index[k] = i
-		}
-	}
-	outer, _ := ctx.Value(c).(*ancestry)
-	inner := context.WithValue(context.WithoutCancel(ctx), c, &ancestry{keys, outer})
-	f.ctx, f.cancel = context.WithCancelCause(inner)
-	if alone {
-		for _, k := range keys {
-			c.alone[k] = f
-		}
-		return f
-	}
-	f.now, f.tokens = make([]epochs, len(keys)), make([]uint64, len(keys))
+// flightOf makes a flight for one key.
+func (c *Cache[T]) flightOf(ctx context.Context, key string, seen []byte) *flight[T] {
+	f := &flight[T]{}
+	room := &f.room[0]
+	room.keys[0], room.seen[0] = key, seen
+	f.keys, f.seen, f.answers, f.now, f.tokens = room.keys[:], room.seen[:], room.answers[:], room.now[:], room.tokens[:]
+	c.board(ctx, f)
+	return f
+}
+
+// flightOfMany makes one for a batch.
+func (c *Cache[T]) flightOfMany(ctx context.Context, keys []string, seen [][]byte) *flight[T] {
+	n := len(keys)
+	f := &flight[T]{keys: keys, seen: seen, answers: make([]answer[T], n), now: make([]epochs, n), tokens: make([]uint64, n)}
+	f.index = make(map[string]int, n)
 	for i, k := range keys {
+		f.index[k] = i
+	}
+	c.board(ctx, f)
+	return f
+}
+
+// board gives a flight its ctx, with the values of the caller's.
+func (c *Cache[T]) board(ctx context.Context, f *flight[T]) {
+	outer, _ := ctx.Value(c).(*scope)
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	f.scope = scope{Context: ctx, cache: c, keys: f.keys, outer: outer}
+	f.ctx, f.cancel = context.WithCancelCause(&f.scope)
+	f.done = make(chan struct{})
+}
+
+// registerLocked makes a flight with leases known, with mu held.
+func (c *Cache[T]) registerLocked(f *flight[T]) {
+	f.seq = c.seq.Add(1)
+	for i, k := range f.keys {
 		f.tokens[i] = newToken()
 		c.flights[f.tokens[i]] = f
 		c.byKey[k] = append(c.byKey[k], f)
 	}
-	return f
+}
+
+// registerAloneLocked makes one without leases known, with mu held.
+func (c *Cache[T]) registerAloneLocked(f *flight[T]) {
+	f.seq = c.seq.Add(1)
+	f.tokens, f.now = nil, nil
+	for _, k := range f.keys {
+		c.alone[k] = f
+	}
 }
 
 // join registers the caller with the flight whose lease it has found: nil if that is not of this process, or too old for
@@ -155,7 +195,8 @@ func (c *Cache[T]) joinAlone(ctx context.Context, key string, start uint64) (f *
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f = c.alone[key]; f == nil {
-		f, leads = c.launchLocked(ctx, []string{key}, nil, true), true
+		f, leads = c.flightOf(ctx, key, nil), true
+		c.registerAloneLocked(f)
 	}
 	if leads || f.seq > start {
 		f.refs++
@@ -163,15 +204,26 @@ func (c *Cache[T]) joinAlone(ctx context.Context, key string, start uint64) (f *
 	return f, leads
 }
 
-// ancestry is what the loaders up the stack are loading, in the ctx that they were given. The cache is its key there.
-type ancestry struct {
+// scope is what a flight's calls to the store get for ctx, and its loader a cancellable child of: the values of the ctx
+// that the flight began with, without that one's end. It also tells what the loaders up the stack are loading: the cache
+// is the key under which it is found.
+type scope struct {
+	context.Context
+	cache any
 	keys  []string
-	outer *ancestry
+	outer *scope
+}
+
+func (s *scope) Value(key any) any {
+	if key == s.cache {
+		return s
+	}
+	return s.Context.Value(key)
 }
 
 // mayAsk refuses to wait for a ctx that has ended, and for a key whose loader waits for this very call.
 func (c *Cache[T]) mayAsk(ctx context.Context, keys ...string) error {
-	for a, _ := ctx.Value(c).(*ancestry); a != nil; a = a.outer {
+	for a, _ := ctx.Value(c).(*scope); a != nil; a = a.outer {
 		for _, k := range keys {
 			if slices.Contains(a.keys, k) {
 				return fmt.Errorf("%w: the loader of %q asks for it itself", store.ErrInvalid, k)
@@ -189,6 +241,10 @@ func (c *Cache[T]) mayAsk(ctx context.Context, keys ...string) error {
 // lead starts a flight and waits for it.
 func (c *Cache[T]) lead(ctx context.Context, f *flight[T], key string, load loader[T], p *patience) (answer[T], error) {
 	p.begin(false)
+	if c.local && ctx.Done() == nil && !p.limited() { // the caller stays to the end anyway, and nothing of it is slow
+		c.fly(f, load)
+		return f.answer(key), nil
+	}
 	go c.fly(f, load)
 	if err := c.wait(ctx, f, p); err != nil {
 		return answer[T]{}, err
@@ -227,14 +283,18 @@ func (c *Cache[T]) wait(ctx context.Context, f *flight[T], p *patience) error {
 		f.cancel(ctx.Err())
 		c.unregister(f)
 		if f.tokens != nil {
-			go c.release(f, all(len(f.keys)))
+			go c.release(f, f.all())
 		}
 	}
 	return err
 }
 
-func all(n int) []int {
-	list := make([]int, n)
+// all is the indexes of the flight's keys. They are not to be changed.
+func (f *flight[T]) all() []int {
+	if len(f.keys) == 1 {
+		return f.room[0].all[:]
+	}
+	list := make([]int, len(f.keys))
 	for i := range list {
 		list[i] = i
 	}
@@ -260,9 +320,9 @@ func (c *Cache[T]) unregister(f *flight[T]) {
 
 // fly gets the leases, calls the loader and lands.
 func (c *Cache[T]) fly(f *flight[T], load loader[T]) {
-	won := all(len(f.keys))
+	won := f.all()
 	if f.tokens != nil {
-		won = c.bid(context.WithoutCancel(f.ctx), f)
+		won = c.bid(&f.scope, f)
 	}
 	if f.ctx.Err() != nil { // everybody has left, and the release may have come before the bid
 		if f.tokens != nil {
@@ -278,9 +338,8 @@ func (c *Cache[T]) fly(f *flight[T], load loader[T]) {
 		close(f.done)
 		return
 	}
-	stop := func() {}
 	if f.tokens != nil {
-		stop = c.renew(f, won)
+		c.renew(f, won)
 	}
 	ctx, end := c.begin(f.ctx, "load", f.keys[won[0]])
 	if c.o.LoadTimeout > 0 {
@@ -290,7 +349,6 @@ func (c *Cache[T]) fly(f *flight[T], load loader[T]) {
 	start := c.clk.Monotonic()
 	err := errExited
 	defer func() { // also when the loader exits the goroutine
-		stop()
 		f.took = c.clk.Monotonic() - start
 		c.account(f, won, err, end)
 		c.deliver(f, won, err)

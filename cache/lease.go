@@ -54,13 +54,13 @@ func (c *Cache[T]) bidCmd(ctx context.Context, f *flight[T], i int) call {
 	key, planted := c.o.Prefix+f.keys[i], c.leaseEntry(f.tokens[i])
 	seen := f.seen[i]
 	if seen == nil {
-		return call{cmd: store.Cmd{"SET", key, planted, "NX", "GET", "PX", millis(c.o.Lease)}}
+		return call{cmd: store.Cmd{"SET", key, planted, "NX", "GET", "PX", c.leaseMillis}}
 	}
 	patch := ""
 	if len(seen) >= timesEnd && seen[flagsAt]&flagTimes != 0 && seen[1] == layout {
 		patch = token8(f.tokens[i]) + "\x00" + c.until8(ctx, c.o.Lease)
 	}
-	return call{script: bid, key: key, args: []string{planted, millis(c.o.Lease), string(seen), patch}}
+	return call{script: bid, key: key, args: []string{planted, c.leaseMillis, string(seen), patch}}
 }
 
 // call is a command or a script.
@@ -202,7 +202,7 @@ func (c *Cache[T]) found(ctx context.Context, key string, b []byte, now *epochs)
 
 // settle ends the leases of a flight: what was loaded is stored, the rest released.
 func (c *Cache[T]) settle(f *flight[T], won []int) {
-	ctx := context.WithoutCancel(f.ctx)
+	ctx := context.Context(&f.scope)
 	calls := make([]call, 0, len(won))
 	for _, i := range won {
 		calls = append(calls, c.ending(ctx, f, i))
@@ -267,7 +267,7 @@ func (c *Cache[T]) mayStore(f *flight[T], i int) bool {
 
 // release gives leases back that came to nothing.
 func (c *Cache[T]) release(f *flight[T], won []int) {
-	ctx, cancel := c.timeout.Bound(context.WithoutCancel(f.ctx))
+	ctx, cancel := c.timeout.Bound(&f.scope)
 	defer cancel()
 	calls := make([]call, 0, len(won))
 	for _, i := range won {
@@ -289,40 +289,57 @@ func (c *Cache[T]) release(f *flight[T], won []int) {
 	c.publish(ctx, over)
 }
 
-// renew keeps leases alive while their loader is at work, from a third of their time on, until stop is called.
-func (c *Cache[T]) renew(f *flight[T], won []int) (stop func()) {
-	over := make(chan struct{})
-	every := c.o.Lease / 3
-	timer := c.clk.AfterFunc(every, func() { go c.renewing(f, won, every, over) })
-	return func() {
-		timer.Stop()
-		close(over)
+// Leases are renewed for all flights of the process together, four times in their time while there are any: those that
+// were there the time before, which leaves most loads alone. So a lease is renewed when it has half of its time left.
+const renewals = 4
+
+// renew has the leases of a flight kept alive while its loader is at work.
+func (c *Cache[T]) renew(f *flight[T], won []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.loading = won
+	if !c.renewing {
+		c.renewing = true
+		c.renewLater(c.seq.Load())
 	}
 }
 
-func (c *Cache[T]) renewing(f *flight[T], won []int, every time.Duration, over chan struct{}) {
-	ticker := c.clk.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-over:
-			return
-		default:
+// renewLater renews what was registered until upTo, after a while.
+func (c *Cache[T]) renewLater(upTo uint64) {
+	c.clk.AfterFunc(c.o.Lease/renewals, func() { go c.renewAll(upTo) })
+}
+
+// renewAll ends with the last flight.
+func (c *Cache[T]) renewAll(upTo uint64) {
+	c.mu.Lock()
+	if len(c.flights) == 0 {
+		c.renewing = false
+		c.mu.Unlock()
+		return
+	}
+	c.renewLater(c.seq.Load())
+	var calls []call
+	for token, f := range c.flights {
+		if f.seq > upTo {
+			continue
 		}
-		ctx, cancel := c.timeout.Bound(context.WithoutCancel(f.ctx))
-		until := c.until8(ctx, c.o.Lease)
-		calls := make([]call, len(won))
-		for n, i := range won {
-			calls[n] = call{script: lease, key: c.o.Prefix + f.keys[i], args: []string{leaseRenew, token8(f.tokens[i]), until, millis(c.o.Lease)}}
-		}
-		c.run(ctx, calls) // what cannot be renewed ends; then the fill is refused
-		cancel()
-		select {
-		case <-over:
-			return
-		case <-ticker.C():
+		for _, i := range f.loading {
+			if f.tokens[i] == token {
+				calls = append(calls, call{script: lease, key: c.o.Prefix + f.keys[i], args: []string{leaseRenew, token8(token), "", c.leaseMillis}})
+			}
 		}
 	}
+	c.mu.Unlock()
+	if len(calls) == 0 {
+		return
+	}
+	ctx, cancel := c.timeout.Bound(context.Background())
+	defer cancel()
+	until := c.until8(ctx, c.o.Lease)
+	for i := range calls {
+		calls[i].args[2] = until
+	}
+	c.run(ctx, calls) // what cannot be renewed ends; then the fill is refused
 }
 
 // maxOrphans bounds the tokens that are remembered. What is forgotten ends by its TTL.

@@ -306,8 +306,12 @@ func (b *batch[T]) join(ctx context.Context) (flights []*joined[T], waitFor []*f
 	}
 	lead := func(keys []string, seen [][]byte, alone bool) {
 		if len(keys) > 0 {
-			f := c.launchLocked(ctx, keys, seen, alone)
-			f.refs++
+			f := c.flightOfMany(ctx, keys, seen)
+			if f.refs++; alone {
+				c.registerAloneLocked(f)
+			} else {
+				c.registerLocked(f)
+			}
 			flights = append(flights, &joined[T]{f: f, keys: keys, leads: true})
 		}
 	}
@@ -406,8 +410,9 @@ func (c *Cache[T]) refreshMany(ctx context.Context, keys []string, seen [][]byte
 		c.mu.Unlock()
 		return
 	}
-	f := c.launchLocked(ctx, mine, theirs, false)
+	f := c.flightOfMany(ctx, mine, theirs)
 	f.detached = true
+	c.registerLocked(f)
 	c.mu.Unlock()
 	c.n.refreshes.Add(uint64(len(mine)))
 	go c.fly(f, load)

@@ -165,6 +165,9 @@ func (p *patience) begin(softly bool) {
 	}
 }
 
+// limited tells whether a limit has begun.
+func (p *patience) limited() bool { return p.timers[0] != nil || p.timers[1] != nil }
+
 func (p *patience) end() {
 	for _, t := range p.timers {
 		if t != nil {
