@@ -109,16 +109,31 @@ func (db *DB) GetBytes(ctx context.Context, key string, dst []byte) (value []byt
 
 // SetBytes stores a string with a time to live: SET without building a command.
 func (db *DB) SetBytes(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if ttl < 0 {
-		return fmt.Errorf("%w: negative TTL %v", store.ErrInvalid, ttl)
-	}
-	c, err := db.begin(ctx)
+	c, err := db.beginSet(ctx, ttl)
 	if err != nil {
 		return err
 	}
 	err = c.session.SetString(key, value, store.Millis(ttl))
 	db.calls.Put(c)
 	return serverError(err)
+}
+
+// ReplaceBytes is SetBytes where the key exists: SET XX without building a command.
+func (db *DB) ReplaceBytes(ctx context.Context, key string, value []byte, ttl time.Duration) (replaced bool, err error) {
+	c, err := db.beginSet(ctx, ttl)
+	if err != nil {
+		return false, err
+	}
+	replaced, err = c.session.ReplaceString(key, value, store.Millis(ttl))
+	db.calls.Put(c)
+	return replaced, serverError(err)
+}
+
+func (db *DB) beginSet(ctx context.Context, ttl time.Duration) (*call, error) {
+	if ttl < 0 {
+		return nil, fmt.Errorf("%w: negative TTL %v", store.ErrInvalid, ttl)
+	}
+	return db.begin(ctx)
 }
 
 // serverError makes an engine's error what a server would have answered.

@@ -34,9 +34,7 @@ func TestBodiesAgree(t *testing.T) {
 	}
 }
 
-func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
-
-func pickInt(r *rand.Rand, of ...int64) int64 { return of[r.IntN(len(of))] }
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 var members = []string{"A", "B", "C", "D"}
 
@@ -49,7 +47,9 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		c.Advance = time.Duration(r.IntN(100_000)) * time.Millisecond
 	}
 	// A session ends long after the round or has ended: at the border the clocks of the two sides differ.
-	end := func() string { return strconv.FormatInt(now+pickInt(r, 300_000_000, 600_000_000, -1, -10_000_000), 10) }
+	end := func() string {
+		return strconv.FormatInt(now+pick[int64](r, 300_000_000, 600_000_000, -1, -10_000_000), 10)
+	}
 	stamp := func(spread int64) string { return strconv.FormatInt(now+r.Int64N(2*spread)-spread/2, 10) }
 	change := [][]string{{"0"}, {"1", ".theme", "blue"}, {"1", ".new", "1", ".cart"}, {"0", ".theme", ".cart", ".none"}, {"2", ".a", "", ".a", "2"}}[r.IntN(5)]
 	switch script {
@@ -83,10 +83,10 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		}
 	case "session.scs.commit":
 		m := pick(r, members...)
-		c.Keys, c.Args = []string{prefix + m, index}, []string{"data", pick(r, "50000000", "90000000"), m}
+		c.Keys, c.Args = []string{prefix + m, prefix + pick(r, m, "ended") + "x", index}, []string{"data", pick(r, "50000000", "90000000"), m}
 	case "session.scs.delete":
 		m := pick(r, members...)
-		c.Keys, c.Args = []string{prefix + m, index}, []string{"90000000", m}
+		c.Keys, c.Args = []string{prefix + m, prefix + m + "x", index}, []string{"90000000", m}
 	default:
 		panic(fmt.Sprint("no calls for ", script))
 	}
@@ -109,7 +109,7 @@ func randomCall(r *rand.Rand, prefix, script string) storetest.Call {
 		case 5:
 			c.Before = append(c.Before, store.Cmd{"HSET", k, pick(r, "d", "s", "x", "n", "g"), pick(r, "", "x", "1e3", "0x1", " 1", "9999999999999999", "5")})
 		case 6:
-			c.Before = append(c.Before, store.Cmd{"SET", k, pick(r, "0", "1", "1data", "", "zzz", "1000000000000000x", "1999999999999999", fmt.Sprintf("1%015d old", now+pickInt(r, 40_000_000, 120_000_000))), "PX", "90000000"})
+			c.Before = append(c.Before, store.Cmd{"SET", k, pick(r, "", "zzz", "1000000000000000x"), "PX", "90000000"})
 		}
 	}
 	if !slices.Contains(c.Keys, index) {

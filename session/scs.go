@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,18 +44,20 @@ type SCSOptions struct {
 // whose token was renewed, is not brought back by a request that commits late; and iteration reads lists that every
 // commit keeps, never the whole keyspace.
 //
-// Find, Commit and Delete are one round trip each.
+// Find, Commit and Delete are one round trip each; a commit that comes after the session's end may be two.
 //
 // scs stores a session as one value, so two requests that change different values still overwrite each other. That is
 // what Manager is for.
 type SCS struct {
 	st      store.Store
 	get     store.Getter
+	replace store.Replacer
 	o       SCSOptions
 	timeout *store.CallTimeout
 	clock   clock.Clock
 	tomb    string
 	secret  [32]byte // of this process: authenticates what All calls tokens
+	listed  listings
 
 	roots, lists [128]string // by the bucket's character: how its keys begin; its list. Never changed
 }
@@ -70,7 +73,7 @@ func NewSCS(st store.Store, o SCSOptions) (*SCS, error) {
 	if strings.ContainsAny(o.Prefix, "{}") || o.Tombstone < time.Millisecond || o.Tombstone > most {
 		return nil, fmt.Errorf("session: %w: Prefix %q, Tombstone %v: want no braces, and 1ms to %v", store.ErrInvalid, o.Prefix, o.Tombstone, most)
 	}
-	s := &SCS{st: st, get: store.GetterOf(st), o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout), clock: o.Clock, tomb: millis(o.Tombstone)}
+	s := &SCS{st: st, get: store.GetterOf(st), replace: store.ReplacerOf(st), o: o, timeout: store.CallTimeoutFor(st, o.Timeout, DefaultTimeout), clock: o.Clock, tomb: millis(o.Tombstone)}
 	if s.clock == nil {
 		s.clock = clock.System()
 	}
@@ -87,15 +90,30 @@ const scsBuckets = len(alphabet)
 
 func (s *SCS) bucket(name string) string { return s.o.Prefix + "{" + name + "}" }
 
-// place is a token's hash and keys.
-func (s *SCS) place(token string) (hash, value, list string) {
-	hash, ok := s.handled(token)
-	if !ok {
-		hash = hashed(token)
-	}
-	c := hash[0] & 127 // in the alphabet, unless it is a handle that somebody else made, which handled refuses
-	return hash, s.roots[c] + hash[1:], s.lists[c]
+// spot is where a token's session lies.
+type spot struct {
+	sum         [sha256.Size]byte // the token's hash
+	root        string            // how the bucket's keys begin
+	value, list string            // keys
+	member      string            // of the list: how the value's key ends
 }
+
+func (s *SCS) spot(token string) (at spot) {
+	sum, ok := s.handled(token)
+	if !ok {
+		sum = sha256.Sum256([]byte(token))
+	}
+	var text [hashLen]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	at.sum, at.root, at.list = sum, s.roots[text[0]], s.lists[text[0]]
+	var room [128]byte
+	at.value = string(append(append(room[:0], at.root...), text[1:]...))
+	at.member = at.value[len(at.root):]
+	return at
+}
+
+// tombstone is the key that says that the session was deleted. It is longer than any other of a bucket.
+func (at *spot) tombstone() string { return at.root + "ended:" + at.member }
 
 // What All calls a token is a handle: the hash, and a code that only this process can make. Find, Commit and Delete take
 // it for the hash, so that what scs's Iterate calls can read, change and destroy a session, and yet nobody who
@@ -110,12 +128,13 @@ func (s *SCS) code(hash string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func (s *SCS) handled(token string) (hash string, ok bool) {
+func (s *SCS) handled(token string) (sum [sha256.Size]byte, ok bool) {
 	rest, ok := strings.CutPrefix(token, handleMark)
-	if !ok || len(rest) != 2*hashLen {
-		return "", false
+	if !ok || len(rest) != 2*hashLen || !hmac.Equal([]byte(rest[hashLen:]), []byte(s.code(rest[:hashLen]))) {
+		return sum, false
 	}
-	return rest[:hashLen], hmac.Equal([]byte(rest[hashLen:]), []byte(s.code(rest[:hashLen])))
+	n, err := base64.RawURLEncoding.Decode(sum[:], []byte(rest[:hashLen]))
+	return sum, err == nil && n == len(sum)
 }
 
 // FindCtx is the data of a session. found is false for a token that is unknown, expired, deleted or none at all.
@@ -125,10 +144,13 @@ func (s *SCS) FindCtx(ctx context.Context, token string) (b []byte, found bool, 
 	}
 	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
-	_, key, _ := s.place(token)
-	v, found, err := s.get.GetBytes(ctx, key, nil)
+	at := s.spot(token)
+	v, found, err := s.get.GetBytes(ctx, at.value, nil)
 	if err != nil || !found || len(v) < scsHead || v[0] != '1' {
-		return nil, false, store.Wrap("session", "find", key, err)
+		return nil, false, store.Wrap("session", "find", at.value, err)
+	}
+	if until, ok := store.Digits(string(v[1:scsHead]), maxDigits); ok {
+		s.listed.remember(&at.sum, until)
 	}
 	return v[scsHead:], true, nil
 }
@@ -139,15 +161,40 @@ func (s *SCS) CommitCtx(ctx context.Context, token string, b []byte, expiry time
 	if token == "" {
 		return fmt.Errorf("session: commit: %w: no token", store.ErrInvalid)
 	}
-	left := min(expiry.Sub(s.clock.Now()), most)
+	now := s.clock.Now()
+	left := min(expiry.Sub(now), most)
 	if left <= 0 {
 		return s.DeleteCtx(ctx, token)
 	}
 	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
-	hash, key, list := s.place(token)
-	err := s.st.Run(ctx, commitScript, []string{key, list}, string(b), millis(left), hash[1:]).Err()
-	return store.Wrap("session", "commit", key, err)
+	at, ttl := s.spot(token), store.Millis(left)
+	// The time to spare is for clocks: the list goes by the store's, expiry by this process's.
+	if until := s.listed.until(&at.sum); until >= now.UnixMilli()+ttl+ttl/clockShare {
+		if replaced, err := s.overwrite(ctx, at.value, until, b, left); replaced || err != nil {
+			return store.Wrap("session", "commit", at.value, err)
+		}
+	}
+	until, err := s.st.Run(ctx, commitScript, []string{at.value, at.tombstone(), at.list},
+		string(b), strconv.FormatInt(ttl, 10), at.member).Int64()
+	if err == nil {
+		s.listed.remember(&at.sum, until)
+	}
+	return store.Wrap("session", "commit", at.value, err)
+}
+
+// clockShare is the part of a session's time by which this process's clock may be behind the store's.
+const clockShare = 8
+
+// overwrite stores a session that is there.
+func (s *SCS) overwrite(ctx context.Context, key string, until int64, b []byte, ttl time.Duration) (bool, error) {
+	room, _ := values.Get().(*[]byte)
+	defer values.Put(room)
+	value := headed((*room)[:0], until, b)
+	if cap(value) <= keepBytes {
+		*room = value
+	}
+	return s.replace.ReplaceBytes(ctx, key, value, ttl)
 }
 
 // DeleteCtx ends a session. A token that is unknown is no error.
@@ -157,8 +204,10 @@ func (s *SCS) DeleteCtx(ctx context.Context, token string) error {
 	}
 	ctx, cancel := s.timeout.Bound(ctx)
 	defer cancel()
-	hash, key, list := s.place(token)
-	return store.Wrap("session", "delete", key, s.st.Run(ctx, deleteScript, []string{key, list}, s.tomb, hash[1:]).Err())
+	at := s.spot(token)
+	s.listed.remember(&at.sum, 0)
+	err := s.st.Run(ctx, deleteScript, []string{at.value, at.tombstone(), at.list}, s.tomb, at.member).Err()
+	return store.Wrap("session", "delete", at.value, err)
 }
 
 // allPage is how many sessions of a bucket All asks for at once.

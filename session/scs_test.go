@@ -3,9 +3,12 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/storetest"
 )
 
 var (
@@ -25,9 +29,166 @@ var (
 
 func newSCS(t testing.TB, st store.Store) *session.SCS {
 	t.Helper()
-	s, err := session.NewSCS(st, session.SCSOptions{Prefix: fmt.Sprintf("scs%x:", rand.Uint64()), Timeout: 10 * time.Second})
+	return processes(t, st, 1)[0]
+}
+
+// processes are several that share their sessions.
+func processes(t testing.TB, st store.Store, n int) (all []*session.SCS) {
+	t.Helper()
+	o := session.SCSOptions{Prefix: fmt.Sprintf("scs%x:", rand.Uint64()), Timeout: 10 * time.Second}
+	if c, ok := st.(fleet.Clocked); ok {
+		o.Clock = c.Fake
+	}
+	for range n {
+		s, err := session.NewSCS(st, o)
+		must(t, err)
+		all = append(all, s)
+	}
+	return all
+}
+
+// scsDeleted: requests in two processes commit a session all the while that it is deleted, and as often afterwards as
+// they like. It does not come back.
+func scsDeleted(t *testing.T, st store.Store) {
+	both, soon := processes(t, st, 2), time.Now().Add(time.Hour)
+	for i := range 10 {
+		token := fmt.Sprint("token", i)
+		must(t, both[0].Commit(token, []byte("x"), soon))
+		var deleted atomic.Bool
+		var begun, ended sync.WaitGroup
+		begun.Add(len(both))
+		for _, s := range both {
+			ended.Go(func() {
+				for n, after := 0, 0; after < 3; n++ {
+					if n == 2 {
+						begun.Done()
+					}
+					if deleted.Load() {
+						after++
+					}
+					_, found, err := s.Find(token)
+					if err != nil || found && after > 0 {
+						t.Errorf("found after its end: %v, %v", found, err)
+					}
+					if err := s.Commit(token, []byte("x"), soon); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		begun.Wait()
+		must(t, both[i%2].Delete(token))
+		deleted.Store(true)
+		ended.Wait()
+		if _, found, err := both[0].Find(token); found || err != nil {
+			t.Error("a late commit brought it back", err)
+		}
+	}
+	if all, err := both[1].All(); len(all) != 0 || err != nil {
+		t.Error(len(all), err)
+	}
+}
+
+// TestSCSRoundTrips is what the page on sessions says.
+func TestSCSRoundTrips(t *testing.T) {
+	db := fleet.NewClocked(t)
+	faulty := storetest.NewFaulty(db)
+	o := session.SCSOptions{Clock: db.Fake}
+	one, err := session.NewSCS(faulty, o)
 	must(t, err)
-	return s
+	other, err := session.NewSCS(db, o)
+	must(t, err)
+	costs := func(what string, want int, do func() error) {
+		t.Helper()
+		before := faulty.Calls()
+		must(t, do())
+		if calls := faulty.Calls() - before; calls != want {
+			t.Errorf("%s: %d round trips, want %d", what, calls, want)
+		}
+	}
+	find := func() error { _, _, err := one.Find("token"); return err }
+	commit := func() error { return one.Commit("token", []byte("x"), db.Now().Add(time.Hour)) }
+	costs("find nothing", 1, find)
+	costs("new", 1, commit)
+	for range 20 { // listed anew where that is due
+		db.Advance(10 * time.Minute)
+		costs("find", 1, find)
+		costs("commit", 1, commit)
+	}
+	must(t, other.Delete("token"))
+	costs("a commit that another process's delete overtook", 2, commit)
+	costs("find nothing", 1, find)
+	costs("delete", 1, func() error { return one.Delete("token") })
+	costs("a commit after a delete", 1, commit)
+	costs("all, of none", 1, func() error { all, err := one.All(); return errors.Join(err, unless(len(all) == 0)) })
+}
+
+func unless(ok bool) error {
+	if ok {
+		return nil
+	}
+	return errors.New("no")
+}
+
+// TestSCSModel: whatever three processes do, with times to live of seconds or minutes, each finds what was committed last
+// until it ends, All has just the sessions that live, and the store keeps nothing for ever.
+func TestSCSModel(t *testing.T) {
+	type truth struct {
+		data string
+		end  time.Time
+	}
+	for range 20 {
+		seed := rand.Uint64()
+		r, db := rand.New(rand.NewPCG(seed, 0)), fleet.NewClocked(t)
+		all, tokens, last := processes(t, db, 3), map[string]truth{}, 0
+		alive := func(token string) bool { s, ok := tokens[token]; return ok && s.end.After(db.Now()) }
+		for step := range 400 {
+			s, token := all[r.IntN(len(all))], fmt.Sprint(last-r.IntN(12))
+			switch r.IntN(8) {
+			case 0:
+				last++
+				token = fmt.Sprint(last)
+				fallthrough
+			case 1, 2, 3:
+				if s, ok := tokens[token]; ok && s.data == "" {
+					break // deleted; the tombstone's time may be over
+				}
+				data, end := fmt.Sprint("data", step), db.Now().Add(time.Duration(1+r.Int64N(int64(pick(r, 10*time.Second, 10*time.Minute))))) // whole ms are rounded up
+				must(t, s.Commit(token, []byte(data), end))
+				tokens[token] = truth{data, end}
+			case 4:
+				must(t, s.Delete(token))
+				tokens[token] = truth{}
+			case 5:
+				db.Advance(time.Duration(r.Int64N(int64(pick(r, 10*time.Second, 4*time.Minute)))))
+			default:
+				b, found, err := s.Find(token)
+				if err != nil || found != alive(token) || string(b) != tokens[token].data && found {
+					t.Errorf("%s: %q, %v, %v; want %+v", token, b, found, err, tokens[token])
+				}
+			}
+			have, err := s.All()
+			want := 0
+			for token := range tokens {
+				if alive(token) {
+					want++
+				}
+			}
+			if err != nil || len(have) != want {
+				t.Errorf("%d of %d sessions, %v", len(have), want, err)
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d step %d", seed, step)
+			}
+		}
+		keys, err := db.Do(t.Context(), "KEYS", "*").Strings()
+		must(t, err)
+		for _, key := range keys {
+			if ttl, err := db.Do(t.Context(), "PTTL", key).Int64(); ttl < 0 || err != nil {
+				t.Errorf("%s has no TTL: %d, %v", key, ttl, err)
+			}
+		}
+	}
 }
 
 // scsStore holds an SCS to what scs's Store asks, and to what it promises beyond.

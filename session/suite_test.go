@@ -112,6 +112,7 @@ func suite(t *testing.T, open func(testing.TB) store.Store) {
 		})
 	}
 	t.Run("scs", func(t *testing.T) { scsStore(t, open(t)) })
+	t.Run("scs, deleted", func(t *testing.T) { scsDeleted(t, open(t)) })
 }
 
 func aSession(t *testing.T, d desk) {

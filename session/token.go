@@ -48,14 +48,6 @@ func idOf(token string) string {
 	return string(id[:])
 }
 
-// hashed is a SHA-256 in 43 characters.
-func hashed(s string) string {
-	var text [hashLen]byte
-	sum := sha256.Sum256([]byte(s))
-	base64.RawURLEncoding.Encode(text[:], sum[:])
-	return string(text[:])
-}
-
 // bucketOf is the bucket of a user's sessions.
 func bucketOf(user string) string {
 	sum := sha256.Sum256([]byte(user))

@@ -21,6 +21,13 @@ type Setter interface {
 	SetBytes(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
+// Replacer is optionally implemented by a Store that overwrites a string without building a command.
+type Replacer interface {
+	// ReplaceBytes is SetBytes for a key that exists, whatever its type. Where it is missing nothing is stored, and
+	// replaced is false.
+	ReplaceBytes(ctx context.Context, key string, value []byte, ttl time.Duration) (replaced bool, err error)
+}
+
 // GetterOf is st itself where it implements Getter, else an adapter which sends GET. Call it once, not per read.
 func GetterOf(st Store) Getter {
 	if g, ok := st.(Getter); ok {
@@ -37,6 +44,14 @@ func SetterOf(st Store) Setter {
 	return viaDo{st}
 }
 
+// ReplacerOf is st itself where it implements Replacer, else an adapter which sends SET XX. Call it once, not per write.
+func ReplacerOf(st Store) Replacer {
+	if r, ok := st.(Replacer); ok {
+		return r
+	}
+	return viaDo{st}
+}
+
 type viaDo struct{ st Store }
 
 func (v viaDo) GetBytes(ctx context.Context, key string, dst []byte) ([]byte, bool, error) {
@@ -45,13 +60,25 @@ func (v viaDo) GetBytes(ctx context.Context, key string, dst []byte) ([]byte, bo
 }
 
 func (v viaDo) SetBytes(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	return v.set(ctx, ttl, append(make([]string, 0, 5), "SET", key, string(value))).Err()
+}
+
+func (v viaDo) ReplaceBytes(ctx context.Context, key string, value []byte, ttl time.Duration) (replaced bool, err error) {
+	r := v.set(ctx, ttl, append(make([]string, 0, 6), "SET", key, string(value), "XX"))
+	if r.IsNil() {
+		return false, nil
+	}
+	return r.Err() == nil, r.Err()
+}
+
+func (v viaDo) set(ctx context.Context, ttl time.Duration, words []string) Reply {
 	if ttl < 0 {
-		return fmt.Errorf("%w: negative TTL %v", ErrInvalid, ttl)
+		return Fail(fmt.Errorf("%w: negative TTL %v", ErrInvalid, ttl))
 	}
-	if ttl == 0 {
-		return v.st.Do(ctx, "SET", key, string(value)).Err()
+	if ttl > 0 {
+		words = append(words, "PX", strconv.FormatInt(Millis(ttl), 10))
 	}
-	return v.st.Do(ctx, "SET", key, string(value), "PX", strconv.FormatInt(Millis(ttl), 10)).Err()
+	return v.st.Do(ctx, words...)
 }
 
 // Millis is d in whole milliseconds, rounded up: a TTL never becomes shorter than asked, nor 0.

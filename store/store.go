@@ -19,8 +19,8 @@
 //
 // # Optional interfaces
 //
-// A Store may also implement [Getter] and [Setter], which move bytes without building a command. Patterns look for
-// them once, through [GetterOf] and [SetterOf], and fall back to Do.
+// A Store may also implement [Getter], [Setter] and [Replacer], which move bytes without building a command. Patterns look
+// for them once, through [GetterOf], [SetterOf] and [ReplacerOf], and fall back to Do.
 package store
 
 import "context"

@@ -31,17 +31,29 @@ func (s *Session) GetString(key string, dst []byte) (value []byte, found bool, e
 
 // SetString stores a string: SET, with PX unless ttlMillis is 0. The bytes of value stay the caller's.
 func (s *Session) SetString(key string, value []byte, ttlMillis int64) error {
+	_, err := s.setString(key, value, ttlMillis, false)
+	return err
+}
+
+// ReplaceString is SetString with XX: it tells whether there was a key to store at.
+func (s *Session) ReplaceString(key string, value []byte, ttlMillis int64) (replaced bool, err error) {
+	return s.setString(key, value, ttlMillis, true)
+}
+
+func (s *Session) setString(key string, value []byte, ttlMillis int64, xx bool) (stored bool, err error) {
 	s.pending.count(&s.ctx, s.p.rows.set)
 	if s.makeRoom(); s.full {
-		return engine.ErrOutOfMemory
+		return false, engine.ErrOutOfMemory
 	}
 	k := lend(key)
 	s.tx.Begin(s.db)
 	s.tx.LockKey(k)
 	s.tx.StartCommand()
-	err := s.ctx.set(k, value, ttlMillis)
+	if stored = !xx || s.tx.Edit(k) != nil; stored {
+		err = s.ctx.set(k, value, ttlMillis)
+	}
 	s.tx.End()
-	return err
+	return stored && err == nil, err
 }
 
 // set does what SET does, with PX unless ttlMillis is 0, for callers that have no words to journal.

@@ -310,10 +310,30 @@ func (s *suite) bytes() {
 	if err := set.SetBytes(s.ctx, k, nil, -time.Second); !errors.Is(err, store.ErrInvalid) {
 		s.Errorf("negative TTL: %v", err)
 	}
+	s.replaces()
 	ended, cancel := context.WithCancel(s.ctx)
 	cancel()
 	if _, _, err := get.GetBytes(ended, k, nil); err != nil && !errors.Is(err, context.Canceled) {
 		s.Errorf("GetBytes with an ended ctx: %v", err)
+	}
+}
+
+// replaces: only where there is something, of any type, and with the TTL that is given.
+func (s *suite) replaces() {
+	r, k := store.ReplacerOf(s.st), s.key("replaced")
+	equal(s, "ReplaceBytes of a missing key", false)(r.ReplaceBytes(s.ctx, k, []byte("v"), time.Hour))
+	equal(s, "EXISTS", int64(0))(s.must("EXISTS", k).Int64())
+	s.must("HSET", k, "f", "v")
+	equal(s, "ReplaceBytes of a hash", true)(r.ReplaceBytes(s.ctx, k, []byte("a\x00b"), time.Hour))
+	equal(s, "GET", "a\x00b")(s.must("GET", k).Text())
+	if ms, err := s.must("PTTL", k).Int64(); err != nil || ms < 3_500_000 || ms > 3_600_000 {
+		s.Errorf("PTTL %d, %v; want an hour", ms, err)
+	}
+	equal(s, "ReplaceBytes with nothing", true)(r.ReplaceBytes(s.ctx, k, nil, 0))
+	equal(s, "STRLEN", int64(0))(s.must("STRLEN", k).Int64())
+	equal(s, "PTTL", int64(-1))(s.must("PTTL", k).Int64())
+	if _, err := r.ReplaceBytes(s.ctx, k, nil, -time.Second); !errors.Is(err, store.ErrInvalid) {
+		s.Errorf("negative TTL: %v", err)
 	}
 }
 
