@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func fillBoard(r *rand.Rand, keys []string, flags string) (cmds []store.Cmd) {
 
 func randomCall(r *rand.Rand, prefix, script string, now int64) storetest.Call {
 	a, b := boardKeys(prefix, "A"), boardKeys(prefix, "B")
-	flags := pick(r, "t:o", "t:c", ":o", ":c", "d:o", "td:c", "tn:n", "n:n", "tnd:n", "tnd:o")
+	flags := pick(r, "t:o", "t:c", ":o", ":c", "d:o", "td:c", "tn:n", "n:n", "tnd:n", "tnd:o", "t:n")
 	member := func() string { return pick(r, "a", "b", "c", "d") + strconv.Itoa(r.IntN(5)) }
 	c := storetest.Call{Keys: slices.Clone(a)}
 	switch script {
@@ -107,14 +108,17 @@ func randomCall(r *rand.Rand, prefix, script string, now int64) storetest.Call {
 
 func randomUpdate(r *rand.Rand, c *storetest.Call, second []string, flags string, now int64) []string {
 	boards := 1 + r.IntN(2)
-	args := []string{strconv.Itoa(boards) + pick(r, "", "+r")}
+	args := []string{pick(r, "", "r")}
 	if boards == 2 {
 		c.Keys = append(c.Keys, second...)
 	}
 	ms := func(d int64) string { return strconv.FormatInt(now+d, 10) }
 	for range boards {
-		args = append(args, flags, pick(r, "0", "900000000"), pick(r, "0", "0", ms(800_000_000)), pick(r, "0", "0", ms(-1), ms(1_000_000)),
-			pick(r, "0", "0", "0", ms(10_000_000), ms(-1)), pick(r, "0", "0", "3"))
+		args = append(args, strings.Join([]string{flags, pick(r, "0", "900000000"), pick(r, "0", "0", ms(800_000_000)),
+			pick(r, "0", "0", ms(-1), ms(1_000_000)), pick(r, "0", "0", "0", ms(10_000_000), ms(-1)), pick(r, "0", "0", "3")}, " "))
+		if r.IntN(30) == 0 {
+			args[len(args)-1] += pick(r, " ", " 1", "x", "0000000000000000")
+		}
 	}
 	for range r.IntN(6) {
 		args = append(args, strconv.Itoa(1+r.IntN(boards)), pick(r, "+", "=", "<"), pick(r, "a", "b", "c", "d")+strconv.Itoa(r.IntN(5)),

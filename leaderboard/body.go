@@ -3,6 +3,7 @@ package leaderboard
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/larderdb/larder/store"
 )
@@ -15,6 +16,11 @@ const MaxScore = 1<<53 - 1
 const (
 	stampLen  = 6  // bytes
 	maxDigits = 15 // of numbers without a sign
+
+	// An update finds out with one PTTL that a board lives long enough, where a PEXPIRE of each of its keys would write, to
+	// replicas and the journal too. So a board lives up to 1/slackPart of its TTL longer than asked for, a season slackFixed ms.
+	slackPart  = 64
+	slackFixed = 1000
 )
 
 var (
@@ -46,7 +52,7 @@ func (l *lists) read(keys []string, flags string) bool {
 		return false
 	}
 	l.kind = rest[0]
-	return l.kind == 'o' || l.kind == 'c' || l.kind == 'n'
+	return l.kind == 'o' || l.kind == 'c' || l.kind == 'n' && l.dense
 }
 
 // typed fails unless the keys in use have their types; of the stamps' only if asked.
@@ -136,7 +142,8 @@ type target struct {
 	lists
 	ttl, at, from, till, most int64
 	size                      int64
-	count                     int64 // stamps given
+	fresh                     bool  // one of its keys is not there yet, or was not
+	count                     int64 // stamps given; -1 while nobody asked
 }
 
 // cell is a member of a board, and what a batch makes of it.
@@ -182,72 +189,59 @@ func update(tx store.Tx, keys, args []string) store.Reply {
 
 // open reads the boards.
 func (b *batch) open(keys, args []string) (store.Reply, bool) {
-	if len(args) == 0 {
-		return badReply, false
-	}
-	head := args[0]
-	if n := len(head); n > 2 && head[n-2:] == "+r" {
-		b.ranks, head = true, head[:n-2]
-	}
-	boards, ok := store.Digits(head, maxDigits)
-	if !ok || boards < 1 || int64(len(keys)) != keysPerBoard*boards || int64(len(args)) < 1+argsPerBoard*boards ||
-		(int64(len(args))-1-argsPerBoard*boards)%argsPerUpdate != 0 {
+	boards := len(keys) / keysPerBoard
+	updates := (len(args) - 1 - boards) / argsPerUpdate
+	if boards < 1 || len(keys)%keysPerBoard != 0 || updates < 1 || len(args) != 1+boards+updates*argsPerUpdate {
 		return badReply, false
 	}
 	b.board = make([]target, boards)
 	for i := range b.board {
-		if r, ok := b.openBoard(&b.board[i], keys[keysPerBoard*i:], args[1+argsPerBoard*i:]); !ok {
+		if r, ok := b.openBoard(&b.board[i], keys[keysPerBoard*i:], args[1+i]); !ok {
 			return r, false
 		}
 	}
-	b.args = args[1+argsPerBoard*boards:]
-	b.out = make([]store.Reply, 1, 1+3*len(b.args)/argsPerUpdate)
-	b.out[0] = store.Int(0)
-	if b.board[0].size == 0 {
-		b.out[0] = store.Int(1)
-	}
+	b.ranks, b.args = args[0] == "r", args[1+boards:]
+	b.cells, b.out = make([]*cell, 0, updates), make([]store.Reply, 1, 1+3*updates)
+	b.out[0] = flag(b.board[0].size == 0)
 	return store.Reply{}, true
 }
 
-func (b *batch) openBoard(o *target, keys, args []string) (store.Reply, bool) {
-	for i, to := range [...]*int64{&o.ttl, &o.at, &o.from, &o.till, &o.most} {
+func (b *batch) openBoard(o *target, keys []string, head string) (store.Reply, bool) {
+	flags, rest, _ := strings.Cut(head, " ")
+	for _, to := range [...]*int64{&o.ttl, &o.at, &o.from, &o.till} {
+		var word string
 		var ok bool
-		if *to, ok = store.Digits(args[1+i], maxDigits); !ok {
+		word, rest, _ = strings.Cut(rest, " ")
+		if *to, ok = store.Digits(word, maxDigits); !ok {
 			return badReply, false
 		}
 	}
-	if !o.read(keys, args[0]) {
+	var ok bool
+	if o.most, ok = store.Digits(rest, maxDigits); !ok || !o.read(keys, flags) {
 		return badReply, false
 	}
 	if b.now < o.from || o.till > 0 && b.now >= o.till {
 		return notNow(b.now), false
 	}
-	var r store.Reply
-	if o.size, r = o.typed(b.tx, false); r.Err() != nil {
-		return r, false
-	}
-	if o.ties {
-		count, ok, err := b.tx.Do("HGET", o.t, "").Lookup()
+	o.count = -1
+	for i, part := range [...]struct{ length, key string }{{"ZCARD", o.s}, {"ZCARD", o.n}, {"HLEN", o.d}} {
+		if i == 1 && !o.dense || i == 2 && !o.data {
+			continue
+		}
+		n, err := b.tx.Do(part.length, part.key).Int64()
 		if err != nil {
 			return store.Fail(err), false
 		}
-		if o.count, ok = counted(count, ok); !ok {
-			return brokenReply, false
+		if i == 0 {
+			o.size = n
 		}
+		o.fresh = o.fresh || n == 0
 	}
 	return store.Reply{}, true
 }
 
-// counted reads a board's counter, 0 if there is none yet.
-func counted(s string, there bool) (int64, bool) {
-	if !there {
-		return 0, true
-	}
-	return store.Digits(s, maxDigits)
-}
-
 func notNow(now int64) store.Reply {
-	return store.ArrayOf(store.Bulk("now"), store.Bulk(strconv.FormatInt(now, 10)))
+	return store.ArrayOf(store.Bulk("now"), store.Int(now))
 }
 
 // decide works out every update and writes nothing.
@@ -261,10 +255,10 @@ func (b *batch) decide() (store.Reply, bool) {
 		known = make(map[id]*cell, len(b.args)/argsPerUpdate)
 	}
 	for a := 0; a < len(b.args); a += argsPerUpdate {
-		board, ok := store.Digits(b.args[a], maxDigits)
+		board, ok := store.Positive(b.args[a], maxDigits)
 		how, member := b.args[a+1], b.args[a+2]
 		value, valid := integer(b.args[a+3])
-		if !ok || !valid || board < 1 || board > int64(len(b.board)) || member == "" || how != "+" && how != "=" && how != "<" {
+		if !ok || !valid || board > int64(len(b.board)) || member == "" || how != "+" && how != "=" && how != "<" {
 			return badReply, false
 		}
 		c := known[id{board, member}]
@@ -285,24 +279,49 @@ func (b *batch) decide() (store.Reply, bool) {
 			c.data = b.args[a+4]
 		}
 		b.cells = append(b.cells, c)
-		b.out = append(b.out, flag(changed), store.Bulk(strconv.FormatInt(c.score, 10)), store.Int(0))
+		b.out = append(b.out, flag(changed), store.Int(c.score), store.Int(0))
 	}
 	return store.Reply{}, true
 }
 
 func (b *batch) find(o *target, member string) (*cell, store.Reply) {
-	stamp, score, ok, err := o.place(b.tx, member)
+	c := &cell{o: o, member: member, last: -1}
+	there := true
+	if o.ties {
+		got, err := b.tx.Do("HMGET", o.t, "", member).Array()
+		if err != nil {
+			return nil, store.Fail(err)
+		}
+		if o.count < 0 && !o.counted(got[0]) {
+			return nil, brokenReply
+		}
+		c.stamp, there, _ = got[1].Lookup()
+	}
+	if !there {
+		return c, store.Reply{}
+	}
+	score, ok, err := b.tx.Do("ZSCORE", o.s, c.stamp+member).Lookup()
 	if err != nil {
 		return nil, store.Fail(err)
 	}
-	c := &cell{o: o, member: member, stamp: stamp, had: ok, has: ok, last: -1}
 	if ok {
 		if c.was, ok = whole(score); !ok {
 			return nil, brokenReply
 		}
-		c.score = c.was
+		c.score, c.had, c.has = c.was, true, true
 	}
 	return c, store.Reply{}
+}
+
+// counted reads the board's counter, 0 if there is none yet.
+func (o *target) counted(r store.Reply) (ok bool) {
+	s, there, _ := r.Lookup()
+	if !there {
+		o.count, o.fresh = 0, true
+		return true
+	}
+	o.count, ok = store.Digits(s, maxDigits)
+	return ok
 }
 
 // apply is one update of a cell; false if the score would leave its range.
@@ -392,20 +411,27 @@ func (b *batch) trim(o *target) error {
 	return err
 }
 
+// expire lets a board's time begin anew. It gives a little more than is asked for, so that only one update in many writes
+// it: see slackPart.
 func (b *batch) expire(o *target) error {
+	if o.ttl == 0 && o.at == 0 {
+		return nil
+	}
+	want, slack := o.ttl, o.ttl/slackPart
+	if o.at > 0 {
+		want, slack = o.at-b.now, slackFixed
+	}
+	left, err := b.tx.Do("PTTL", o.s).Int64()
+	if err != nil || !o.fresh && left >= want && left <= want+2*slack {
+		return err
+	}
+	ms := strconv.FormatInt(want+slack, 10)
 	for i, key := range [...]string{o.s, o.t, o.n, o.d} {
-		if i == 1 && !o.ties || i == 2 && !o.dense || i == 3 && !o.data {
+		if i == 1 && o.count < 0 || i == 2 && !o.dense || i == 3 && !o.data {
 			continue
 		}
-		if o.ttl > 0 {
-			if err := b.tx.Do("PEXPIRE", key, strconv.FormatInt(o.ttl, 10)).Err(); err != nil {
-				return err
-			}
-		}
-		if o.at > 0 {
-			if err := b.tx.Do("PEXPIRE", key, strconv.FormatInt(o.at-b.now, 10)).Err(); err != nil {
-				return err
-			}
+		if err := b.tx.Do("PEXPIRE", key, ms).Err(); err != nil {
+			return err
 		}
 	}
 	return nil

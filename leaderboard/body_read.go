@@ -11,7 +11,7 @@ func page(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != keysPerBoard || len(args) != 4 || !l.read(keys, args[0]) {
 		return badReply
 	}
-	count, ok := store.Digits(args[3], maxDigits)
+	count, ok := store.Digits(args[3], 4)
 	if !ok {
 		return badReply
 	}
@@ -29,90 +29,146 @@ func page(tx store.Tx, keys, args []string) store.Reply {
 	} else if args[1] != "i" || !ok {
 		return badReply
 	}
-	out := []store.Reply{store.Int(size), store.Int(from), store.Int(0)}
-	if count == 0 {
-		return store.ArrayOf(out...)
+	switch {
+	case count > mostListed:
+		return badReply
+	case count == 0:
+		return store.ArrayOf(store.Int(size), store.Int(from), store.Int(0), store.ArrayOf(), store.Nil())
 	}
-	list, err := tx.Do("ZRANGE", l.s, strconv.FormatInt(from, 10), strconv.FormatInt(from+count-1, 10), "WITHSCORES").Strings()
+	return l.list(tx, size, from, count)
+}
+
+// list is a page of count entries from an index on.
+func (l *lists) list(tx store.Tx, size, from, count int64) store.Reply {
+	found := tx.Do("ZRANGE", l.s, strconv.FormatInt(from, 10), strconv.FormatInt(from+count-1, 10), "WITHSCORES")
+	list, err := found.Array()
 	if err != nil {
-		return store.Fail(err)
+		return found
 	}
+	first, data := int64(0), store.Nil()
 	if len(list) > 0 {
-		first := from + 1
+		first = from + 1
 		if l.kind != 'o' {
-			if first, err = l.rank(tx, l.kind, list[0], list[1]); err != nil {
+			score, _ := list[1].Text()
+			if first, err = l.rank(tx, l.kind, "", score); err != nil {
 				return store.Fail(err)
 			}
 		}
-		out[2] = store.Int(first)
-	}
-	for i := 0; i+1 < len(list); i += 2 {
-		data := store.Nil()
 		if l.data {
-			if data = tx.Do("HGET", l.d, l.name(list[i])); data.Err() != nil {
+			if data = l.dataOf(tx, list); data.Err() != nil {
 				return data
 			}
 		}
-		out = append(out, store.Bulk(list[i]), store.Bulk(list[i+1]), data)
 	}
-	return store.ArrayOf(out...)
+	return store.ArrayOf(store.Int(size), store.Int(from), store.Int(first), found, data)
+}
+
+// dataOf is the data of a page's entries.
+func (l *lists) dataOf(tx store.Tx, list []store.Reply) store.Reply {
+	cmd := append(make([]string, 0, 2+len(list)/2), "HMGET", l.d)
+	for i := 0; i < len(list); i += 2 {
+		entry, _ := list[i].Text()
+		cmd = append(cmd, l.name(entry))
+	}
+	return tx.Do(cmd...)
 }
 
 // around is the index at which a page around a member begins: the member in the middle, but near the ends of the board.
 func (l *lists) around(tx store.Tx, member string, side, size int64) (from int64, r store.Reply, ok bool) {
-	stamp, _, ok, err := l.place(tx, member)
-	if err != nil {
-		return 0, store.Fail(err), false
+	stamp := ""
+	if l.ties {
+		var err error
+		if stamp, ok, err = tx.Do("HGET", l.t, member).Lookup(); err != nil {
+			return 0, store.Fail(err), false
+		} else if !ok {
+			return 0, store.Nil(), false
+		}
 	}
-	if !ok {
-		return 0, store.Nil(), false
-	}
-	at, err := tx.Do("ZRANK", l.s, stamp+member).Int64()
-	if err != nil {
-		return 0, store.Fail(err), false
+	r = tx.Do("ZRANK", l.s, stamp+member)
+	at, err := r.Int64()
+	if err != nil { // also if the member is not there: r is nil then
+		return 0, r, false
 	}
 	return max(0, min(at-side, size-2*side-1)), store.Reply{}, true
 }
 
 func look(tx store.Tx, keys, args []string) store.Reply {
 	var l lists
-	if len(keys) != keysPerBoard || len(args) < 2 || !l.read(keys, args[0]) {
+	if len(keys) != keysPerBoard || len(args) < 3 || len(args) > 2+mostListed || !l.read(keys, args[0]) {
 		return badReply
 	}
 	size := tx.Do("ZCARD", l.s)
 	if size.Err() != nil {
 		return size
 	}
-	out := make([]store.Reply, 1, 1+5*(len(args)-2))
-	out[0] = size
-	for _, member := range args[2:] {
-		stamp, score, ok, err := l.place(tx, member)
-		if err != nil {
+	members := args[2:]
+	entries, stamps, err := l.entries(tx, members)
+	if err != nil {
+		return store.Fail(err)
+	}
+	scores := tx.Do(append([]string{"ZMSCORE", l.s}, entries...)...)
+	if scores.Err() != nil {
+		return scores
+	}
+	ranks, better, data := store.Nil(), store.Nil(), store.Nil()
+	if args[1] == "r" {
+		if ranks, better, err = l.ranks(tx, entries, scores); err != nil {
 			return store.Fail(err)
 		}
+	}
+	if l.data {
+		if data = tx.Do(append([]string{"HMGET", l.d}, members...)...); data.Err() != nil {
+			return data
+		}
+	}
+	return store.ArrayOf(size, scores, stamps, ranks, better, data)
+}
+
+// entries are members as the sorted set has them, with their stamps; "" is nobody's.
+func (l *lists) entries(tx store.Tx, members []string) (entries []string, stamps store.Reply, err error) {
+	if !l.ties {
+		return members, store.Nil(), nil
+	}
+	stamps = tx.Do(append([]string{"HMGET", l.t}, members...)...)
+	list, err := stamps.Array()
+	if err != nil {
+		return nil, stamps, err
+	}
+	entries = make([]string, len(members))
+	for i, member := range members {
+		if stamp, ok, _ := list[i].Lookup(); ok {
+			entries[i] = stamp + member
+		}
+	}
+	return entries, stamps, nil
+}
+
+// ranks tells the rank of each entry, and how many have a better score.
+func (l *lists) ranks(tx store.Tx, entries []string, scores store.Reply) (ranks, better store.Reply, err error) {
+	list, err := scores.Array()
+	if err != nil {
+		return ranks, better, err
+	}
+	places, over := make([]store.Reply, len(list)), make([]store.Reply, len(list))
+	for i := range list {
+		places[i], over[i] = store.Int(0), store.Int(0)
+		score, ok, _ := list[i].Lookup()
 		if !ok {
-			out = append(out, store.Nil(), store.Bulk(stamp), store.Int(0), store.Int(0), store.Nil())
 			continue
 		}
-		var rank, better int64
-		if args[1] == "r" {
-			if rank, err = l.rank(tx, l.kind, stamp+member, score); err == nil {
-				better, err = l.rank(tx, 'c', "", score)
-			}
-			if err != nil {
-				return store.Fail(err)
-			}
-			better--
+		shared, err := l.rank(tx, 'c', "", score)
+		if err != nil {
+			return ranks, better, err
 		}
-		data := store.Nil()
-		if l.data {
-			if data = tx.Do("HGET", l.d, member); data.Err() != nil {
-				return data
+		place := shared
+		if l.kind != 'c' {
+			if place, err = l.rank(tx, l.kind, entries[i], score); err != nil {
+				return ranks, better, err
 			}
 		}
-		out = append(out, store.Bulk(score), store.Bulk(stamp), store.Int(rank), store.Int(better), data)
+		places[i], over[i] = store.Int(place), store.Int(shared-1)
 	}
-	return store.ArrayOf(out...)
+	return store.ArrayOf(places...), store.ArrayOf(over...), nil
 }
 
 func remove(tx store.Tx, keys, args []string) store.Reply {

@@ -67,7 +67,8 @@ type Options struct {
 	// Prefix begins every key in the store; it has no braces. Default DefaultPrefix.
 	Prefix string
 
-	// TTL is how long the board lives after the last update; or NoTTL.
+	// TTL is how long the board lives after the last update, at least; up to 1/64 of it longer, so that not every update
+	// has to write it. Or NoTTL.
 	TTL time.Duration
 
 	// LowestFirst is for boards where less is better, such as times of a race.
@@ -118,7 +119,7 @@ type Board struct {
 	timeout *store.CallTimeout
 	tag     string   // what the keys' hash tag is; a Batch asks for one
 	keys    []string // of scripts; never changed
-	head    []string // arguments of an update, per board; never changed
+	head    string   // what an update says of the board
 	flags   string
 	n       *counters // shared by the boards of Seasons
 }
@@ -183,7 +184,7 @@ func newBoard(st store.Store, o Options, s span, n *counters) *Board {
 	if o.TTL > 0 {
 		ttl = store.Millis(o.TTL)
 	}
-	b.head = []string{b.flags, text(ttl), text(s.expiry), text(s.from), text(s.till), strconv.Itoa(o.MaxMembers)}
+	b.head = fmt.Sprintf("%s %d %d %d %d %d", b.flags, ttl, s.expiry, s.from, s.till, o.MaxMembers)
 	return b
 }
 

@@ -69,26 +69,55 @@ func (b *Board) page(ctx context.Context, verb, by, at string, offset, count int
 // entries reads the reply of a page.
 func (b *Board) entries(r store.Reply) (list []Entry, total int, err error) {
 	all, err := r.Array()
+	if err == nil && len(all) != 5 {
+		err = fmt.Errorf("%w: a page of %d elements", store.ErrReply, len(all))
+	}
 	if err != nil {
 		return nil, 0, err
-	}
-	if len(all) < 3 || len(all)%3 != 0 {
-		return nil, 0, fmt.Errorf("%w: a page of %d elements", store.ErrReply, len(all))
 	}
 	head, err := store.ArrayOf(all[:3]...).Ints()
 	if err != nil {
 		return nil, 0, err
 	}
-	list = make([]Entry, 0, len(all)/3-1)
-	for i := 3; i < len(all); i += 3 {
-		e, err := b.entry(all[i], all[i+1], all[i+2])
-		if err != nil {
+	found, err := all[3].Array()
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := sized(all[4], len(found)/2)
+	if err != nil {
+		return nil, 0, err
+	}
+	list = make([]Entry, 0, len(found)/2)
+	for i := range len(found) / 2 {
+		e := Entry{Rank: int(head[1]) + i + 1}
+		if e.Member, err = found[2*i].Text(); err != nil {
 			return nil, 0, err
 		}
-		e.Rank = b.next(list, e.Score, int(head[1])+len(list)+1, int(head[2]))
+		e.Member = b.member(e.Member)
+		if e.Score, err = b.score(found[2*i+1]); err != nil {
+			return nil, 0, err
+		}
+		if data != nil {
+			if e.Data, _, err = data[i].Lookup(); err != nil {
+				return nil, 0, err
+			}
+		}
+		e.Rank = b.next(list, e.Score, e.Rank, int(head[2]))
 		list = append(list, e)
 	}
 	return list, int(head[0]), nil
+}
+
+// sized is a list with n elements, or nil for nil.
+func sized(r store.Reply, n int) ([]store.Reply, error) {
+	if r.IsNil() {
+		return nil, nil
+	}
+	list, err := r.Array()
+	if err == nil && len(list) != n {
+		err = fmt.Errorf("%w: %d elements, want %d", store.ErrReply, len(list), n)
+	}
+	return list, err
 }
 
 // next is the rank of an entry after those before it on the page; place is its place on the board, first the first one's
@@ -108,18 +137,6 @@ func (b *Board) next(before []Entry, score int64, place, first int) int {
 		return last.Rank + 1
 	}
 	return place
-}
-
-func (b *Board) entry(name, score, data store.Reply) (e Entry, err error) {
-	if e.Member, err = name.Text(); err != nil {
-		return e, err
-	}
-	e.Member = b.member(e.Member)
-	if e.Score, err = b.score(score); err != nil {
-		return e, err
-	}
-	e.Data, _, err = data.Lookup()
-	return e, err
 }
 
 // score reads a score as the store spells it.
@@ -192,20 +209,13 @@ func (b *Board) look(ctx context.Context, verb, what string, members []string) (
 	if err := checkMembers(members); err != nil || len(members) == 0 {
 		return nil, b.wrap(verb, err)
 	}
-	all, err := b.run(ctx, lookScript, append([]string{b.flags, what}, members...)...).Array()
-	if err == nil && len(all) != 1+5*len(members) {
-		err = fmt.Errorf("%w: %d elements for %d members", store.ErrReply, len(all), len(members))
-	}
-	if err != nil {
-		return nil, b.wrap(verb, err)
-	}
-	size, err := all[0].Int64()
+	size, col, err := b.looked(ctx, what, members)
 	if err != nil {
 		return nil, b.wrap(verb, err)
 	}
 	list = make([]looked1, len(members))
 	for i, member := range members {
-		if list[i], err = b.lookedAt(all[1+5*i:], member); err != nil {
+		if list[i], err = b.lookedAt(col, i, member); err != nil {
 			return nil, b.wrap(verb, err)
 		}
 		list[i].Of = int(size)
@@ -214,24 +224,57 @@ func (b *Board) look(ctx context.Context, verb, what string, members []string) (
 	return list, nil
 }
 
-func (b *Board) lookedAt(of []store.Reply, member string) (l looked1, err error) {
+// What the look script tells of each member; a column is nil where nobody asked for it.
+const (
+	colScore = iota
+	colStamp
+	colRank
+	colBetter
+	colData
+	columns
+)
+
+func (b *Board) looked(ctx context.Context, what string, members []string) (size int64, col [columns][]store.Reply, err error) {
+	args := append(append(make([]string, 0, 2+len(members)), b.flags, what), members...)
+	all, err := b.run(ctx, lookScript, args...).Array()
+	if err == nil && len(all) != 1+columns {
+		err = fmt.Errorf("%w: %d elements, want %d", store.ErrReply, len(all), 1+columns)
+	}
+	if err == nil {
+		size, err = all[0].Int64()
+	}
+	for i := range col {
+		if err == nil {
+			col[i], err = sized(all[1+i], len(members))
+		}
+	}
+	if err == nil && (col[colScore] == nil || what == "r" && (col[colRank] == nil || col[colBetter] == nil)) {
+		err = fmt.Errorf("%w: nil for scores or ranks", store.ErrReply)
+	}
+	return size, col, err
+}
+
+func (b *Board) lookedAt(col [columns][]store.Reply, i int, member string) (l looked1, err error) {
 	l.Member = member
-	if of[0].IsNil() {
+	if col[colScore][i].IsNil() {
 		return l, nil
 	}
 	l.found = true
-	if l.Score, err = b.score(of[0]); err != nil {
+	if l.Score, err = b.score(col[colScore][i]); err != nil {
 		return l, err
 	}
-	if l.stamp, err = of[1].Text(); err != nil {
-		return l, err
+	if stamps := col[colStamp]; stamps != nil {
+		l.stamp, _, err = stamps[i].Lookup()
 	}
-	n, err := store.ArrayOf(of[2], of[3]).Ints()
-	if err != nil {
-		return l, err
+	if ranks := col[colRank]; ranks != nil && err == nil {
+		var n []int64
+		if n, err = store.ArrayOf(ranks[i], col[colBetter][i]).Ints(); err == nil {
+			l.Rank, l.Better = int(n[0]), int(n[1])
+		}
 	}
-	l.Rank, l.Better = int(n[0]), int(n[1])
-	l.Data, _, err = of[4].Lookup()
+	if data := col[colData]; data != nil && err == nil {
+		l.Data, _, err = data[i].Lookup()
+	}
 	return l, err
 }
 

@@ -42,10 +42,7 @@ func (b *Board) submit(ctx context.Context, verb, how, member string, value int6
 	if err = checkUpdate(member, value); err != nil {
 		return Result{}, false, b.wrap(verb, err)
 	}
-	args := make([]string, 0, 1+argsPerBoard+argsPerUpdate)
-	args = append(append(args, "1+r"), b.head...)
-	args = append(args, "1", how, member, strconv.FormatInt(value, 10), "")
-	list, first, err := outcome(b.run(ctx, updateScript, args...), 1)
+	list, first, err := outcome(b.run(ctx, updateScript, "r", b.head, "1", how, member, strconv.FormatInt(value, 10), ""), 1)
 	if err == nil {
 		res, err = b.result(list, member)
 	}
@@ -187,10 +184,9 @@ func (t *Batch) Run(ctx context.Context) (results []Result, err error) {
 		return nil, b.wrap("batch", err)
 	}
 	keys := make([]string, 0, keysPerBoard*len(t.boards))
-	args := make([]string, 1, 1+argsPerBoard*len(t.boards)+len(t.ups))
-	args[0] = strconv.Itoa(len(t.boards))
+	args := make([]string, 1, 1+len(t.boards)+len(t.ups))
 	for _, o := range t.boards {
-		keys, args = append(keys, o.keys...), append(args, o.head...)
+		keys, args = append(keys, o.keys...), append(args, o.head)
 	}
 	list, _, err := outcome(b.runOn(ctx, updateScript, keys, append(args, t.ups...)), len(t.names))
 	if err != nil {
