@@ -131,7 +131,8 @@ func unless(ok bool) error {
 }
 
 // TestSCSModel: whatever three processes do, with times to live of seconds or minutes, each finds what was committed last
-// until it ends, All has just the sessions that live, and the store keeps nothing for ever.
+// until it ends, All has just the sessions that live, and the store keeps nothing for ever. Times to live are odd and
+// steps of the clock even, so that nothing happens just when a session ends.
 func TestSCSModel(t *testing.T) {
 	type truth struct {
 		data string
@@ -153,14 +154,14 @@ func TestSCSModel(t *testing.T) {
 				if s, ok := tokens[token]; ok && s.data == "" {
 					break // deleted; the tombstone's time may be over
 				}
-				data, end := fmt.Sprint("data", step), db.Now().Add(time.Duration(1+r.Int64N(int64(pick(r, 10*time.Second, 10*time.Minute))))) // whole ms are rounded up
+				data, end := fmt.Sprint("data", step), db.Now().Add(time.Duration(1+2*r.IntN(pick(r, 5000, 300_000)))*time.Millisecond)
 				must(t, s.Commit(token, []byte(data), end))
 				tokens[token] = truth{data, end}
 			case 4:
 				must(t, s.Delete(token))
 				tokens[token] = truth{}
 			case 5:
-				db.Advance(time.Duration(r.Int64N(int64(pick(r, 10*time.Second, 4*time.Minute)))))
+				db.Advance(time.Duration(2*r.IntN(pick(r, 5000, 120_000))) * time.Millisecond)
 			default:
 				b, found, err := s.Find(token)
 				if err != nil || found != alive(token) || string(b) != tokens[token].data && found {
