@@ -26,6 +26,7 @@ func (c *Cache) leftAlone(r *http.Request, q *request) bool {
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0: // a body may change the answer and is not in the key
 	case len(r.Header["If-Match"]) > 0 || len(r.Header["If-Unmodified-Since"]) > 0: // for the origin (RFC 9111, 4.3.2)
 	case len(r.Header["Upgrade"]) > 0:
+	case len(r.Host) > maxHost || len(r.URL.Host) > maxHost: // no name is that long: nothing shall remember it
 	case q.cc.noStore:
 	default:
 		return false
@@ -211,9 +212,7 @@ func (e *entry) validators(h http.Header) bool {
 	if e == nil || !validatable(e.header) {
 		return false
 	}
-	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
-		delete(h, name)
-	}
+	unconditional(h)
 	if tag := e.header.Get("Etag"); tag != "" {
 		h["If-None-Match"] = []string{tag}
 	}
@@ -221,6 +220,16 @@ func (e *entry) validators(h http.Header) bool {
 		h["If-Modified-Since"] = []string{modified}
 	}
 	return true
+}
+
+// unconditional drops a request's own conditions, in whatever case they are written.
+func unconditional(h http.Header) {
+	for name := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "If-None-Match", "If-Modified-Since", "If-Range", "Range":
+			delete(h, name)
+		}
+	}
 }
 
 // freshen makes of a stored response and a 304 the response as it is now (RFC 9111, 4.3.4). storable tells whether it
@@ -232,6 +241,9 @@ func (c *Cache) freshen(a *asked, old *entry, r received, share float64) (e *ent
 	merged := old.header.Clone()
 	delete(merged, "Date")
 	listed := listOf(r.header["Connection"]...)
+	if len(listed) > maxListed {
+		return old, false
+	}
 	for name, values := range r.header {
 		switch {
 		case name == "Content-Length", name == "Content-Encoding", name == "Content-Range", name == "Content-Type" && len(values) == 0:

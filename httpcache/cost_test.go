@@ -3,6 +3,7 @@ package httpcache_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime"
 	"strings"
@@ -61,7 +62,7 @@ func TestRoundTrips(t *testing.T) {
 func TestBadOptions(t *testing.T) {
 	db, _ := embedded(t)
 	for _, o := range []httpcache.Options{
-		{}, {Prefix: "x", MaxBody: -1}, {Prefix: "x", MaxTTL: -1}, {Prefix: "x", MaxTTL: 400 * 24 * time.Hour}, {Prefix: "x", Heuristic: 2},
+		{}, {Prefix: "x", MaxBody: -1}, {Prefix: "x", MaxTTL: -1}, {Prefix: "x", MaxTTL: 400 * 24 * time.Hour}, {Prefix: "x", Heuristic: 2}, {Prefix: "x", Heuristic: math.NaN()},
 		{Prefix: "x", DefaultTTL: -1}, {Prefix: "x", StaleIfError: -1}, {Prefix: "x", Name: "a b"},
 		{Prefix: "x", Key: httpcache.KeyPolicy{Headers: []string{"a b"}}}, {Prefix: "x", Key: httpcache.KeyPolicy{Cookies: []string{""}}},
 	} {

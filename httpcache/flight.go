@@ -30,6 +30,19 @@ type flight struct {
 	failed  bool   // it stands in for an origin that failed
 
 	refs int // leader and waiters; guarded by Cache.mu
+
+	outer *flight // that this one is a part of: its handler asked for what this one fetches
+}
+
+type flightKey struct{}
+
+// within tells whether ctx belongs to what f waits for. Who is there cannot wait for f.
+func (f *flight) within(ctx context.Context) bool {
+	at, _ := ctx.Value(flightKey{}).(*flight)
+	for at != nil && at != f {
+		at = at.outer
+	}
+	return at == f
 }
 
 // role of a request towards a flight.
@@ -39,6 +52,7 @@ const (
 	leads   role = iota
 	follows      // waits
 	again        // a flight has landed since the lookup: look again
+	alone        // it is a part of that flight
 )
 
 // runways is how many counts of landings there are; each URL has one of them.
@@ -58,6 +72,9 @@ func (c *Cache) join(ctx context.Context, base string, v *view, landed uint64) (
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[v.flight]; f != nil && f.token == v.token && f.refs > 0 {
+		if f.within(ctx) {
+			return nil, alone
+		}
 		f.refs++
 		return f, follows
 	}
@@ -70,7 +87,8 @@ func (c *Cache) join(ctx context.Context, base string, v *view, landed uint64) (
 // launch registers a flight, with mu held.
 func (c *Cache) launch(ctx context.Context, base string, v *view) *flight {
 	f := &flight{token: v.token, key: v.flight, runway: c.runway(base), done: make(chan struct{}), refs: 1}
-	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	f.outer, _ = ctx.Value(flightKey{}).(*flight)
+	f.ctx, f.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), flightKey{}, f))
 	c.flights[v.flight] = f
 	return f
 }
@@ -85,7 +103,7 @@ func (c *Cache) lead(ctx context.Context, base string, v *view) *flight {
 	return c.launch(ctx, base, v)
 }
 
-// leave is what a leader or waiter does whose client is gone.
+// leave is what a waiter does that has waited long enough, and what anybody does whose client is gone.
 func (c *Cache) leave(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,13 +161,13 @@ func (c *Cache) land(f *flight) {
 	f.cancel()
 }
 
-// wait is for a flight's end, or the ctx's.
+// wait is until a flight has something to tell, or for the ctx's end.
 func (c *Cache) wait(ctx context.Context, f *flight) error {
+	defer c.leave(f) // else a stream would go on for those who have long been told that it is none of theirs
 	select {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		c.leave(f)
 		return ctx.Err()
 	}
 }

@@ -68,7 +68,7 @@ func (c *Cache) narrow(r *http.Request, t *target) *http.Request {
 	r = r.WithContext(r.Context())
 	u := *r.URL
 	u.RawQuery = t.query
-	r.URL = &u
+	r.URL, r.Form, r.PostForm = &u, nil, nil // somebody may have parsed all of it already
 	if p, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		p.RawQuery = t.query
 		r.RequestURI = p.String()
@@ -179,9 +179,7 @@ func (h *handler) refresh(r *http.Request, t *target, q *request, v *view) {
 	}
 	later := r.Clone(f.ctx)
 	later.Method, later.Body = http.MethodGet, http.NoBody
-	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
-		delete(later.Header, name)
-	}
+	unconditional(later.Header)
 	again := *q
 	again.header, again.method, again.began = later.Header, http.MethodGet, h.Clock.Now()
 	seen := *v

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -134,7 +135,7 @@ func newConfig(st store.Store, o Options) (config, error) {
 		return bad("MaxBody %d", o.MaxBody)
 	case o.MaxTTL < 0 || o.MaxTTL > year:
 		return bad("MaxTTL %v, want at most a year", o.MaxTTL)
-	case o.Heuristic > 1:
+	case o.Heuristic > 1 || math.IsNaN(o.Heuristic):
 		return bad("Heuristic %v, want at most 1: a share of a response's age", o.Heuristic)
 	case o.DefaultTTL < 0 || o.StaleWhileRevalidate < 0 || o.StaleIfError < 0:
 		return bad("a negative duration")

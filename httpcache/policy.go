@@ -12,6 +12,8 @@ const (
 	maxHeaderBytes = 64 << 10
 	maxGroups      = 64
 	maxGroupBytes  = 256
+	maxListed      = 64  // fields named by Connection, no-cache and private
+	maxHost        = 512 // bytes
 	mostHeuristic  = 24 * time.Hour
 )
 
@@ -248,6 +250,9 @@ func storedHeader(h http.Header, strip []string, now time.Time) (out http.Header
 	for _, name := range listOf(h["Connection"]...) {
 		strip = append(strip, http.CanonicalHeaderKey(name))
 	}
+	if len(strip) > maxListed {
+		return nil, false
+	}
 	out = make(http.Header, len(h)+1)
 	size := 0
 	for name, values := range h {
@@ -350,6 +355,12 @@ func (c *Cache) mayServeOnError(a *asked, e *entry, now time.Time) bool {
 	}
 	stale := max(e.ageAt(now)-e.lifetime, 0)
 	return stale < e.onError
+}
+
+// tellsOthers tells whether a response that is not stored says something about the next one's chances: neither a failure
+// does, nor the answer to one client's condition.
+func tellsOthers(status int) bool {
+	return !isFailure(status) && status != http.StatusNotModified
 }
 
 func isFailure(status int) bool {

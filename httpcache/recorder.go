@@ -140,7 +140,7 @@ func replace(dst, src http.Header) {
 func (rec *recorder) pass() {
 	rec.state = passing
 	rec.sendHead()
-	if rec.f != nil && !isFailure(rec.status) {
+	if rec.f != nil && tellsOthers(rec.status) {
 		rec.h.hints.unstorable(rec.t.base, rec.at)
 	}
 	rec.h.release(rec.f, nil, "", false)

@@ -74,6 +74,8 @@ func (c *Cache) resolve(ctx context.Context, t *target, q *request) (plan, error
 				p.next, p.result, p.outcome.collapsed = serve, observe.Hit, true
 				return p, nil
 			}
+		case alone:
+			return p, nil
 		case again:
 		}
 	}

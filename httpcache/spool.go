@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -17,6 +19,8 @@ type spool struct {
 	leave func()          // called once when the reader closes it
 	more  chan struct{}   // holds one: something has changed
 
+	origin, given *http.Response // as it came, and as the reader has it, whose Trailer is the reader's to set
+
 	mu     sync.Mutex // guards the rest
 	buf    []byte
 	off    int   // what the reader has
@@ -25,25 +29,47 @@ type spool struct {
 	closed bool
 }
 
-// fill reads src to its end, or until there are more than most bytes.
+// Bytes to begin with: what the origin announces, but it may announce anything.
+const (
+	leastAhead = 4 << 10
+	mostAhead  = 64 << 10
+)
+
+// fill reads src to its end, or until there are more than most bytes. Nobody else changes buf.
 func (s *spool) fill(src io.Reader, most int) ([]byte, error) {
-	chunk := make([]byte, min(32<<10, most+1))
+	first := leastAhead
+	if n := s.origin.ContentLength; n >= 0 {
+		first = int(min(n+1, mostAhead)) // one more to read the end into
+	}
+	s.grow(first)
 	for {
-		n, err := src.Read(chunk)
+		if len(s.buf) == cap(s.buf) {
+			s.grow(len(s.buf))
+		}
+		spare := s.buf[len(s.buf):cap(s.buf)]
+		if room := most - len(s.buf); room < len(spare) {
+			spare = spare[:room+1]
+		}
+		n, err := src.Read(spare)
 		s.mu.Lock()
-		s.buf = append(s.buf, chunk[:n]...)
-		size := len(s.buf)
+		s.buf = s.buf[:len(s.buf)+n]
 		s.mu.Unlock()
 		s.signal()
 		switch {
-		case size > most:
+		case len(s.buf) > most:
 			return nil, errTooLarge
 		case errors.Is(err, io.EOF):
-			return s.buf, nil // nobody appends any more
+			return s.buf, nil
 		case err != nil:
 			return nil, err
 		}
 	}
+}
+
+func (s *spool) grow(by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buf = slices.Grow(s.buf, by)
 }
 
 func (s *spool) signal() {
@@ -75,6 +101,14 @@ func (s *spool) hand(rest io.ReadCloser) bool {
 
 // Read waits for more.
 func (s *spool) Read(p []byte) (int, error) {
+	n, err := s.read(p)
+	if errors.Is(err, io.EOF) {
+		s.given.Trailer = s.origin.Trailer // they come with the end of the body
+	}
+	return n, err
+}
+
+func (s *spool) read(p []byte) (int, error) {
 	for {
 		s.mu.Lock()
 		if s.closed {

@@ -3,8 +3,10 @@ package httpcache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -42,30 +44,38 @@ type transport struct {
 
 // RoundTrip answers from the cache, or asks the origin.
 func (rt *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL == nil {
+		return rt.next.RoundTrip(r)
+	}
 	host, secure := originOf(r)
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead:
 	case http.MethodOptions, http.MethodTrace, http.MethodConnect:
 		return rt.next.RoundTrip(r)
 	default:
-		resp, err := rt.next.RoundTrip(r)
+		resp, err := rt.ask(r)
 		if err == nil {
 			rt.changed(r, host, secure, resp.StatusCode, resp.Header)
 		}
 		return resp, err
 	}
-	q := rt.request(r, true)
+	seen := r
+	if odd(r.Header) {
+		seen = r.WithContext(r.Context())
+		seen.Header = canonical(r.Header)
+	}
+	q := rt.request(seen, true)
 	if q.method == "" {
 		q.method = http.MethodGet
 	}
-	if rt.leftAlone(r, q) || r.Body != nil && r.Body != http.NoBody {
+	if rt.leftAlone(seen, q) || r.Body != nil && r.Body != http.NoBody {
 		return rt.pass(r, outcome{forward: fwdBypass})
 	}
 	ctx, end := observe.Begin(r.Context(), rt.Observer, rt.op("get", r.URL.Path))
 	if ctx != r.Context() {
 		r = r.WithContext(ctx)
 	}
-	t := rt.target(r, host, secure)
+	t := rt.target(seen, host, secure)
 	resp, result, err := rt.get(rt.narrow(r, &t), &t, q)
 	if err != nil {
 		result = observe.Failed
@@ -114,11 +124,50 @@ func (rt *transport) pass(r *http.Request, o outcome) (*http.Response, error) {
 		rt.n.bypassed.Add(1)
 		rt.count(r.Context(), resultBypass)
 	}
-	resp, err := rt.next.RoundTrip(r)
+	resp, err := rt.ask(r)
 	if err == nil {
 		rt.announce(resp.Header, o, nil, rt.Clock.Now())
 	}
 	return resp, err
+}
+
+// ask asks the origin. What it answers is as http.RoundTripper wants it, also where the next one is sloppy about it.
+func (rt *transport) ask(r *http.Request) (*http.Response, error) {
+	resp, err := rt.next.RoundTrip(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, errors.New("httpcache: the RoundTripper gave neither a response nor an error")
+	case resp.Header == nil:
+		resp.Header = http.Header{}
+	case odd(resp.Header):
+		resp.Header = canonical(resp.Header)
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
+
+// odd tells whether names of a header are not as package http writes them. They are sent all the same.
+func odd(h http.Header) bool {
+	for name := range h {
+		if http.CanonicalHeaderKey(name) != name {
+			return true
+		}
+	}
+	return false
+}
+
+// canonical is a header with all names as package http writes them.
+func canonical(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		name = http.CanonicalHeaderKey(name)
+		out[name] = append(out[name], values...)
+	}
+	return out
 }
 
 // respond makes a response of a stored one.
@@ -159,6 +208,7 @@ type trip struct {
 	why       string
 	result    chan tripResult // to the caller
 	gone      <-chan struct{} // closed when the caller is
+	ahead     *spool          // once there is one
 }
 
 type tripResult struct {
@@ -221,9 +271,7 @@ func (rt *transport) refresh(r *http.Request, t *target, q *request, v *view) {
 	}
 	later := r.Clone(f.ctx)
 	later.Method = http.MethodGet
-	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
-		delete(later.Header, name)
-	}
+	unconditional(later.Header)
 	again := *q
 	again.header, again.method, again.began = later.Header, http.MethodGet, rt.Clock.Now()
 	tr := rt.trip(later, t, &again, v, f)
@@ -259,7 +307,7 @@ func (tr *trip) fly() {
 	defer tr.land(tr.f)
 	defer tr.recovered()
 	requested := tr.Clock.Now()
-	resp, err := tr.next.RoundTrip(tr.out)
+	resp, err := tr.ask(tr.out)
 	now := tr.Clock.Now()
 	failed := err != nil && !errors.Is(err, context.Canceled) || err == nil && isFailure(resp.StatusCode)
 	if failed && tr.mayServeOnError(&tr.q.asked, tr.v.entry, now) {
@@ -291,9 +339,12 @@ func (tr *trip) recovered() {
 		return
 	}
 	tr.release(tr.f, nil, "", false)
-	if !tr.tell(tripResult{panicked: p}) {
-		tr.panicked(tr.f.ctx, p)
+	if tr.ahead != nil { // the caller has its response
+		tr.ahead.end(fmt.Errorf("httpcache: the origin's body panicked: %v", p))
+	} else if tr.tell(tripResult{panicked: p}) {
+		return
 	}
+	tr.panicked(tr.f.ctx, p)
 }
 
 // endless tells whether a body ends where the connection does: whether it is complete nobody knows.
@@ -342,7 +393,7 @@ func (tr *trip) publish(e *entry) bool {
 
 // handOver gives the caller a response that is not stored. From here on only the caller counts.
 func (tr *trip) handOver(resp *http.Response) {
-	if tr.f.key != "" && !isFailure(resp.StatusCode) {
+	if tr.f.key != "" && tellsOthers(resp.StatusCode) {
 		tr.hints.unstorable(tr.t.base, tr.Clock.Now())
 	}
 	tr.release(tr.f, nil, "", false)
@@ -394,21 +445,21 @@ func (b *owned) Close() error {
 
 // collect reads a body, ahead of the caller, and stores it with its head.
 func (tr *trip) collect(resp *http.Response, e *entry) {
-	s := &spool{more: make(chan struct{}, 1), ctx: tr.f.ctx}
+	s := &spool{more: make(chan struct{}, 1), ctx: tr.f.ctx, origin: resp}
 	tr.announce(resp.Header, outcome{forward: tr.why}, nil, tr.Clock.Now())
 	if tr.caller != nil {
 		given := *resp
-		given.Request = tr.caller
-		s.ctx, s.leave = tr.caller.Context(), func() { tr.leave(tr.f) }
-		given.Body = s
+		given.Request, given.Body = tr.caller, s
+		s.ctx, s.leave, s.given = tr.caller.Context(), func() { tr.leave(tr.f) }, &given
 		if !tr.tell(tripResult{resp: &given, how: observe.Miss}) && tr.abandoned(tr.f) {
 			resp.Body.Close()
 			return
 		}
 	}
+	tr.ahead = s
 	body, err := s.fill(resp.Body, tr.MaxBody)
 	switch {
-	case err == nil:
+	case err == nil && whole(resp, len(body)):
 		e.body = string(body)
 		tr.publish(e)
 		s.end(io.EOF)
@@ -419,9 +470,21 @@ func (tr *trip) collect(resp *http.Response, e *entry) {
 		tr.drain(s, resp.Body)
 	default:
 		tr.release(tr.f, nil, "", false)
+		if err == nil {
+			err = io.EOF
+		}
 		s.end(err)
 		resp.Body.Close()
 	}
+}
+
+// whole tells whether a body that has ended is all that its response announced, and nothing came after it.
+func whole(resp *http.Response, size int) bool {
+	said, err := strconv.ParseInt(resp.Header.Get("Content-Length"), 10, 64)
+	if err == nil && said != int64(size) && !resp.Uncompressed {
+		return false
+	}
+	return len(resp.Trailer) == 0 && (resp.ContentLength < 0 || resp.ContentLength == int64(size))
 }
 
 // drain lets the caller read the rest of a body itself, and waits until it has.
