@@ -39,7 +39,8 @@ const (
 	headerBytes = 15
 
 	tokenAt    = headerBytes
-	stateAt    = tokenAt + 8
+	tokenBytes = 8
+	stateAt    = tokenAt + tokenBytes
 	leaseBytes = stateAt + 1 // of a lease
 
 	untilAt   = stateAt + 1

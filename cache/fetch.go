@@ -31,7 +31,7 @@ func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx conte
 	}
 	p := patience{clk: c.clk, soft: c.o.SoftTimeout, hard: c.o.LoadTimeout}
 	defer p.end()
-	return c.fetchFrom(ctx, key, start, r, err, res, single(load), &p)
+	return c.fetchFrom(ctx, key, start, r, err, &res, single(load), &p)
 }
 
 // fetchCold is fetch where most reads miss: the bid for the lease is the read.
@@ -52,11 +52,11 @@ func (c *Cache[T]) fetchCold(ctx context.Context, key string, start uint64, load
 	}
 	start = c.seq.Load()
 	r, err := c.readNear(ctx, key, &res.Value)
-	return c.fetchFrom(ctx, key, start, r, err, res, one, &p)
+	return c.fetchFrom(ctx, key, start, r, err, &res, one, &p)
 }
 
 // fetchFrom goes on from what a read has found, and reads again as often as that turns out to be of the past.
-func (c *Cache[T]) fetchFrom(ctx context.Context, key string, start uint64, r reading, err error, res Result[T], load loader[T], p *patience) (Result[T], outcome, error) {
+func (c *Cache[T]) fetchFrom(ctx context.Context, key string, start uint64, r reading, err error, res *Result[T], load loader[T], p *patience) (Result[T], outcome, error) {
 	for {
 		switch {
 		case errors.Is(err, store.ErrInvalid):
@@ -72,13 +72,13 @@ func (c *Cache[T]) fetchFrom(ctx context.Context, key string, start uint64, r re
 			if res.Stale || r.early {
 				c.refresh(ctx, key, r, load)
 			}
-			return res, r.outcome, nil
+			return *res, r.outcome, nil
 		}
 		old := Result[T]{Stale: true}
 		if r.kept {
 			old.Value = res.Value
 		}
-		res = Result[T]{}
+		*res = Result[T]{}
 		if r.kept && r.held {
 			return c.failSafe(old, ErrHeld), stale, nil
 		}

@@ -71,16 +71,20 @@ type call struct {
 	args   []string
 }
 
+// do makes one call.
+func (c *Cache[T]) do(ctx context.Context, k call) store.Reply {
+	if k.script != nil {
+		return c.st.Run(ctx, k.script, []string{k.key}, k.args...)
+	}
+	return c.st.Do(ctx, k.cmd...)
+}
+
 // run makes calls in one round trip, where the store has round trips.
 func (c *Cache[T]) run(ctx context.Context, calls []call) []store.Reply {
 	if c.local || len(calls) == 1 {
 		replies := make([]store.Reply, len(calls))
 		for i, k := range calls {
-			if k.script != nil {
-				replies[i] = c.st.Run(ctx, k.script, []string{k.key}, k.args...)
-			} else {
-				replies[i] = c.st.Do(ctx, k.cmd...)
-			}
+			replies[i] = c.do(ctx, k)
 		}
 		return replies
 	}
@@ -105,7 +109,16 @@ func (c *Cache[T]) run(ctx context.Context, calls []call) []store.Reply {
 func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
 	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
-	all, now, err := c.bidAll(bounded, f)
+	if clear, known := c.current(); known && len(f.keys) == 1 && c.o.Tags == nil { // nothing to fetch
+		c.mu.Lock()
+		f.now[0].clear = clear
+		c.mu.Unlock()
+		if c.bidden(ctx, f, 0, c.do(bounded, c.bidCmd(bounded, f, 0)), epochs{clear: clear}) {
+			return f.all()
+		}
+		return nil
+	}
+	replies, now, err := c.bidAll(bounded, f)
 	if err != nil {
 		for i, key := range f.keys {
 			f.answers[i] = answer[T]{alone: true}
@@ -117,19 +130,27 @@ func (c *Cache[T]) bid(ctx context.Context, f *flight[T]) (won []int) {
 	c.mu.Lock()
 	copy(f.now, now)
 	c.mu.Unlock()
-	for i, r := range all {
-		text, there, err := r.Lookup()
-		switch {
-		case err != nil:
-			f.answers[i] = answer[T]{alone: true}
-			c.refusedBid(ctx, f, i, err)
-		case !there:
+	for i, r := range replies {
+		if c.bidden(ctx, f, i, r, now[i]) {
 			won = append(won, i)
-		default:
-			f.answers[i] = c.found(ctx, f.keys[i], []byte(text), &now[i])
 		}
 	}
 	return won
+}
+
+// bidden takes the reply to one bid; true if it has planted the lease.
+func (c *Cache[T]) bidden(ctx context.Context, f *flight[T], i int, r store.Reply, now epochs) bool {
+	text, there, err := r.Lookup()
+	switch {
+	case err != nil:
+		f.answers[i] = answer[T]{alone: true}
+		c.refusedBid(ctx, f, i, err)
+	case !there:
+		return true
+	default:
+		f.answers[i] = c.found(ctx, f.keys[i], []byte(text), now)
+	}
+	return false
 }
 
 // bidAll sends the bids and, before them in the same round trip, what fetches the epochs.
@@ -184,8 +205,8 @@ func (c *Cache[T]) refusedBid(ctx context.Context, f *flight[T], i int, err erro
 }
 
 // found turns an entry that stood in a bid's way into an answer.
-func (c *Cache[T]) found(ctx context.Context, key string, b []byte, now *epochs) (a answer[T]) {
-	r, err := c.view(ctx, key, b, now, &a.v)
+func (c *Cache[T]) found(ctx context.Context, key string, b []byte, now epochs) (a answer[T]) {
+	r, err := c.view(ctx, key, b, &now, &a.v)
 	switch {
 	case err != nil:
 		c.storeFailed(ctx, "get", key, err)
@@ -202,36 +223,54 @@ func (c *Cache[T]) found(ctx context.Context, key string, b []byte, now *epochs)
 
 // settle ends the leases of a flight: what was loaded is stored, the rest released.
 func (c *Cache[T]) settle(f *flight[T], won []int) {
-	ctx := context.Context(&f.scope)
+	bounded, cancel := c.timeout.Bound(&f.scope)
+	defer cancel()
+	if len(won) == 1 {
+		k := c.ending(bounded, f, won[0])
+		awaited, stored := c.settled(bounded, f, won[0], k.script, c.do(bounded, k))
+		if awaited {
+			c.publish(bounded, f.keys[won[0]:won[0]+1])
+		}
+		if stored && c.near != nil {
+			c.near.announce(bounded, k.key)
+		}
+		return
+	}
 	calls := make([]call, 0, len(won))
 	for _, i := range won {
-		calls = append(calls, c.ending(ctx, f, i))
+		calls = append(calls, c.ending(bounded, f, i))
 	}
-	bounded, cancel := c.timeout.Bound(ctx)
-	defer cancel()
 	var over, filled []string
 	for n, r := range c.run(bounded, calls) {
-		key := f.keys[won[n]]
-		done, err := r.Int64()
-		if err != nil {
-			c.orphan(f.tokens[won[n]])
-			c.storeFailed(ctx, "set", key, err)
-			continue
+		awaited, stored := c.settled(bounded, f, won[n], calls[n].script, r)
+		if awaited {
+			over = append(over, f.keys[won[n]])
 		}
-		if done == 0 && calls[n].script == fill {
-			c.n.refused.Add(1)
-			c.event(ctx, "refused", key)
-		}
-		if done != 1 {
-			over = append(over, key)
-		}
-		if calls[n].script == fill && done > 0 {
-			c.near.drop(key) // a refresh has replaced what was near
+		if stored {
 			filled = append(filled, calls[n].key)
 		}
 	}
 	c.publish(bounded, over)
 	c.near.announce(bounded, filled...)
+}
+
+// settled takes the reply to one ending. awaited tells that others may wait for it, stored that the key has changed.
+func (c *Cache[T]) settled(ctx context.Context, f *flight[T], i int, by *store.Script, r store.Reply) (awaited, stored bool) {
+	key := f.keys[i]
+	done, err := r.Int64()
+	if err != nil {
+		c.orphan(f.tokens[i])
+		c.storeFailed(ctx, "set", key, err)
+		return false, false
+	}
+	if by == fill && done == 0 {
+		c.n.refused.Add(1)
+		c.event(ctx, "refused", key)
+	}
+	if stored = by == fill && done > 0; stored {
+		c.near.drop(key) // a refresh has replaced what was near
+	}
+	return done != 1, stored
 }
 
 // ending is the call that ends one lease.
@@ -249,8 +288,10 @@ func (c *Cache[T]) ending(ctx context.Context, f *flight[T], i int) call {
 	if missing && c.o.NegativeTTL == 0 {
 		return call{script: fill, key: key, args: []string{token, "", "1"}}
 	}
-	entry, ttl, err := c.encode(ctx, nil, &a.v, a.err, &f.now[i], f.took)
-	if err != nil {
+	buf, _ := c.buffers.Get().(*[]byte)
+	defer c.giveBack(buf)
+	entry, ttl, err := c.encode(ctx, (*buf)[:0], &a.v, a.err, &f.now[i], f.took)
+	if *buf = entry; err != nil {
 		c.report(ctx, "set", f.keys[i], err)
 		return call{script: lease, key: key, args: []string{leaseRelease, token, token, "1"}}
 	}

@@ -8,30 +8,6 @@ import (
 
 // The atomic steps of a lease; lease.go has the idea, entry.go the layout. All of them look at the head of one entry.
 
-// ownedLua defines owned(head, token): whether an entry holds a lease, of that token unless it is nil.
-const ownedLua = `
-local function owned(head, token)
-  if #head < 24 or string.byte(head, 1) ~= 202 or string.byte(head, 2) ~= 1 then return false end
-  local flags = string.byte(head, 3)
-  local lease, times = math.floor(flags / 2) % 2 == 1, math.floor(flags / 4) % 2 == 1
-  if not lease and not times then return false end
-  if token then return string.sub(head, 16, 23) == token end
-  return string.sub(head, 16, 23) ~= '\0\0\0\0\0\0\0\0'
-end
-local function bare(head) return math.floor(string.byte(head, 3) / 2) % 2 == 1 end
-`
-
-// owned is ownedLua's.
-func owned(head []byte, token string) bool {
-	if len(head) < leaseBytes || head[0] != magic || head[1] != layout || head[flagsAt]&(flagLease|flagTimes) == 0 {
-		return false
-	}
-	if token != "" {
-		return string(head[tokenAt:stateAt]) == token
-	}
-	return string(head[tokenAt:stateAt]) != "\x00\x00\x00\x00\x00\x00\x00\x00"
-}
-
 // bid plants a lease in the place of what its caller has seen, or where there is nothing.
 var bid = &store.Script{Name: "cache.bid", Lua: `
 -- KEYS[1]  the entry
@@ -96,8 +72,9 @@ func exists(tx store.Tx, key string) bool {
 	return err == nil && n > 0
 }
 
-// fill stores what was loaded, if the lease still stands.
-var fill = &store.Script{Name: "cache.fill", Lua: ownedLua + `
+// fill stores what was loaded, if the lease still stands. It knows that by the token alone: no two are alike, so nothing
+// else has these bytes in this place.
+var fill = &store.Script{Name: "cache.fill", Lua: `
 -- KEYS[1]  the entry
 -- ARGV[1]  the token of the lease under which the value was loaded, 8 bytes
 -- ARGV[2]  the new entry; empty: there is to be none
@@ -106,18 +83,18 @@ var fill = &store.Script{Name: "cache.fill", Lua: ownedLua + `
 if #KEYS ~= 1 or #ARGV ~= 3 or #ARGV[1] ~= 8 or not string.find(ARGV[3], '^[1-9]%d*$') or #ARGV[3] > 13 then
   return redis.error_reply('ERR cache: bad call')
 end
-local head = redis.call('GETRANGE', KEYS[1], 0, 23)
-if not owned(head, ARGV[1]) then return 0 end
+local lease = redis.call('GETRANGE', KEYS[1], 15, 23)
+if #lease < 9 or string.sub(lease, 1, 8) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-return string.byte(head, 24) == 1 and 2 or 1
+return string.byte(lease, 9) == 1 and 2 or 1
 `, Go: fillGo}
 
 func fillGo(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != 1 || len(args) != 3 || len(args[0]) != 8 {
+	if len(keys) != 1 || len(args) != 3 || len(args[0]) != tokenBytes {
 		return store.Fail(errBadCall)
 	}
 	ttl, ok := store.Positive(args[2], maxDigits)
@@ -125,12 +102,12 @@ func fillGo(tx store.Tx, keys, args []string) store.Reply {
 		return store.Fail(errBadCall)
 	}
 	strings := store.StringsOf(tx)
-	var buf [leaseBytes]byte
-	head, _, err := strings.GetRange(keys[0], 0, leaseBytes, buf[:0])
+	var buf [leaseBytes - tokenAt]byte
+	lease, _, err := strings.GetRange(keys[0], tokenAt, len(buf), buf[:0])
 	if err != nil {
 		return store.Fail(err)
 	}
-	if !owned(head, args[0]) {
+	if len(lease) < len(buf) || string(lease[:tokenBytes]) != args[0] {
 		return store.Int(0)
 	}
 	if args[1] == "" {
@@ -141,12 +118,12 @@ func fillGo(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil {
 		return store.Fail(err)
 	}
-	return ended(head)
+	return ended(lease[tokenBytes])
 }
 
 // ended is the reply about a lease that has ended.
-func ended(head []byte) store.Reply {
-	if head[stateAt] == stateWaited {
+func ended(state byte) store.Reply {
+	if state == stateWaited {
 		return store.Int(2)
 	}
 	return store.Int(1)
@@ -161,7 +138,7 @@ const (
 )
 
 // lease does everything else that there is to do with a lease.
-var lease = &store.Script{Name: "cache.lease", Lua: ownedLua + `
+var lease = &store.Script{Name: "cache.lease", Lua: `
 -- KEYS[1]  the entry
 -- ARGV[1]  wait: its end is to be published; renew: it lasts longer; release: the load has failed; hold: likewise, and
 --          the source is not to be asked before the lease ends
@@ -174,15 +151,21 @@ if #KEYS ~= 1 or #ARGV ~= 4 or #ARGV[2] ~= 8 or #ARGV[3] ~= 8 or not string.find
 end
 local key, op = KEYS[1], ARGV[1]
 local head = redis.call('GETRANGE', key, 0, 23)
-local token = ARGV[2]
-if op == 'wait' then token = nil end
-if not owned(head, token) then return 0 end
+if #head < 24 or string.byte(head, 1) ~= 202 or string.byte(head, 2) ~= 1 then return 0 end
+local flags, token = string.byte(head, 3), string.sub(head, 16, 23)
+local bare = math.floor(flags / 2) % 2 == 1
+if not bare and math.floor(flags / 4) % 2 == 0 then return 0 end
+if op == 'wait' then
+  if token == '\0\0\0\0\0\0\0\0' then return 0 end
+elseif token ~= ARGV[2] then
+  return 0
+end
 if op == 'wait' then
   if string.byte(head, 24) == 0 then redis.call('SETRANGE', key, 23, '\1') end
   return 1
 end
 if op == 'renew' then
-  if bare(head) then
+  if bare then
     redis.call('PEXPIRE', key, ARGV[4])
   else
     redis.call('SETRANGE', key, 24, ARGV[3])
@@ -190,7 +173,7 @@ if op == 'renew' then
   return 1
 end
 if op ~= 'release' and op ~= 'hold' then return redis.error_reply('ERR cache: bad call') end
-if bare(head) then
+if bare then
   redis.call('DEL', key)
 elseif op == 'hold' then
   redis.call('SETRANGE', key, 23, '\2' .. ARGV[3])
@@ -201,7 +184,7 @@ return string.byte(head, 24) == 1 and 2 or 1
 `, Go: leaseGo}
 
 func leaseGo(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != 1 || len(args) != 4 || len(args[1]) != 8 || len(args[2]) != 8 {
+	if len(keys) != 1 || len(args) != 4 || len(args[1]) != tokenBytes || len(args[2]) != 8 {
 		return store.Fail(errBadCall)
 	}
 	if _, ok := store.Positive(args[3], maxDigits); !ok {
@@ -233,16 +216,27 @@ func leaseGo(tx store.Tx, keys, args []string) store.Reply {
 	case op != leaseRelease && op != leaseHold:
 		return store.Fail(errBadCall)
 	case bare:
-		r, reply = tx.Do("DEL", key), ended(head)
+		r, reply = tx.Do("DEL", key), ended(head[stateAt])
 	case op == leaseHold:
-		r, reply = tx.Do("SETRANGE", key, strconv.Itoa(stateAt), "\x02"+args[2]), ended(head)
+		r, reply = tx.Do("SETRANGE", key, strconv.Itoa(stateAt), "\x02"+args[2]), ended(head[stateAt])
 	default:
-		r, reply = tx.Do("SETRANGE", key, strconv.Itoa(tokenAt), string(make([]byte, freshAt-tokenAt))), ended(head)
+		r, reply = tx.Do("SETRANGE", key, strconv.Itoa(tokenAt), string(make([]byte, freshAt-tokenAt))), ended(head[stateAt])
 	}
 	if r.Err() != nil {
 		return r
 	}
 	return reply
+}
+
+// owned tells whether an entry holds a lease: of that token, or any but none if it is empty.
+func owned(head []byte, token string) bool {
+	if len(head) < leaseBytes || head[0] != magic || head[1] != layout || head[flagsAt]&(flagLease|flagTimes) == 0 {
+		return false
+	}
+	if token != "" {
+		return string(head[tokenAt:stateAt]) == token
+	}
+	return string(head[tokenAt:stateAt]) != string(make([]byte, tokenBytes))
 }
 
 // maxDigits is how long the scripts' durations in milliseconds may be.
