@@ -1,6 +1,8 @@
 package zset
 
 import (
+	"bytes"
+
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/mem/table"
 )
@@ -41,10 +43,10 @@ func appendScore(dst []byte, score float64) []byte {
 // smallInsert adds a member that is not there yet.
 func smallInsert(e *table.Entry, score float64, member []byte) {
 	run := e.Value()
-	place := cut{kind: atElement, score: score, member: member}
 	var scratch [32]byte
 	at, _ := scan(run, packed.First(run), func(m packed.Value, s float64) bool {
-		return place.follows(s, text(m, scratch[:]))
+		// Members are looked at only among equal scores: whole numbers would be written out for each.
+		return s < score || s == score && bytes.Compare(text(m, scratch[:]), member) < 0
 	})
 	var buf [128]byte
 	pair := packed.Append(buf[:0], packed.Forward, member)
