@@ -171,34 +171,41 @@ func (w *worker) finish(e end, took time.Duration) {
 	w.kick()
 }
 
-// turnArgs are the script's.
+// turnArgs are the script's. It sorts the batch as the script wants it: what is simply done first.
 func (w *worker) turnArgs(batch []end, want int, beat bool) []string {
 	o := &w.core.o
+	simple := 0
+	for i := range batch {
+		if batch[i].what == 'd' {
+			batch[i], batch[simple] = batch[simple], batch[i]
+			simple++
+		}
+	}
 	w.seq++
-	args := make([]string, turnArgs, turnArgs+endArgs*len(batch))
+	args := make([]string, turnArgs, turnArgs+simpleArgs*simple+endArgs*(len(batch)-simple))
 	args[0], args[1], args[2], args[3] = w.session, ms(o.Lease), itoa(int64(want)), itoa(w.seq)
-	args[4], args[5], args[6], args[7] = "0", itoa(int64(o.PerKey.Concurrency)), ms(w.gap), "0"
+	args[4], args[5], args[6], args[7], args[8] = "0", itoa(int64(o.PerKey.Concurrency)), ms(w.gap), "0", itoa(int64(simple))
 	if o.DeadRetention != NoTTL {
 		args[4] = ms(o.DeadRetention)
 	}
 	if beat {
 		args[7] = "1"
 	}
-	for _, e := range batch {
-		args = append(args, whats[e.what], e.run.id, e.run.token, ms(e.after), e.text)
+	for _, e := range batch[:simple] {
+		args = append(args, e.run.id, e.run.token)
+	}
+	for _, e := range batch[simple:] {
+		args = append(args, string(e.what), e.run.id, e.run.token, ms(e.after), e.text)
 	}
 	return args
 }
-
-// whats are the script's words, so that none is made anew for each job.
-var whats = [256]string{'d': "d", 'D': "D", 'f': "f", 'x': "x", 'b': "b", 's': "s"}
 
 // answer is a turn's reply.
 type answer struct {
 	lost      bool
 	wait      time.Duration // until something is due; -1: nothing is
 	paused    bool
-	ended     []bool
+	refused   []int64 // the places in the batch of what was not this session's any more
 	taken     []*run
 	cancelled []string
 	more      bool // is to be cleared up
@@ -209,7 +216,7 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	if len(list) != 8 {
+	if len(list) != 9 {
 		return a, fmt.Errorf("%w: %d elements of a turn", store.ErrReply, len(list))
 	}
 	var n [3]int64
@@ -219,58 +226,67 @@ func (w *worker) parse(r store.Reply, batch []end) (a answer, err error) {
 		}
 	}
 	a.lost, a.paused, a.wait = n[0] == 1, n[2] == 1, time.Duration(n[1])*time.Millisecond
-	ended, err := list[3].Ints()
-	if err != nil || len(ended) != len(batch) {
-		return a, fmt.Errorf("%w: %d ends of %d: %w", store.ErrReply, len(ended), len(batch), err)
-	}
-	for _, e := range ended {
-		a.ended = append(a.ended, e == 1)
-	}
-	if a.taken, err = w.takenOf(list[4], list[5]); err != nil {
+	if a.refused, err = list[3].Ints(); err != nil {
 		return a, err
 	}
-	if a.cancelled, err = list[6].Strings(); err != nil {
+	for _, place := range a.refused {
+		if place < 0 || place >= int64(len(batch)) {
+			return a, fmt.Errorf("%w: end %d of %d", store.ErrReply, place, len(batch))
+		}
+	}
+	if a.taken, err = w.takenOf(list[4], list[5], list[6]); err != nil {
 		return a, err
 	}
-	a.more, err = list[7].Bool()
+	if a.cancelled, err = list[7].Strings(); err != nil {
+		return a, err
+	}
+	a.more, err = list[8].Bool()
 	return a, err
 }
 
-// takenOf reads what was taken.
-func (w *worker) takenOf(jobs, token store.Reply) ([]*run, error) {
+// takenOf reads what was taken: ids and records, and what is known of some of them.
+func (w *worker) takenOf(jobs, said, token store.Reply) ([]*run, error) {
 	list, err := jobs.Array()
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	name, err := token.Text()
-	if err != nil || len(list)%4 != 0 {
-		return nil, fmt.Errorf("%w: %d elements of jobs taken: %w", store.ErrReply, len(list), err)
+	known, err := said.Array()
+	if err != nil {
+		return nil, err
 	}
-	runs, out := make([]run, len(list)/4), make([]*run, len(list)/4)
+	name, err := token.Text()
+	if err != nil || len(list)%2 != 0 || len(known)%3 != 0 {
+		return nil, fmt.Errorf("%w: %d and %d elements of jobs taken: %w", store.ErrReply, len(list), len(known), err)
+	}
+	fence, _ := strconv.ParseInt(name, 10, 64)
+	runs, out := make([]run, len(list)/2), make([]*run, len(list)/2)
 	for i := range runs {
-		var t [4]string
-		for k := range t {
-			if t[k], err = list[4*i+k].Text(); err != nil {
-				return nil, err
-			}
+		id, err1 := list[2*i].Text()
+		record, err2 := list[2*i+1].Text()
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
 		}
-		runs[i] = w.taken(t[0], name, t[1], t[2], t[3])
-		out[i] = &runs[i]
+		r := &runs[i]
+		*r = run{id: id, token: name, session: w.session, attempt: 1, fence: fence}
+		r.h, r.payload = headerAnd(record)
+		out[i] = r
+	}
+	for ; len(known) > 0; known = known[3:] {
+		place, err1 := known[0].Int64()
+		notes, err2 := known[1].Text()
+		output, err3 := known[2].Text()
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, err
+		}
+		if place < 0 || place >= int64(len(runs)) {
+			return nil, fmt.Errorf("%w: notes of job %d of %d", store.ErrReply, place, len(runs))
+		}
+		r := &runs[place]
+		r.output = output
+		if notes != "" {
+			r.attempt += int(attemptsOf(notes))
+			_, r.lastError, _ = strings.Cut(notes, ";")
+		}
 	}
 	return out, nil
-}
-
-func (w *worker) taken(id, token, record, notes, output string) run {
-	r := run{id: id, token: token, session: w.session, attempt: 1, output: output}
-	h, payload, ok := parseHeader(record)
-	if !ok {
-		h, payload = plain, record
-	}
-	r.h, r.payload = h, payload
-	r.fence, _ = strconv.ParseInt(token, 10, 64)
-	if notes != "" {
-		r.attempt += int(attemptsOf(notes))
-		_, r.lastError, _ = strings.Cut(notes, ";")
-	}
-	return r
 }

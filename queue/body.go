@@ -19,7 +19,8 @@ type step struct {
 	most int64 // jobs of one key that may be held together
 	err  error
 
-	words []string // of the command at hand
+	words   []string // of the command at hand
+	longest int      // of words so far
 }
 
 // steps are for use again, with their words.
@@ -43,6 +44,7 @@ func (s *step) do(name string, key int, args ...string) store.Reply {
 		return store.Nil()
 	}
 	s.words = append(append(s.words[:0], name, s.keys[key]), args...)
+	s.longest = max(s.longest, len(s.words))
 	r := s.tx.Do(s.words...)
 	if err := r.Err(); err != nil {
 		s.err = err
@@ -85,6 +87,18 @@ func (s *step) list(r store.Reply) []string {
 	return l
 }
 
+// elems are a reply's elements; none of nil.
+func (s *step) elems(r store.Reply) []store.Reply {
+	if s.err != nil || r.IsNil() {
+		return nil
+	}
+	l, err := r.Array()
+	if err != nil {
+		s.err = err
+	}
+	return l
+}
+
 // score is a reply that is a score or nil. Those of a queue are whole numbers.
 func (s *step) score(r store.Reply) (int64, bool) {
 	t, ok := s.text(r)
@@ -103,7 +117,7 @@ func (s *step) reply(r store.Reply) store.Reply {
 	if s.err != nil {
 		r = store.Fail(s.err)
 	}
-	clear(s.words[:cap(s.words)])
+	clear(s.words[:s.longest])
 	*s = step{words: s.words}
 	if cap(s.words) <= keepWords {
 		steps.Put(s)
@@ -111,8 +125,8 @@ func (s *step) reply(r store.Reply) store.Reply {
 	return r
 }
 
-// keepWords bounds the words of a step that is used again.
-const keepWords = 256
+// keepWords bounds the words of a step that is used again: those of HSET for a whole batch.
+const keepWords = 2 + 2*mostBatch
 
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""

@@ -16,30 +16,40 @@ type turn struct {
 	done, failed, died int64
 	lost, wait         int64
 	clearsOld, more    bool
+	simple, rest       []string // the parts of args that say what ends
+	refused            []store.Reply
 }
 
 // The places in ARGV before the jobs that end, and for each of these.
 const (
-	turnArgs = 8
-	endArgs  = 5
+	turnArgs   = 9
+	simpleArgs = 2
+	endArgs    = 5
 )
 
 func turnBody(tx store.Tx, keys, args []string) store.Reply {
-	if len(keys) != keyCount || len(args) < turnArgs || (len(args)-turnArgs)%endArgs != 0 || len(args) > turnArgs+endArgs*mostBatch {
+	if len(keys) != keyCount || len(args) < turnArgs {
 		return bad
 	}
 	t := turn{step: newStep(tx, keys), session: args[0]}
 	if !t.parse(args) {
-		return bad
+		return t.reply(bad)
 	}
 	if len(args) == turnArgs {
 		t.do("HDEL", kHeld, "")
 	}
-	flags := t.list(t.do("HMGET", kMeta, "paused", "seq:"+t.session))
-	if len(flags) == 2 && t.overtaken(t.seq, flags[1]) {
-		return late
+	var paused bool
+	var newest, lastToken string
+	if flags := t.elems(t.do("HMGET", kMeta, "paused", "seq:"+t.session, "token")); len(flags) == 3 {
+		paused = !flags[0].IsNil()
+		newest, _ = t.text(flags[1])
+		lastToken, _ = t.text(flags[2])
 	}
-	ended := t.finishAll(args[turnArgs:])
+	if t.overtaken(t.seq, newest) {
+		return t.reply(late)
+	}
+	t.finishSimple()
+	t.finishRest()
 	unknown := t.int(t.do("ZADD", kHolders, itoa(t.now+t.lease), t.session))
 	if t.clearsOld {
 		t.reap()
@@ -48,24 +58,22 @@ func turnBody(tx store.Tx, keys, args []string) store.Reply {
 	var cancelled []store.Reply
 	if t.clearsOld {
 		t.clear()
-		for _, id := range t.list(t.do("SMEMBERS", kCancelled)) {
-			cancelled = append(cancelled, store.Bulk(id))
-		}
+		cancelled = t.elems(t.do("SMEMBERS", kCancelled))
 	}
-	var taken []store.Reply
-	paused, token := int64(0), ""
-	if len(flags) == 2 && flags[0] != "" {
-		paused = 1
-	} else if t.want > 0 {
-		taken, token = t.take()
+	var got takings
+	if !paused && t.want > 0 {
+		t.take(&got, lastToken)
 	}
 	t.count()
-	more := int64(0)
-	if t.more {
-		more = 1
+	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(t.wait), store.Int(bit(paused)), store.ArrayOf(t.refused...),
+		store.ArrayOf(got.jobs...), store.ArrayOf(got.said...), store.Bulk(got.token), store.ArrayOf(cancelled...), store.Int(bit(t.more))))
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
 	}
-	return t.reply(store.ArrayOf(store.Int(unknown), store.Int(t.wait), store.Int(paused),
-		store.ArrayOf(ended...), store.ArrayOf(taken...), store.Bulk(token), store.ArrayOf(cancelled...), store.Int(more)))
+	return 0
 }
 
 // overtaken says that a session's call must not do anything any more.
@@ -85,8 +93,17 @@ func (t *turn) parse(args []string) bool {
 		*to = n
 	}
 	t.clearsOld = args[7] == "1"
-	for i := turnArgs; i < len(args); i += endArgs {
-		if _, ok := number(args[i+3]); !ok || len(args[i]) != 1 || !strings.Contains("dDfxbs", args[i]) || !isIdent(args[i+1]) {
+	simple, ok := number(args[8])
+	if !ok || simple > mostBatch || len(args) < turnArgs+simpleArgs*int(simple) {
+		return false
+	}
+	ends := args[turnArgs:]
+	t.simple, t.rest = ends[:simpleArgs*simple], ends[simpleArgs*simple:]
+	if len(t.rest)%endArgs != 0 || int(simple)+len(t.rest)/endArgs > mostBatch {
+		return false
+	}
+	for e := t.rest; len(e) > 0; e = e[endArgs:] {
+		if _, ok := number(e[3]); !ok || len(e[0]) != 1 || !strings.Contains("Dfxbs", e[0]) || !isIdent(e[1]) {
 			return false
 		}
 	}
@@ -94,55 +111,46 @@ func (t *turn) parse(args []string) bool {
 	return t.lease > 0 && t.want <= mostBatch
 }
 
-// finishAll ends jobs.
-func (t *turn) finishAll(ends []string) []store.Reply {
-	if len(ends) == 0 {
-		return nil
+// finishSimple ends jobs that are done and plain.
+func (t *turn) finishSimple() {
+	if len(t.simple) == 0 {
+		return
 	}
-	ids := make([]string, 0, len(ends)/endArgs)
-	for i := 0; i < len(ends); i += endArgs {
-		ids = append(ids, ends[i+1])
+	ids := make([]string, 0, len(t.simple)/simpleArgs)
+	for i := 0; i < len(t.simple); i += simpleArgs {
+		ids = append(ids, t.simple[i])
 	}
-	held := t.list(t.do("HMGET", kHeld, ids...))
-	if len(held) != len(ids) {
-		return nil // a command failed
-	}
-	var plain []string
-	var seen map[string]bool
-	if len(ids) > 1 {
-		seen = make(map[string]bool, len(ids))
-	}
-	ended := make([]store.Reply, len(ids))
-	for n, id := range ids {
-		e := ends[n*endArgs:][:endArgs]
-		ended[n] = store.Int(0)
-		if !owns(held[n], t.session, e[2]) || seen[id] {
-			continue
-		}
-		ended[n] = store.Int(1)
-		if seen != nil {
-			seen[id] = true
-		}
-		if e[0] == "d" {
-			plain = append(plain, id)
+	held := t.elems(t.do("HMGET", kHeld, ids...))
+	plain := ids[:0]
+	for i := range held {
+		if owner, _ := t.text(held[i]); owns(owner, t.session, t.simple[i*simpleArgs+1]) {
+			plain = append(plain, ids[i])
 		} else {
-			t.finish(e[0], id, zero(e[3]), e[4])
+			t.refused = append(t.refused, store.Int(int64(i)))
 		}
 	}
-	if len(plain) > 0 {
-		t.done += int64(len(plain))
-		t.do("HDEL", kHeld, plain...)
-		t.do("HDEL", kJobs, plain...)
-		for _, of := range [...]struct {
-			key     int
-			command string
-		}{{kNotes, "HDEL"}, {kOutput, "HDEL"}, {kCancelled, "SREM"}} {
-			if t.int(t.do("EXISTS", of.key)) == 1 {
-				t.do(of.command, of.key, plain...)
-			}
+	if len(plain) == 0 {
+		return
+	}
+	t.done = t.int(t.do("HDEL", kHeld, plain...))
+	t.do("HDEL", kJobs, plain...)
+	if t.int(t.do("EXISTS", kNotes, t.keys[kOutput], t.keys[kCancelled])) > 0 {
+		t.do("HDEL", kNotes, plain...)
+		t.do("HDEL", kOutput, plain...)
+		t.do("SREM", kCancelled, plain...)
+	}
+}
+
+// finishRest ends all others.
+func (t *turn) finishRest() {
+	for i := 0; i < len(t.rest); i += endArgs {
+		what, id, token, later, text := t.rest[i], t.rest[i+1], t.rest[i+2], t.rest[i+3], t.rest[i+4]
+		if owner, _ := t.text(t.do("HGET", kHeld, id)); owns(owner, t.session, token) {
+			t.finish(what, id, zero(later), text)
+		} else {
+			t.refused = append(t.refused, store.Int(int64(len(t.simple)/simpleArgs+i/endArgs)))
 		}
 	}
-	return ended
 }
 
 // owns compares a lease with session:token.
@@ -317,53 +325,69 @@ func (t *turn) admit(h *header, id string) bool {
 	return true
 }
 
-// take gives what is ready to the session: four replies for each job.
-func (t *turn) take() (taken []store.Reply, token string) {
-	var held []string
+// takings are what a turn gives to the session.
+type takings struct {
+	jobs  []store.Reply // id, record
+	said  []store.Reply // place, notes, output
+	token string
+	held  []string // id, session:token
+}
+
+// take gives what is ready to the session.
+func (t *turn) take(got *takings, lastToken string) {
 	for range mostRound {
-		popped := t.list(t.do("ZPOPMIN", kReady, itoa(t.want-int64(len(held)/2))))
-		if len(popped) == 0 {
+		ids := t.list(t.do("ZRANGE", kReady, "0", itoa(t.want-int64(len(got.jobs)/2)-1)))
+		if len(ids) == 0 {
 			break
 		}
-		ids := make([]string, 0, len(popped)/2)
-		for i := 0; i < len(popped); i += 2 {
-			ids = append(ids, popped[i])
-		}
-		records := t.list(t.do("HMGET", kJobs, ids...))
-		notes, output := t.beside(kNotes, ids), t.beside(kOutput, ids)
-		if token == "" {
-			token = t.nextToken()
-		}
-		if taken == nil {
-			taken = make([]store.Reply, 0, len(ids)*4)
-			held = make([]string, 0, len(ids)*2)
-		}
-		owner := t.session + ":" + token
-		for i, id := range ids {
-			if t.err != nil || records[i] == "" || !t.mayStart(records[i], id) {
-				continue
-			}
-			held = append(held, id, owner)
-			taken = append(taken, store.Bulk(id), store.Bulk(records[i]), store.Bulk(at(notes, i)), store.Bulk(at(output, i)))
-		}
-		if int64(len(held)/2) >= t.want {
+		t.do("ZREMRANGEBYRANK", kReady, "0", itoa(int64(len(ids)-1)))
+		t.hand(got, ids, lastToken)
+		if int64(len(got.jobs)/2) >= t.want {
 			break
 		}
 	}
-	if len(held) > 0 {
-		t.do("HSET", kHeld, held...)
+	if len(got.held) > 0 {
+		t.do("HSET", kHeld, got.held...)
 	}
 	if t.int(t.do("EXISTS", kReady)) == 1 {
 		t.wake()
 	}
-	return taken, token
+}
+
+// hand gives those of the jobs to the session that may start.
+func (t *turn) hand(got *takings, ids []string, lastToken string) {
+	records := t.elems(t.do("HMGET", kJobs, ids...))
+	var notes, output []store.Reply
+	if t.int(t.do("EXISTS", kNotes, t.keys[kOutput])) > 0 {
+		notes, output = t.elems(t.do("HMGET", kNotes, ids...)), t.elems(t.do("HMGET", kOutput, ids...))
+	}
+	if got.token == "" {
+		got.token = t.nextToken(lastToken)
+		got.jobs, got.held = make([]store.Reply, 0, len(ids)*2), make([]string, 0, len(ids)*2)
+	}
+	owner := t.session + ":" + got.token
+	for i, id := range ids {
+		if t.err != nil {
+			return
+		}
+		record, _ := t.text(records[i])
+		if record == "" || !t.mayStart(record, id) {
+			continue
+		}
+		if len(notes) > 0 && len(output) > 0 && !(notes[i].IsNil() && output[i].IsNil()) {
+			n, _ := t.text(notes[i])
+			o, _ := t.text(output[i])
+			got.said = append(got.said, store.Int(int64(len(got.jobs)/2)), store.Bulk(n), store.Bulk(o))
+		}
+		got.held = append(got.held, id, owner)
+		got.jobs = append(got.jobs, store.Bulk(id), records[i])
+	}
 }
 
 // nextToken is by the clock, so that it grows on after a failover that lost the last ones.
-func (t *turn) nextToken() string {
-	text, _ := t.text(t.do("HGET", kMeta, "token"))
-	last, _ := strconv.ParseInt(text, 10, 64)
-	token := itoa(max(last+1, (t.now-epoch)*perMilli))
+func (t *turn) nextToken(last string) string {
+	n, _ := strconv.ParseInt(last, 10, 64)
+	token := itoa(max(n+1, (t.now-epoch)*perMilli))
 	t.do("HSET", kMeta, "token", token)
 	return token
 }
@@ -374,21 +398,6 @@ func (t *turn) mayStart(record, id string) bool {
 	}
 	h := headerOf(record)
 	return t.admit(&h, id)
-}
-
-// beside reads what a hash that is seldom there says of jobs.
-func (t *turn) beside(key int, ids []string) []string {
-	if t.int(t.do("EXISTS", key)) == 0 {
-		return nil
-	}
-	return t.list(t.do("HMGET", key, ids...))
-}
-
-func at(list []string, i int) string {
-	if i >= len(list) {
-		return ""
-	}
-	return list[i]
 }
 
 // count adds up what all workers did.

@@ -289,3 +289,10 @@ func (w *worker) warnOfEviction(ctx context.Context) {
 		w.log.WarnContext(ctx, "queue: jobs may be lost", "queue", w.core.o.Name, "error", err)
 	}
 }
+
+func at(list []string, i int) string {
+	if i >= len(list) {
+		return ""
+	}
+	return list[i]
+}

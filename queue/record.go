@@ -78,10 +78,15 @@ func parseHeader(record string) (h header, payload string, ok bool) {
 }
 
 func headerOf(record string) header {
-	if h, _, ok := parseHeader(record); ok {
-		return h
+	h, _ := headerAnd(record)
+	return h
+}
+
+func headerAnd(record string) (h header, payload string) {
+	if h, payload, ok := parseHeader(record); ok {
+		return h, payload
 	}
-	return plain
+	return plain, record
 }
 
 // isPlain says that the end of such a job concerns nothing but itself.

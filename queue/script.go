@@ -99,7 +99,7 @@ local call = redis.call
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function int(x) return string.format('%.0f', x) end
+local function int(x) return string.format('%d', x) end
 -- whole numbers from 0 below 10^14, for times and counts; nil for anything else
 local function number(s)
   if s and #s <= 14 and string.find(s, '^%d+$') then return tonumber(s) end
@@ -143,29 +143,36 @@ const addLua = `
 --   unique  '' for none, else ms for which the record's unique key is taken at least; 0: until the job has ended
 -- It returns the ids; = in front of one says that the unique key is taken, by that job.
 local function add(from)
-  local jobs = {}
+  local levels, special = {}, {}
   for i = from, #ARGV, 3 do
-    local j = {rec = ARGV[i + 2], h = parse(ARGV[i + 2]), at = 0}
-    if not j.h then return BAD end
-    if ARGV[i] ~= '' then
-      local plus, ms = string.match(ARGV[i], '^(%+?)(.*)$')
-      j.at = number(ms)
-      if not j.at then return BAD end
-      if plus == '+' then j.at = j.at + now end
+    local n, when, hold = (i - from) / 3 + 1, ARGV[i], ARGV[i + 1]
+    local p, max, keep, timeout = string.match(ARGV[i + 2], '^([0-6])0,0,(%d+),(%d+),(%d+);')
+    if p and when == '' and hold == '' and #max <= 6 and #keep <= 14 and #timeout <= 14 then
+      levels[n] = p * LEVEL
+    else
+      local j = {h = parse(ARGV[i + 2]), at = 0}
+      if not j.h then return BAD end
+      if when ~= '' then
+        local plus, ms = string.match(when, '^(%+?)(.*)$')
+        j.at = number(ms)
+        if not j.at then return BAD end
+        if plus == '+' then j.at = j.at + now end
+      end
+      if hold ~= '' then
+        j.hold = number(hold)
+        if not j.hold or j.h.unique == '' then return BAD end
+      elseif j.h.unique ~= '' then
+        return BAD
+      end
+      levels[n], special[n] = j.h.p * LEVEL, j
     end
-    if ARGV[i + 1] ~= '' then
-      j.hold = number(ARGV[i + 1])
-      if not j.hold or j.h.unique == '' then return BAD end
-    elseif j.h.unique ~= '' then
-      return BAD
-    end
-    jobs[#jobs + 1] = j
   end
   local last = math.max(tonumber(call('HGET', META, 'id') or '0') or 0, (now - EPOCH) * PER_MILLI - 1)
   local ids, records, scores, first = {}, {}, {}, last
-  for i, j in ipairs(jobs) do
+  for i, base in ipairs(levels) do
+    local j = special[i]
     local taken
-    if j.hold then
+    if j and j.hold then
       local have = call('HGET', UNIQUE, j.h.unique)
       local state, expiry, owner
       if have then state, expiry, owner = string.match(have, '^([LF])(%d+):(%d+)$') end
@@ -177,16 +184,18 @@ local function add(from)
       last = last + 1
       local id = int(last)
       ids[i] = id
-      if j.hold then
+      if j and j.hold then
         local expiry = 0
         if j.hold > 0 then expiry = now + j.hold end
         call('HSET', UNIQUE, j.h.unique, 'L' .. int(expiry) .. ':' .. id)
       end
-      records[#records + 1], records[#records + 2] = id, j.rec
-      if j.at > now then
+      local n = #records
+      records[n + 1], records[n + 2] = id, ARGV[from + 3 * i - 1]
+      if j and j.at > now then
         delay(id, j.h.p, j.at)
       else
-        scores[#scores + 1], scores[#scores + 2] = int(j.h.p * LEVEL + last), id
+        n = #scores
+        scores[n + 1], scores[n + 2] = int(base + last), id
       end
     end
   end

@@ -76,13 +76,23 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 			"queue.turn", g.session(r), pick(r, "300", "1000"), strconv.Itoa(r.IntN(4)), g.seq(r), pick(r, "0", "500"),
 			pick(r, "0", "1", "1", "2"), pick(r, "0", "0", "100"), pick(r, "0", "1"),
 		}
-		for range r.IntN(5) {
-			id, token := g.id(r), strconv.Itoa(1+r.IntN(9))
-			c.Args = append(c.Args, pick(r, "d", "D", "D", "f", "f", "x", "b", "s"), id, token, strconv.Itoa(r.IntN(300)), pick(r, "", "text"))
-			if r.IntN(2) == 0 {
-				c.Before = append(c.Before, store.Cmd{"HSET", g.keys[kHeld], id, c.Args[1] + ":" + token})
+		ends := func(n, words int) {
+			for range n {
+				id, token := g.id(r), strconv.Itoa(1+r.IntN(9))
+				end := []string{pick(r, "D", "D", "f", "f", "x", "b", "s"), id, token, strconv.Itoa(r.IntN(300)), pick(r, "", "text")}
+				if words == simpleArgs {
+					end = end[1:3]
+				}
+				c.Args = append(c.Args, end...)
+				if r.IntN(2) == 0 {
+					c.Before = append(c.Before, store.Cmd{"HSET", g.keys[kHeld], id, c.Args[1] + ":" + token})
+				}
 			}
 		}
+		simple := r.IntN(4)
+		c.Args = append(c.Args, strconv.Itoa(simple))
+		ends(simple, simpleArgs)
+		ends(r.IntN(4), endArgs)
 	}
 	if r.IntN(40) == 0 {
 		c.Args[1+r.IntN(len(c.Args)-1)] = pick(r, "", "x", "-1", "1e3", "0", "01", "99999999999999999999", "a:b", "3")

@@ -12,31 +12,36 @@ const turnLua = headLua + lifeLua + `
 -- ARGV[6]  how many jobs of one key may be held together; 0: no limit
 -- ARGV[7]  ms between the starts of two jobs of one key; 0: no limit
 -- ARGV[8]  1 to clear up what dead sessions left and what is too old, and to hear of cancelled jobs
--- ARGV[9..]  for each job that ends: what, id, token, delay in ms, text
---          what: d done, D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
+-- ARGV[9]  how many jobs are done and nothing more is to be said of them
+-- ARGV[10..]  id, token of each of these
+-- then     for each other job that ends: what, id, token, delay in ms, text
+--          what: D done and the record says more, f failed, x failed for good, b given back, s once more after the delay
 -- Returns  {1 if the session was not known, ms until the next delayed job or -1, 1 if paused,
---          {1 or 0 for each job that ended: 0 if it was not the session's any more},
---          {id, record, notes or '', output or '' of each job taken}, token of these or '', {ids held by anybody that are cancelled},
---          1 if more is too old than one turn clears up}
-if #KEYS ~= 16 or #ARGV < 8 or (#ARGV - 8) % 5 ~= 0 or #ARGV > 2508 then return BAD end
+--          {the places, from 0, of ended jobs that were not the session's any more}, {id, record of each job taken},
+--          {place in these, from 0, notes or '', output or '' of each of which something is known}, token of these or '',
+--          {ids held by anybody that are cancelled}, 1 if more is too old than one turn clears up}
+local simple = number(ARGV[9])
+if #KEYS ~= 16 or not simple or simple > 500 then return BAD end
+local rest = 10 + 2 * simple
+if #ARGV < rest - 1 or (#ARGV + 1 - rest) % 5 ~= 0 or (#ARGV + 1 - rest) / 5 + simple > 500 then return BAD end
 local session = ARGV[1]
 if session == '' or string.find(session, ':') then return BAD end
 local lease, want, seq, keep_dead, most, gap = number(ARGV[2]), number(ARGV[3]), number(ARGV[4]), number(ARGV[5]), number(ARGV[6]), number(ARGV[7])
 if not (lease and want and seq and keep_dead and most and gap) or lease == 0 or want > 500 then return BAD end
-for i = 9, #ARGV, 5 do
-  if not string.find(ARGV[i], '^[dDfxbs]$') or not ident(ARGV[i + 1]) or not number(ARGV[i + 3]) then return BAD end
+for i = rest, #ARGV, 5 do
+  if not string.find(ARGV[i], '^[Dfxbs]$') or not ident(ARGV[i + 1]) or not number(ARGV[i + 3]) then return BAD end
 end
 if most == 0 then most = 1000000000 end
 
 -- A store without memory refuses scripts to begin with a write that may need some. This one needs none, so that jobs can
 -- be done, and make room.
-if #ARGV == 8 then call('HDEL', HELD, '') end
-local flags = call('HMGET', META, 'paused', 'seq:' .. session)
+if #ARGV == 9 then call('HDEL', HELD, '') end
+local flags = call('HMGET', META, 'paused', 'seq:' .. session, 'token')
 if flags[2] and seq <= (number(flags[2]) or 0) then return LATE end
 
 local counts = {done = 0, failed = 0, dead = 0, lost = 0}
 
--- finish ends what this session had of a job; what it is has been checked to be held
+-- finish ends what this session has of a job
 local function finish(what, id, later, text)
   local h = head(call('HGET', JOBS, id) or '')
   call('HDEL', HELD, id)
@@ -89,31 +94,32 @@ local function lost(id)
 end
 
 -- 1. what ends
-local ended = {}
-if #ARGV > 8 then
-  local ids = {}
-  for i = 9, #ARGV, 5 do ids[#ids + 1] = ARGV[i + 1] end
+local refused = {}
+if simple > 0 then
+  local ids, plain, token, owner = {}, {}, nil, nil
+  for i = 1, simple do ids[i] = ARGV[8 + 2 * i] end
   local held = call('HMGET', HELD, unpack(ids))
-  local plain, seen = {}, {}
-  for n, id in ipairs(ids) do
-    local at = 4 + n * 5
-    ended[n] = 0
-    if held[n] == session .. ':' .. ARGV[at + 2] and not seen[id] then
-      ended[n], seen[id] = 1, true
-      if ARGV[at] == 'd' then
-        plain[#plain + 1] = id
-      else
-        finish(ARGV[at], id, number(ARGV[at + 3]), ARGV[at + 4])
-      end
-    end
+  for i, id in ipairs(ids) do
+    local t = ARGV[9 + 2 * i]
+    if t ~= token then token, owner = t, session .. ':' .. t end
+    if held[i] == owner then plain[#plain + 1] = id else refused[#refused + 1] = i - 1 end
   end
   if #plain > 0 then
-    counts.done = counts.done + #plain
-    call('HDEL', HELD, unpack(plain))
+    counts.done = call('HDEL', HELD, unpack(plain))
     call('HDEL', JOBS, unpack(plain))
-    if call('EXISTS', NOTES) == 1 then call('HDEL', NOTES, unpack(plain)) end
-    if call('EXISTS', OUTPUT) == 1 then call('HDEL', OUTPUT, unpack(plain)) end
-    if call('EXISTS', CANCELLED) == 1 then call('SREM', CANCELLED, unpack(plain)) end
+    if call('EXISTS', NOTES, OUTPUT, CANCELLED) > 0 then
+      call('HDEL', NOTES, unpack(plain))
+      call('HDEL', OUTPUT, unpack(plain))
+      call('SREM', CANCELLED, unpack(plain))
+    end
+  end
+end
+for i = rest, #ARGV, 5 do
+  local id = ARGV[i + 1]
+  if call('HGET', HELD, id) == session .. ':' .. ARGV[i + 2] then
+    finish(ARGV[i], id, number(ARGV[i + 3]), ARGV[i + 4])
+  else
+    refused[#refused + 1] = simple + (i - rest) / 5
   end
 end
 
@@ -209,40 +215,45 @@ local function admit(h, id)
   return true
 end
 
-local taken, held, token = {}, {}, ''
+local taken, held, said, token = {}, {}, {}, ''
 local paused = flags[1] and 1 or 0
 if paused == 0 and want > 0 then
   for _ = 1, 4 do
-    local popped = call('ZPOPMIN', READY, int(want - #taken / 4))
-    if #popped == 0 then break end
-    local ids = {}
-    for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-    local records = call('HMGET', JOBS, unpack(ids))
-    local notes, output = {}, {}
-    if call('EXISTS', NOTES) == 1 then notes = call('HMGET', NOTES, unpack(ids)) end
-    if call('EXISTS', OUTPUT) == 1 then output = call('HMGET', OUTPUT, unpack(ids)) end
+    local left = want - #taken / 2
+    local ids = call('ZRANGE', READY, 0, int(left - 1)) -- ZPOPMIN writes the scores out, which takes longer
+    if #ids == 0 then break end
+    call('ZREMRANGEBYRANK', READY, 0, #ids - 1)
+    local records, notes, output = call('HMGET', JOBS, unpack(ids)), {}, {}
+    if call('EXISTS', NOTES, OUTPUT) > 0 then
+      notes, output = call('HMGET', NOTES, unpack(ids)), call('HMGET', OUTPUT, unpack(ids))
+    end
     if token == '' then
-      token = int(math.max((tonumber(call('HGET', META, 'token') or '0') or 0) + 1, (now - EPOCH) * PER_MILLI))
+      token = int(math.max((tonumber(flags[3] or '0') or 0) + 1, (now - EPOCH) * PER_MILLI))
       call('HSET', META, 'token', token)
     end
+    local owner = session .. ':' .. token
     for i, id in ipairs(ids) do
       local rec = records[i]
       if rec and rec ~= '' and (string.sub(rec, 2, 3) == '0,' or admit(head(rec), id)) then
-        held[#held + 1], held[#held + 2] = id, session .. ':' .. token
         local n = #taken
-        taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, rec, notes[i] or '', output[i] or ''
+        held[n + 1], held[n + 2] = id, owner
+        taken[n + 1], taken[n + 2] = id, rec
+        if notes[i] or output[i] then
+          local m = #said
+          said[m + 1], said[m + 2], said[m + 3] = n / 2, notes[i] or '', output[i] or ''
+        end
       end
     end
-    if #taken / 4 >= want then break end
+    if #taken / 2 >= want then break end
   end
   if #held > 0 then call('HSET', HELD, unpack(held)) end
   if call('EXISTS', READY) == 1 then wake() end
 end
 
-for _, name in ipairs({'done', 'failed', 'dead', 'lost'}) do
-  if counts[name] > 0 then call('HINCRBY', META, name, counts[name]) end
+for name, n in pairs(counts) do
+  if n > 0 then call('HINCRBY', META, name, n) end
 end
-return {unknown, wait, paused, ended, taken, token, cancelled, more}
+return {unknown, wait, paused, refused, taken, said, token, cancelled, more}
 `
 
 // leaveLua gives back what a session holds and does not know of, or all of it.

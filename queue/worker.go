@@ -260,7 +260,7 @@ func (w *worker) turn(ctx context.Context, now time.Duration, want int) error {
 	if answer.wait >= 0 {
 		w.nextDue = max(w.clock.Monotonic()+answer.wait, 1)
 	}
-	w.settled(ctx, batch, answer.ended)
+	w.settled(ctx, batch, answer.refused)
 	w.extended(now + w.core.o.Lease - w.core.o.Lease/leaseMargin)
 	w.cancelRuns(answer.cancelled)
 	w.start(answer, want)
@@ -302,15 +302,17 @@ func (w *worker) leave(ctx context.Context, final string) error {
 }
 
 // settled does the bookkeeping of jobs that the store knows to have ended.
-func (w *worker) settled(ctx context.Context, batch []end, owned []bool) {
+func (w *worker) settled(ctx context.Context, batch []end, refused []int64) {
 	lost := 0
-	w.mu.Lock()
-	w.spare = batch
-	for i, e := range batch {
-		delete(w.runs, e.run)
-		if !owned[i] && !e.resent {
+	for _, i := range refused {
+		if !batch[i].resent {
 			lost++
 		}
+	}
+	w.mu.Lock()
+	w.spare = batch
+	for i := range batch {
+		delete(w.runs, batch[i].run)
 	}
 	clear(batch)
 	w.mu.Unlock()
