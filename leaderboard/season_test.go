@@ -1,17 +1,17 @@
 package leaderboard_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/fleet"
+	"github.com/larderdb/larder/internal/observetest"
 	"github.com/larderdb/larder/leaderboard"
-	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
 )
@@ -92,6 +92,44 @@ func TestSeasons(t *testing.T) {
 	}
 	if n, _ := db.Do(ctx, "EXISTS", "board:{game}s:game:2026-01-02", "board:{game}t:game:2026-01-02", "board:{game}s:game:2026-01-03:top").Int64(); n != 0 {
 		t.Error(n, "keys are left")
+	}
+}
+
+// TestTTLOfEveryKey: an update writes a board's TTL seldom, and yet no key is ever without, nor far from what was asked for:
+// not one that comes later than the others, not one that an eviction took, not after the TTL was changed.
+func TestTTLOfEveryKey(t *testing.T) {
+	ctx, db := t.Context(), fleet.NewClocked(t)
+	ttl := time.Hour
+	b := board(t, db, leaderboard.Options{Name: "x", TTL: ttl, Ranking: leaderboard.Dense, Data: true})
+	r := rand.New(rand.NewPCG(1, 2))
+	keys := []string{"board:{x}s:", "board:{x}t:", "board:{x}n:", "board:{x}d:"}
+	for i := range 500 {
+		member := strconv.Itoa(r.IntN(5))
+		var batch leaderboard.Batch
+		switch r.IntN(6) {
+		case 0:
+			_, err := b.Remove(ctx, "0", "1", "2", "3", "4")
+			must(t, err)
+		case 1:
+			must(t, db.Do(ctx, "DEL", keys[r.IntN(4)]).Err())
+		case 2:
+			ttl = time.Duration(1+r.IntN(3)) * time.Hour
+			b = board(t, db, leaderboard.Options{Name: "x", TTL: ttl, Ranking: leaderboard.Dense, Data: true})
+		case 3:
+			batch.Add(b, member, 1)
+			batch.Data(b, member, "data")
+		}
+		batch.Add(b, member, int64(r.IntN(3)))
+		_, err := batch.Run(ctx)
+		must(t, err)
+		for _, key := range keys {
+			left, err := db.Do(ctx, "PTTL", key).Int64()
+			must(t, err)
+			if d := time.Duration(left) * time.Millisecond; left != -2 && (d < ttl || d > ttl+ttl/32) {
+				t.Fatalf("step %d: %s lives for %v more, want %v", i, key, d, ttl)
+			}
+		}
+		db.Advance(time.Duration(r.IntN(int(ttl / 100))))
 	}
 }
 
@@ -253,17 +291,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// told records what an Observer hears.
-type told struct{ got []string }
-
-func (o *told) Begin(ctx context.Context, op observe.Op) (context.Context, observe.End) {
-	return ctx, func(result string, _ error) { o.got = append(o.got, op.Name+" "+op.Verb+" "+result) }
-}
-func (*told) Count(context.Context, observe.Op, int64)   {}
-func (*told) Gauge(context.Context, observe.Op, float64) {}
-
 func TestObserver(t *testing.T) {
-	ctx, o, faulty := t.Context(), &told{}, storetest.NewFaulty(fleet.NewClocked(t))
+	ctx, o, faulty := t.Context(), &observetest.Recorder{}, storetest.NewFaulty(fleet.NewClocked(t))
 	b := board(t, faulty, leaderboard.Options{Name: "x", Observer: o})
 	_, err := b.Add(ctx, "ann", 1)
 	must(t, err)
@@ -271,7 +300,7 @@ func TestObserver(t *testing.T) {
 	_, _ = b.Top(ctx, 1)
 	_, _, err = b.Rank(ctx, "ann")
 	must(t, err)
-	if got, want := strings.Join(o.got, ", "), "board:x add ok, board:x top error, board:x rank ok"; got != want {
+	if got, want := o.Show(observetest.End), "board:x add ok, board:x top error, board:x rank ok"; got != want {
 		t.Errorf("heard %s; want %s", got, want)
 	}
 	if s := b.Stats(); s != (leaderboard.Stats{Updates: 1, Changed: 1, Reads: 1, Failed: 1}) {

@@ -15,7 +15,7 @@ import (
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
-	"github.com/larderdb/larder/observe"
+	"github.com/larderdb/larder/internal/observetest"
 	"github.com/larderdb/larder/pubsub"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
@@ -181,39 +181,24 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-type observer struct {
-	mu    sync.Mutex
-	heard map[string]float64
-}
-
-func (o *observer) add(what string, n float64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.heard[what] += n
-}
-
-func (o *observer) Begin(ctx context.Context, op observe.Op) (context.Context, observe.End) {
-	return ctx, func(result string, _ error) { o.add(op.Verb+" "+result, 1) }
-}
-func (o *observer) Count(_ context.Context, op observe.Op, n int64)   { o.add(op.Verb, float64(n)) }
-func (o *observer) Gauge(_ context.Context, op observe.Op, v float64) { o.add(op.Verb, v) }
-
 func TestObserver(t *testing.T) {
-	heard := &observer{heard: map[string]float64{}}
+	heard := &observetest.Recorder{}
 	db := embedded(t)
 	topic := prices(t, db, func(o *pubsub.Options) { o.Observer = heard })
 	s := open(t, topic, pubsub.Listener{Buffer: 1})
 	send(t, topic, 1, 3)
 	db.Do(t.Context(), "PUBLISH", channelOf(t), "{")
 	fleet.Eventually(t, "all four", func() bool { return topic.Stats().Received == 4 })
-	fleet.Eventually(t, "the last is counted", func() bool { heard.mu.Lock(); defer heard.mu.Unlock(); return heard.heard["undecodable"] == 1 })
+	fleet.Eventually(t, "the last is counted", func() bool { return heard.Sum("undecodable") == 1 })
 	s.Close()
-	heard.mu.Lock()
-	defer heard.mu.Unlock()
-	for what, want := range map[string]float64{"publish ok": 3, "dropped": 2, "undecodable": 1, "subscribers": 1} {
-		if heard.heard[what] != want {
-			t.Errorf("%q: %v, want %v", what, heard.heard[what], want)
-		}
+	if wrong := heard.Check(map[string]float64{"publish ok": 3, "dropped": 2, "undecodable": 1}); wrong != "" {
+		t.Error(wrong)
+	}
+	if n, ok := heard.Level(channelOf(t), "subscribers"); n != 0 || !ok {
+		t.Errorf("%v subscribers at the end", n)
+	}
+	if first := heard.Events(observetest.Gauge)[0].N; first != 1 {
+		t.Errorf("%v subscribers at the beginning", first)
 	}
 }
 

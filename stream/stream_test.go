@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +14,7 @@ import (
 	"github.com/larderdb/larder/codec"
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
-	"github.com/larderdb/larder/observe"
+	"github.com/larderdb/larder/internal/observetest"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/storetest"
 	"github.com/larderdb/larder/stream"
@@ -330,13 +328,13 @@ func TestManyFail(t *testing.T) {
 
 // TestObserver: what an Observer hears of a handled entry, a retried one and a dead one.
 func TestObserver(t *testing.T) {
-	heard := &observer{heard: map[string]float64{}}
+	heard := &observetest.Recorder{}
 	s := orders(t, embedded(t), func(o *stream.Options) { o.Observer = heard })
 	publish(t, s, 1, 2)
 	done := make(chan struct{}, 10)
 	c := consume(t, s, stream.Group{Name: "g", MaxDeliveries: 2, Backoff: quick}, func(ctx context.Context, m *stream.Message[order]) error {
 		defer func() { done <- struct{}{} }()
-		if ctx.Value(observed{}) != "handle" {
+		if observetest.Within(ctx) != "handle" {
 			t.Error("the handler's ctx is not the observer's")
 		}
 		if m.Value.ID == 2 {
@@ -349,39 +347,14 @@ func TestObserver(t *testing.T) {
 	}
 	fleet.Eventually(t, "a dead letter", func() bool { return s.Stats().Dead == 1 })
 	c.stop()
-	heard.mu.Lock()
-	defer heard.mu.Unlock()
-	for what, want := range map[string]float64{"publish ok": 2, "handle ok": 1, "handle error": 2, "retried": 1, "dead": 1} {
-		if heard.heard[what] != want {
-			t.Errorf("%q: %v, want %v", what, heard.heard[what], want)
+	if wrong := heard.Check(map[string]float64{"publish ok": 2, "handle ok": 1, "handle error": 2, "retried": 1, "dead": 1}); wrong != "" {
+		t.Error(wrong)
+	}
+	for _, gauge := range []string{"lag", "pending"} {
+		if _, ok := heard.Level(options(t).Name+"/g", gauge); !ok {
+			t.Errorf("no gauge %q: %s", gauge, heard.Show(observetest.Gauge))
 		}
 	}
-	for _, gauge := range []string{"lag " + options(t).Name + "/g", "pending " + options(t).Name + "/g"} {
-		if _, ok := heard.heard[gauge]; !ok {
-			t.Errorf("no gauge %q: %v", gauge, slices.Collect(maps.Keys(heard.heard)))
-		}
-	}
-}
-
-type observed struct{}
-
-type observer struct {
-	mu    sync.Mutex
-	heard map[string]float64
-}
-
-func (o *observer) add(what string, n float64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.heard[what] += n
-}
-
-func (o *observer) Begin(ctx context.Context, op observe.Op) (context.Context, observe.End) {
-	return context.WithValue(ctx, observed{}, op.Verb), func(result string, _ error) { o.add(op.Verb+" "+result, 1) }
-}
-func (o *observer) Count(_ context.Context, op observe.Op, n int64) { o.add(op.Verb, float64(n)) }
-func (o *observer) Gauge(_ context.Context, op observe.Op, v float64) {
-	o.add(op.Verb+" "+op.Name, v)
 }
 
 func TestExponential(t *testing.T) {

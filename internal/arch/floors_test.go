@@ -61,6 +61,7 @@ var floors = []floor{
 
 	// Tools that only tests import.
 	{80, "internal/leaktest", nil, none},
+	{80, "internal/observetest", []string{"observe"}, none},
 	{80, "internal/redistest", nil, none},
 	{82, "internal/difftest", nil, some},
 	{82, "internal/fleet", []string{".", "store", "store/redisstore", "store/storetest", "internal/clock", "internal/redistest"}, none},
