@@ -4,18 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/alexedwards/scs/redisstore"
 	"github.com/go-redis/redis_rate/v10"
-	"github.com/gomodule/redigo/redis"
 	"github.com/hibiken/asynq"
 
 	"github.com/larderdb/larder/queue"
 	"github.com/larderdb/larder/ratelimit"
-	"github.com/larderdb/larder/session"
 	"github.com/larderdb/larder/store"
 )
 
@@ -52,39 +48,6 @@ func limitDuel() duel {
 				}
 				return err
 			}, close: func() { _ = client.Close() }}, nil
-		}}},
-	}
-}
-
-// sessionDuel loads and stores a session, as a request does, behind the Store interface of scs.
-func sessionDuel() duel {
-	tokens := names("a-token-of-scs-is-as-long-as-this-one-is")
-	data := []byte(strings.Repeat("x", 300))
-	type scs interface {
-		Find(token string) ([]byte, bool, error)
-		Commit(token string, b []byte, expiry time.Time) error
-	}
-	visit := func(s scs) func(ctx context.Context, w, i int) error {
-		return func(_ context.Context, w, i int) error {
-			b, found, err := s.Find(tokens[w])
-			if err != nil || found && len(b) != len(data) {
-				return errorOf(err, errNoDuel)
-			}
-			return s.Commit(tokens[w], data, time.Now().Add(time.Hour))
-		}
-	}
-	return duel{
-		name: "session: load and store", trips: true,
-		ours: func(st store.Store) (*fighter, error) {
-			s, err := session.NewSCS(st, session.SCSOptions{})
-			if err != nil {
-				return nil, err
-			}
-			return &fighter{do: visit(s)}, nil
-		},
-		rivals: []rival{{"scs redisstore", func(addr string) (*fighter, error) {
-			pool := &redis.Pool{MaxIdle: duelWorkers, Dial: func() (redis.Conn, error) { return redis.Dial("tcp", addr) }}
-			return &fighter{do: visit(redisstore.New(pool)), close: func() { _ = pool.Close() }}, nil
 		}}},
 	}
 }
@@ -177,7 +140,7 @@ func asynqQueue(addr string) (*fighter, error) {
 // duelRows are the patterns against those who do the same.
 func duelRows() []row {
 	var rows []row
-	for _, d := range append(cacheDuels(), limitDuel(), lockDuel(), queueDuel(), sessionDuel()) {
+	for _, d := range append(cacheDuels(), limitDuel(), lockDuel(), queueDuel(), sessionDuel(), visitDuel()) {
 		rows = append(rows, row{d.name, d.measure})
 	}
 	return append(rows, row{"lock: hand-over", measureHandover})

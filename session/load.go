@@ -111,9 +111,12 @@ func (m *Manager) storeTime() (now int64, known bool) {
 	return ahead + m.clock.Monotonic().Milliseconds(), ahead != 0
 }
 
+// ownFields is how many fields of a session are ours at least.
+const ownFields = 4
+
 // fill takes over what the store sent: the time, and fields with values.
 func (s *Session) fill(at place, now int64, list []store.Reply) error {
-	s.at, s.fields = at, make(map[string]string, len(list)/2)
+	s.at, s.fields = at, make(map[string]string, max(0, len(list)/2-ownFields))
 	s.times.now = now
 	for i := 0; i < len(list); i += 2 {
 		name, err := list[i].Text()

@@ -136,7 +136,8 @@ end
 return now
 `
 
-// patchLua is what most requests run: it does not have the head's functions made for it.
+// patchLua is what most requests run, so it does not have the head's functions made for it, and asks a session only for
+// what no tombstone has.
 const patchLua = `
 -- KEYS[1]  the session
 -- ARGV[1]  the number n of fields to set
@@ -146,14 +147,12 @@ local n = ARGV[1] and #ARGV[1] <= 15 and string.find(ARGV[1], '^%d+$') and tonum
 if #KEYS ~= 1 or not n or #ARGV < 1 + 2 * n or #ARGV > ` + maxArgsText + ` then
   return redis.error_reply('` + badCall + `')
 end
-local h = redis.call('HMGET', KEYS[1], 'd', 'x', 'n', 'g')
-if h[2] then
-  local t = redis.call('TIME')
-  local g = h[4] and #h[4] <= 15 and string.find(h[4], '^%d+$') and tonumber(h[4])
-  if h[3] and h[3] ~= '' and g and g > t[1] * 1000 + math.floor(t[2] / 1000) then return h[3] end
+if redis.call('HEXISTS', KEYS[1], 'd') == 0 then
+  local h, t = redis.call('HMGET', KEYS[1], 'n', 'g'), redis.call('TIME')
+  local g = h[2] and #h[2] <= 15 and string.find(h[2], '^%d+$') and tonumber(h[2])
+  if h[1] and h[1] ~= '' and g and g > t[1] * 1000 + math.floor(t[2] / 1000) then return h[1] end
   return 0
 end
-if not h[1] then return 0 end
 if n > 0 then redis.call('HSET', KEYS[1], unpack(ARGV, 2, 1 + 2 * n)) end
 if #ARGV > 1 + 2 * n then redis.call('HDEL', KEYS[1], unpack(ARGV, 2 + 2 * n)) end
 return 1

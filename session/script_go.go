@@ -167,19 +167,31 @@ func patch(tx store.Tx, keys, args []string) store.Reply {
 	if !ok {
 		return badReply
 	}
-	l, err := living(tx, keys[0])
-	switch {
-	case err != nil:
+	there, err := tx.Do("HEXISTS", keys[0], "d").Int64() // its TTL ends it in time: no need to look at the clock
+	if err != nil {
 		return store.Fail(err)
-	case l.graced:
-		return store.Bulk(l.heir)
-	case !l.there: // its TTL ends it in time: no need to look at the clock
-		return store.Int(0)
+	}
+	if there == 0 {
+		return successor(tx, keys[0])
 	}
 	if r := change(tx, keys[0], args, n); r.Err() != nil {
 		return r
 	}
 	return store.Int(1)
+}
+
+// successor is patch's answer where no session is: the id that took its place, within the grace.
+func successor(tx store.Tx, key string) store.Reply {
+	l, err := tx.Do("HMGET", key, "n", "g").Array()
+	if err != nil {
+		return store.Fail(err)
+	}
+	if until, ok := stamped(l[1]); ok && until > tx.Now().UnixMilli() && !l[0].IsNil() {
+		if heir, _ := l[0].Text(); heir != "" {
+			return l[0]
+		}
+	}
+	return store.Int(0)
 }
 
 // pairs reads the number in front of pairs, and checks that so many are there.
@@ -207,8 +219,7 @@ func change(tx store.Tx, key string, args []string, n int) store.Reply {
 
 // life is what lies at a session's key.
 type life struct {
-	there  bool   // a session's hash
-	alive  bool   // and its end has not come
+	alive  bool   // a session, whose end has not come
 	end    int64  // when it must end
 	heir   string // of one that ended: the id in its place, if any
 	graced bool   // its token still leads to the heir
@@ -222,15 +233,12 @@ func living(tx store.Tx, key string) (l life, err error) {
 	now := tx.Now().UnixMilli()
 	if !list[1].IsNil() {
 		l.heir, _ = list[2].Text()
-		grace, _ := list[3].Text()
-		until, ok := store.Digits(grace, maxDigits)
+		until, ok := stamped(list[3])
 		l.graced = l.heir != "" && ok && until > now
 		return l, nil
 	}
-	end, there, _ := list[0].Lookup()
-	l.there = there
 	var ok bool
-	l.end, ok = store.Digits(end, maxDigits)
+	l.end, ok = stamped(list[0])
 	l.alive = ok && l.end > now
 	return l, nil
 }
