@@ -194,7 +194,7 @@ func (l *Locker) Reader(name string) *Lock { return l.lock(name, ":rw", "s", max
 // came: a waiting writer is passed by no reader.
 func (l *Locker) Writer(name string) *Lock { return l.lock(name, ":rw", "x", 0) }
 
-const maxReaders = 1 << 40
+const maxReaders = 1<<31 - 1 // also where an int has 32 bits
 
 func (l *Locker) lock(name, kind, mode string, capacity int) *Lock {
 	head := l.o.Prefix + "{" + name + "}" + kind

@@ -21,7 +21,7 @@ func redis(t testing.TB) store.Store {
 }
 
 func TestConstantsAgreeWithLua(t *testing.T) {
-	want := fmt.Sprintf("local HEAD, ENTRY, CHUNK, SHORT, WRAP = %d, %d, %d, %d, %d\n", headBytes, entryBytes, chunkBytes, shortBytes, wrap)
+	want := fmt.Sprintf("local HEAD, ENTRY, CHUNK, SHORT, WRAP = %d, %d, %d, %d, %d\n", headBytes, entryBytes, chunkBytes, shortBytes, int64(wrap))
 	if !strings.Contains(openLua, want) {
 		t.Errorf("openLua lacks %q", want)
 	}
@@ -66,13 +66,58 @@ func Calls() (all []ScriptCalls) {
 
 var strange = []string{"0", "-1", "1.5", "1e3", "", "x", "0x10", " 1", "99999999999999"}
 
+// ask is what the scripts of logs and meters are asked.
+func ask(cost int, rules ...[]byte) string {
+	b := pack56(nil, int64(cost))
+	for _, rule := range rules {
+		b = append(b, rule...)
+	}
+	return string(b)
+}
+
+func rule(kind byte, limit, millis, burst int) []byte {
+	return packSlot(nil, kind, int64(limit), int64(millis), int64(burst))
+}
+
+// distort makes an argument that is wrong, or another than it was.
+func distort(r *rand.Rand, args []string) []string {
+	b := []byte(args[0])
+	switch r.IntN(6) {
+	case 0:
+		return nil
+	case 1:
+		return append(args, args[0])
+	case 2:
+		return []string{string(b[:r.IntN(len(b))])}
+	case 3:
+		return []string{strings.Repeat(args[0], 1+r.IntN(40))}
+	case 4: // a number is zero, or as large as there are
+		at, fill := r.IntN(len(b)/22)*22, byte(r.IntN(2)*255)
+		if at > 0 || r.IntN(2) == 0 {
+			at += 1 + 7*r.IntN(3) + 7
+		}
+		for i := range min(7, len(b)-at) {
+			b[at+i] = fill
+		}
+	default:
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+	}
+	return []string{string(b)}
+}
+
 func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
+	first := limit
+	if r.IntN(32) == 0 {
+		first = 1 + r.IntN(2*limit) // another limit on the same log
+	}
+	rules := [][]byte{rule('l', first, spanMillis, first)}
+	for r.IntN(4) == 0 && len(rules) < maxRules {
+		of := max(1, limit/2) + r.IntN(2*limit)
+		rules = append(rules, rule('l', of, 1+r.IntN(spanMillis), of))
+	}
 	c := storetest.Call{
 		Keys: []string{prefix + strconv.Itoa(r.IntN(2))},
-		Args: []string{strconv.Itoa(1 + r.IntN(max(1, limit/4))), strconv.Itoa(limit), strconv.Itoa(spanMillis)},
-	}
-	for r.IntN(4) == 0 { // further rules
-		c.Args = append(c.Args, strconv.Itoa(max(1, limit/2)+r.IntN(2*limit)), strconv.Itoa(1+r.IntN(spanMillis)))
+		Args: []string{ask(1+r.IntN(max(1, limit/4)), rules...)},
 	}
 	c.Advance = randomAdvance(r, spanMillis)
 	switch r.IntN(32) {
@@ -86,12 +131,8 @@ func randomCall(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Ca
 		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
 	case 4:
 		c.Before = []store.Cmd{{"SET", c.Keys[0], longLog(r, limit, spanMillis), "PX", strconv.Itoa(spanMillis)}}
-	case 5:
-		c.Args[r.IntN(len(c.Args))] = strange[r.IntN(len(strange))]
-	case 6:
-		c.Args = c.Args[:r.IntN(len(c.Args))]
-	case 7:
-		c.Args[1] = strconv.Itoa(1 + r.IntN(2*limit)) // another limit on the same log
+	case 5, 6:
+		c.Args = distort(r, c.Args)
 	case 8, 9, 10:
 		c.Before = []store.Cmd{{"APPEND", c.Keys[0], trailer(r, spanMillis)}} // a block, if it was not blocked
 	}
@@ -116,25 +157,25 @@ func trailer(r *rand.Rand, spanMillis int) string {
 }
 
 func randomMeters(r *rand.Rand, prefix string, limit, spanMillis int) storetest.Call {
-	c := storetest.Call{
-		Keys:    []string{prefix + strconv.Itoa(r.IntN(2))},
-		Args:    []string{strconv.Itoa(1 + r.IntN(max(1, limit/4)))},
-		Advance: randomAdvance(r, spanMillis),
-	}
-	for len(c.Args) == 1 || r.IntN(3) == 0 {
-		kind := string("bgfs"[r.IntN(4)])
-		of := limit
+	var rules [][]byte
+	for len(rules) == 0 || r.IntN(3) == 0 && len(rules) < maxRules {
+		kind, of := "bgfs"[r.IntN(4)], limit
 		if r.IntN(8) == 0 {
 			of = limit/2 + 1 + r.IntN(2*limit)
 		}
-		window, burst := strconv.Itoa(spanMillis-r.IntN(4)*spanMillis/5), strconv.Itoa(of)
-		if r.IntN(4) == 0 && (kind == "b" || kind == "g") {
-			burst = strconv.Itoa(max(1, of/2))
+		window, burst := spanMillis-r.IntN(4)*spanMillis/5, of
+		if r.IntN(4) == 0 && (kind == 'b' || kind == 'g') {
+			burst = max(1, of/2)
 		}
 		if r.IntN(16) == 0 {
-			window = strconv.Itoa(spanMillis * 10_000_000 / of) // milliseconds as ticks, or too much
+			window = spanMillis * 10_000_000 / of // milliseconds as ticks, or too much
 		}
-		c.Args = append(c.Args, kind, strconv.Itoa(of), window, burst)
+		rules = append(rules, rule(kind, of, window, burst))
+	}
+	c := storetest.Call{
+		Keys:    []string{prefix + strconv.Itoa(r.IntN(2))},
+		Args:    []string{ask(1+r.IntN(max(1, limit/4)), rules...)},
+		Advance: randomAdvance(r, spanMillis),
 	}
 	switch r.IntN(24) {
 	case 0:
@@ -153,10 +194,8 @@ func randomMeters(r *rand.Rand, prefix string, limit, spanMillis int) storetest.
 		c.Before = []store.Cmd{{"DEL", c.Keys[0]}, {"HSET", c.Keys[0], "f", "v"}}
 	case 3, 4:
 		c.Before = []store.Cmd{{"DEL", c.Keys[0]}}
-	case 5:
-		c.Args[r.IntN(len(c.Args))] = strange[r.IntN(len(strange))]
-	case 6:
-		c.Args = c.Args[:r.IntN(len(c.Args))]
+	case 5, 6:
+		c.Args = distort(r, c.Args)
 	case 7, 8:
 		c.Before = []store.Cmd{{"APPEND", c.Keys[0], trailer(r, spanMillis)}}
 	case 9, 10: // slots near now
@@ -164,7 +203,7 @@ func randomMeters(r *rand.Rand, prefix string, limit, spanMillis int) storetest.
 		for range 1 + r.IntN(3) {
 			at := storetest.NewMemory().Now().Add(time.Duration(r.IntN(4*spanMillis)-2*spanMillis) * time.Millisecond)
 			kind := "bgfs"[r.IntN(4)]
-			b = pack56(pack56(pack56(append(b, kind), at.UnixMilli()), int64(r.IntN(2*limit))), int64(r.IntN(2*limit)))
+			b = packSlot(b, kind, at.UnixMilli(), int64(r.IntN(2*limit)), int64(r.IntN(2*limit)))
 		}
 		c.Before = []store.Cmd{{"SET", c.Keys[0], string(b), "PX", strconv.Itoa(spanMillis)}}
 	}
@@ -247,7 +286,7 @@ func garbage(r *rand.Rand, spanMillis int) string {
 func longLog(r *rand.Rand, limit, spanMillis int) string {
 	now := storetest.NewMemory().Now().UnixMilli()
 	n := 1 + r.IntN(limit)
-	total := int64(wrap - r.IntN(2*limit))
+	total := int64(wrap) - int64(r.IntN(2*limit))
 	b := pack48(nil, total)
 	for i := range n {
 		total += int64(r.IntN(2) + 1)
@@ -301,7 +340,7 @@ func TestAgainstModel(t *testing.T) {
 				script, count = peekScript, false
 			}
 			allowed, remaining, retry, reset := m.decide(mem.Now().UnixMilli(), cost, count)
-			got, err := mem.Run(t.Context(), script, []string{"k"}, strconv.Itoa(cost), strconv.Itoa(m.limit), strconv.FormatInt(m.span, 10)).Ints()
+			got, err := mem.Run(t.Context(), script, []string{"k"}, ask(cost, rule('l', m.limit, int(m.span), m.limit))).Ints()
 			want := []int64{int64(allowed), int64(remaining), retry, reset}
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Fatalf("seed %d step %d: %s of %d by %d per %d ms: got %v, %v; want %v", seed, i, script.Name, cost, m.limit, m.span, got, err, want)
@@ -324,7 +363,7 @@ func TestClockStepsBack(t *testing.T) {
 	} {
 		mem := storetest.NewMemory()
 		call := func() []int64 {
-			got, err := mem.Run(t.Context(), takeScript, []string{"k"}, "1", "2", "1000").Ints()
+			got, err := mem.Run(t.Context(), takeScript, []string{"k"}, ask(1, rule('l', 2, 1000, 2))).Ints()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -359,7 +360,7 @@ func TestObserver(t *testing.T) {
 
 func TestExponential(t *testing.T) {
 	b := stream.Exponential(100*time.Millisecond, time.Second)
-	for deliveries, millis := range map[int]int{-5: 100, 0: 100, 1: 100, 2: 200, 3: 400, 4: 800, 5: 1000, 63: 1000, 1 << 40: 1000} {
+	for deliveries, millis := range map[int]int{-5: 100, 0: 100, 1: 100, 2: 200, 3: 400, 4: 800, 5: 1000, 63: 1000, math.MaxInt: 1000} {
 		most := time.Duration(millis) * time.Millisecond
 		for range 20 {
 			if d := b(deliveries); d < most/2 || d > most {

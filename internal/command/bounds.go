@@ -94,7 +94,7 @@ func (c *Ctx) randomArgs(word string) (a randomArgs, err error) {
 	switch {
 	case len(c.Args) > 4 || a.with && !c.Is(3, word):
 		return a, errSyntax
-	case a.with && a.count > math.MaxInt64/2, a.repeat && a.count > maxRepeat:
+	case a.with && a.count > math.MaxInt/2, a.repeat && a.count > maxRepeat:
 		return a, errOutOfRange
 	}
 	return a, nil

@@ -286,7 +286,7 @@ func farSeconds(g *gen) {
 		exactly("0", "-1", "abc", "9223372036854775807", "9223372036854775", "33177117420")(g)
 		return
 	}
-	g.args = append(g.args, strconv.Itoa(33177117420+g.IntN(1000)))
+	g.args = append(g.args, strconv.FormatInt(33177117420+g.Int64N(1000), 10))
 }
 
 func farMillis(g *gen) {
@@ -294,7 +294,7 @@ func farMillis(g *gen) {
 		exactly("0", "-1", "abc", "9223372036854775807", "33177117420000")(g)
 		return
 	}
-	g.args = append(g.args, strconv.Itoa(33177117420000+g.IntN(1000)))
+	g.args = append(g.args, strconv.FormatInt(33177117420000+g.Int64N(1000), 10))
 }
 
 func longSeconds(g *gen) {

@@ -96,7 +96,7 @@ func build(tx *engine.Tx, key []byte, k engine.Kind, n int, rng *rand.Rand) *tab
 			f := word(rng)
 			hash.Set(e, lim.Hash, f, word(rng))
 			if n%3 == 0 && i%4 == 1 {
-				hash.SetExpiry(e, f, 1_700_000_000_000+int64(rng.IntN(1<<40))+1)
+				hash.SetExpiry(e, f, 1_700_000_000_000+rng.Int64N(1<<40)+1)
 			}
 		}
 		return e

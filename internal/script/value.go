@@ -127,8 +127,8 @@ func optInt(l *lua.LState, n, without int) int {
 
 // toInt cuts a number to an integer; what does not fit gives the smallest one, as on x86.
 func toInt(f float64) int {
-	if f != f || f >= 1<<63 || f < -1<<63 {
-		return math.MinInt64
+	if f != f || f >= -float64(math.MinInt) || f < math.MinInt {
+		return math.MinInt
 	}
 	return int(f)
 }

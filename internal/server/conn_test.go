@@ -59,7 +59,7 @@ func (t *collector) wake()      { t.woken++ }
 func (t *collector) interrupt() { t.killed++ }
 func (t *collector) fd() int    { return 7 }
 
-const unlimited = 1 << 40
+const unlimited = 1 << 30
 
 type machine struct {
 	*collector
