@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,9 @@ func (w *worker) attempt(r *run) {
 		defer timer.Stop()
 	}
 	w.stats.running.Add(1)
+	if w.core.o.Extract != nil && r.h.headers != "" {
+		ctx = w.extract(ctx, r)
+	}
 	ctx, done := observe.Begin(ctx, w.core.o.Observer, w.op("run", r.id))
 	result, err := w.call(ctx, r)
 	e, said := w.judge(r, result, err, context.Cause(ctx))
@@ -85,6 +89,17 @@ func (w *worker) attempt(r *run) {
 	done(said, err)
 	w.stats.running.Add(-1)
 	w.finish(e, w.clock.Monotonic()-began)
+}
+
+// extract makes the handler's ctx from the job's headers. A panic there costs the job its trace, and nothing else.
+func (w *worker) extract(ctx context.Context, r *run) (out context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.ErrorContext(ctx, "queue: Options.Extract panicked", "queue", w.core.o.Name, "job", r.id, "panic", p)
+			out = ctx
+		}
+	}()
+	return cmp.Or(w.core.o.Extract(ctx, decodeHeaders(r.h.headers)), ctx)
 }
 
 // call runs the handler and makes a panic an error.

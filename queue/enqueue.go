@@ -135,13 +135,29 @@ func Each(options func(i int) []Option) Option {
 	return func(s *settings) { s.each = options }
 }
 
-// settle is what the queue and the options say.
-func (c *core) settle(opts []Option) settings {
+// settle is what the queue, the ctx and the options say.
+func (c *core) settle(ctx context.Context, opts []Option) settings {
 	s := settings{header: header{
 		priority: int(Highest), max: c.o.MaxAttempts, keep: store.Millis(c.o.Retention), timeout: store.Millis(c.o.RunTimeout),
 	}}
+	if c.o.Inject != nil {
+		s.headers = encodeHeaders(c.o.Inject(ctx))
+		if len(s.headers) > maxHeaders {
+			s.err = fmt.Errorf("%w: headers of %d bytes, want at most %d", store.ErrInvalid, len(s.headers), maxHeaders)
+		}
+	}
+	if len(opts) > 0 {
+		s = s.with(opts)
+	}
+	return s
+}
+
+// with is apart from settle so that jobs without options need no room on the heap.
+func (s settings) with(opts []Option) settings {
 	for _, o := range opts {
-		o(&s)
+		if o != nil {
+			o(&s)
+		}
 	}
 	return s
 }
@@ -152,14 +168,14 @@ func (c *core) settle(opts []Option) settings {
 // An error that is store.ErrUnavailable leaves open whether the job was added: to try again without doing it twice, make
 // it Unique. With ErrDuplicate the id is the other job's.
 func (q *Queue[T]) Enqueue(ctx context.Context, payload T, opts ...Option) (id string, err error) {
-	s := q.settle(opts)
+	ctx, end := observe.Begin(ctx, q.o.Observer, q.op("enqueue", ""))
+	s := q.settle(ctx, opts)
 	var room [3]string
 	args, err := q.appendArgs(room[:0], &s, &payload)
-	if err != nil {
-		return "", q.wrap("enqueue", "", err)
+	if err == nil {
+		id, err = q.group.add(ctx, q.core, args)
 	}
-	ctx, end := observe.Begin(ctx, q.o.Observer, q.op("enqueue", ""))
-	if id, err = q.group.add(ctx, q.core, args); err != nil {
+	if err != nil {
 		err = q.wrap("enqueue", "", err)
 		end(observe.Failed, err)
 		return "", err
@@ -185,20 +201,20 @@ func (c *core) duplicate(ctx context.Context, n int) {
 // in the same order. If unique keys were taken, err is ErrDuplicate, and the ids of those jobs are ""; all others were
 // added. With any other error the ids tell what is known to have been added: "" may or may not have been.
 func (q *Queue[T]) EnqueueMany(ctx context.Context, payloads []T, opts ...Option) (ids []string, err error) {
-	all := q.settle(opts)
+	ctx, end := observe.Begin(ctx, q.o.Observer, q.op("enqueue", ""))
+	all := q.settle(ctx, opts)
 	args := make([]string, 0, 3*len(payloads))
 	for i := range payloads {
 		s := all
 		if all.each != nil {
-			for _, o := range all.each(i) {
-				o(&s)
-			}
+			s = s.with(all.each(i))
 		}
 		if args, err = q.appendArgs(args, &s, &payloads[i]); err != nil {
-			return nil, q.wrap("enqueue", "", fmt.Errorf("job %d: %w", i, err))
+			err = q.wrap("enqueue", "", fmt.Errorf("job %d: %w", i, err))
+			end(observe.Failed, err)
+			return nil, err
 		}
 	}
-	ctx, end := observe.Begin(ctx, q.o.Observer, q.op("enqueue", ""))
 	ids = make([]string, len(payloads))
 	taken := 0
 	for from := 0; from < len(ids); from += mostBatch {

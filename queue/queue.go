@@ -77,6 +77,12 @@ type Options struct {
 	// A store in this process needs none and gets none.
 	Timeout time.Duration
 
+	// Inject, if set, gives headers that go with a job: what ctx, that of Enqueue, says of the trace it is part of. Extract, if
+	// set, makes a handler's ctx from them; its result must be, or come from, the ctx given. The headers of a job may have
+	// some 16 KB. See larderotel.Inject and larderotel.Extract in metrics/opentelemetry.
+	Inject  func(ctx context.Context) map[string]string
+	Extract func(ctx context.Context, headers map[string]string) context.Context
+
 	// Observer hears of "enqueue" and "run" (results: observe.OK, Retried, Dead, Given, Lost), counts "duplicate" and "lost",
 	// and, while there are workers, gauges "ready", "delayed", "active" and "dead" each third of a lease.
 	Observer observe.Observer

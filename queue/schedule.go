@@ -55,7 +55,7 @@ func (q *Queue[T]) Schedule(ctx context.Context, entries ...Entry[T]) error {
 		if e.Name == "" || e.Payload == nil || e.Spec.zone == nil || names[e.Name] || e.Missed > MissedAll {
 			return q.wrap("schedule", e.Name, fmt.Errorf("%w: an entry wants a name of its own, a Spec of ParseSpec, and a Payload", store.ErrInvalid))
 		}
-		if s := q.settle(e.Options); s.err != nil {
+		if s := q.settle(ctx, e.Options); s.err != nil {
 			return q.wrap("schedule", e.Name, s.err)
 		}
 		names[e.Name] = true
@@ -151,7 +151,7 @@ func (q *Queue[T]) catchUp(ctx context.Context, e *ticking[T], now time.Time) (t
 
 // tick enqueues the job of a tick, if nobody has.
 func (q *Queue[T]) tick(ctx context.Context, e *ticking[T], tick time.Time) error {
-	s := q.settle(e.Options)
+	s := q.settle(ctx, e.Options)
 	payload := e.Payload(tick)
 	args, err := q.appendArgs([]string{e.Name, itoa(tick.UnixMilli())}, &s, &payload)
 	if err != nil {

@@ -111,12 +111,13 @@ end
 local function wake()
   if call('LLEN', WAKE) == 0 then call('RPUSH', WAKE, '1') end
 end
--- the beginning of a record: priority, then lengths of key and unique key, attempts, ms to keep and ms of a run
+-- the beginning of a record: priority, then lengths of key and unique key, attempts, ms to keep and ms of a run, and the
+-- length of headers if there are any
 local function parse(rec)
-  local p, k, u, max, keep, timeout, at = string.match(rec, '^([0-6])(%d+),(%d+),(%d+),(%d+),(%d+);()')
-  if not p or #k > 4 or #u > 4 or #max > 6 or #keep > 14 or #timeout > 14 then return nil end
+  local p, k, u, max, keep, timeout, headers, at = string.match(rec, '^([0-6])(%d+),(%d+),(%d+),(%d+),(%d+)(,?%d*);()')
+  if not p or #k > 4 or #u > 4 or #max > 6 or #keep > 14 or #timeout > 14 or #headers > 6 or headers == ',' then return nil end
   k, u = tonumber(k), tonumber(u)
-  if at - 1 + k + u > #rec then return nil end
+  if at - 1 + k + u + (tonumber(string.sub(headers, 2)) or 0) > #rec then return nil end
   local h = {p = tonumber(p), key = string.sub(rec, at, at + k - 1), unique = string.sub(rec, at + k, at + k + u - 1),
     max = tonumber(max), keep = tonumber(keep)}
   if string.find(h.key, '%z') then return nil end

@@ -109,7 +109,7 @@ func (g *Random) Call(r *rand.Rand, prefix string) storetest.Call {
 	case 5:
 		c.Before = []store.Cmd{{"HSET", g.keys[kUnique], pick(r, "u", "v"), pick(r, "", "L", "F9:1", "L1:x", "Z1:1", "L0:1")}}
 	case 6:
-		c.Before = []store.Cmd{{"HSET", g.keys[kJobs], g.id(r), pick(r, "", "x", "30,0,1", "31,0,1,0,0;")}}
+		c.Before = []store.Cmd{{"HSET", g.keys[kJobs], g.id(r), pick(r, "", "x", "30,0,1", "31,0,1,0,0;", "30,0,1,0,0,;", "30,0,1,0,0,9;", "30,0,1,0,0,1;x", "30,0,1,0,0,1,1;xxx", "30,0,1,0,0,000001;x")}}
 	case 7:
 		c.Before = []store.Cmd{{"DEL", g.keys[r.IntN(keyCount)]}}
 	case 8:
@@ -136,6 +136,9 @@ func (g *Random) job(r *rand.Rand) []string {
 	hold := ""
 	if r.IntN(3) == 0 {
 		h.unique, hold = pick(r, "u", "v"), pick(r, "0", "700")
+	}
+	if r.IntN(3) == 0 {
+		h.headers = encodeHeaders(map[string]string{"a": "1", "b": strings.Repeat("x", r.IntN(20))})
 	}
 	if h.key == "k" && r.IntN(30) == 0 {
 		h.key = "k\x00"

@@ -34,6 +34,7 @@ func suite(t *testing.T, open opener) {
 		{"a dead worker", deadWorker},
 		{"drain", drains},
 		{"schedule", schedules},
+		{"headers", headers},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
 	}
