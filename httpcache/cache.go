@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type Cache struct {
 
 	hints  hints
 	groups groupTable
+	outage outage
 	n      counters
 }
 
@@ -92,8 +94,17 @@ type view struct {
 // lookup reads what is stored for a request: one round trip, two when the URL's Vary or its groups' generations are not
 // known in this process.
 func (c *Cache) lookup(ctx context.Context, t *target, q *request) (view, error) {
-	ctx, cancel := c.timeout.Bound(ctx)
+	if !c.mayAsk() {
+		return view{}, errOut
+	}
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
+	v, err := c.look(bounded, t, q)
+	c.heard(ctx, bounded, err)
+	return v, err
+}
+
+func (c *Cache) look(ctx context.Context, t *target, q *request) (view, error) {
 	guess := c.hints.specs(t.base)
 	if guess == nil && t.implied != "" {
 		guess = []string{""}
@@ -145,7 +156,7 @@ func (c *Cache) variants(ctx context.Context, t *target, q *request, specs, gues
 		}
 		return nil, nil
 	}
-	if !equalStrings(specs, guess) {
+	if !slices.Equal(specs, guess) {
 		c.hints.learn(t.base, specs)
 		cmds := make([]store.Cmd, len(specs))
 		for i, spec := range specs {
@@ -204,16 +215,18 @@ func (c *Cache) check(ctx context.Context, t *target, v *view, gen generations) 
 func (c *Cache) keep(ctx context.Context, t *target, q *request, tok token, e *entry) bool {
 	now := c.Clock.Now()
 	ttl := e.until - now.UnixMilli()
-	if !tok.known || ttl <= 0 || now.Sub(q.began) > fillMost {
+	if !tok.known || ttl <= 0 || now.Sub(q.began) > fillMost || c.outage.on() {
 		return false
 	}
 	keys := []string{t.base}
 	if e.spec != "" || t.implied != "" {
 		keys = append(keys, t.variantKey(e.spec, q.header))
 	}
-	ctx, cancel := c.timeout.Bound(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	bounded, cancel := c.timeout.Bound(ctx)
 	defer cancel()
-	stored, err := c.st.Run(ctx, keepScript, keys, tok.epoch+tok.soft, newNonce(), itoa(ttl), e.encode(), e.spec).Bool()
+	stored, err := c.st.Run(bounded, keepScript, keys, tok.epoch+tok.soft, newNonce(), itoa(ttl), e.encode(), e.spec).Bool()
+	c.heard(ctx, bounded, err)
 	if err != nil {
 		c.failed(ctx, "keep", t.base, err)
 		return false
@@ -241,6 +254,10 @@ func newNonce() string {
 // failed counts and reports a failure that no caller sees. A caller that left is none.
 func (c *Cache) failed(ctx context.Context, op, key string, err error) {
 	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if errors.Is(err, errOut) {
+		c.n.storeSkipped.Add(1)
 		return
 	}
 	c.n.storeErrors.Add(1)

@@ -126,23 +126,63 @@ func TestObserver(t *testing.T) {
 	})
 }
 
-// TestStoreHangs: a request waits for a store no longer than Timeout.
+// TestStoreHangs: a request waits for a store no longer than Timeout, and after three have, only one in a while does.
 func TestStoreHangs(t *testing.T) {
-	db, _ := embedded(t)
+	db, fake := embedded(t)
 	st := storetest.NewFaulty(db)
 	remote := struct{ *storetest.Faulty }{st}
-	s := newSiteOn(t, asHandler, remote, nil, httpcache.Options{Timeout: 20 * time.Millisecond})
+	const timeout = 20 * time.Millisecond
+	s := newSiteOn(t, asHandler, remote, fake, httpcache.Options{Timeout: timeout})
 	s.answer(200, "body", "Cache-Control: max-age=100")
+	s.get("/")
 	st.Hang(-1)
-	if got := s.get("/"); got.body != "body" {
-		t.Errorf("%+v", got)
+	calls := func(what string, want int) {
+		t.Helper()
+		before := st.Calls()
+		for range 10 {
+			if got := s.get("/"); got.body != "body" || got.cached() {
+				t.Errorf("%+v", got)
+			}
+		}
+		if got := st.Calls() - before; got != want {
+			t.Errorf("%s: the store was asked %d times, want %d", what, got, want)
+		}
 	}
+	calls("at first", 3)
+	calls("known to hang", 0)
+	s.Advance(5 * timeout)
+	calls("after a while", 1)
 	if err := s.cache.Purge(t.Context(), "http://site.example/"); err == nil {
 		t.Error("a purge that did not happen is no error")
 	}
-	st.Heal()
-	if st := s.cache.Stats(); st.StoreErrors != 1 || st.Stored != 0 {
+	if st := s.cache.Stats(); st.StoreErrors != 4 || st.StoreSkipped != 26 || st.Stored != 1 {
 		t.Errorf("%+v", st)
+	}
+	st.Heal()
+	s.Advance(5 * timeout)
+	for range 3 {
+		if got := s.get("/"); !got.cached() {
+			t.Errorf("it answers again: %+v", got)
+		}
+	}
+}
+
+// TestClientsLeave: that clients leave before the store has answered does not count against the store.
+func TestClientsLeave(t *testing.T) {
+	db, _ := embedded(t)
+	st := storetest.NewFaulty(db)
+	s := newSiteOn(t, asHandler, struct{ *storetest.Faulty }{st}, nil, httpcache.Options{Timeout: time.Minute})
+	s.answer(200, "body", "Cache-Control: max-age=100")
+	s.get("/")
+	st.Hang(-1)
+	for range 10 {
+		ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		s.send(s.request("GET", "/").WithContext(ctx))
+		leave()
+	}
+	st.Heal()
+	if got := s.get("/"); !got.cached() {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -14,7 +14,6 @@ type directives struct {
 	maxAge, sMaxAge, maxStale, minFresh                        time.Duration
 	staleWhileRevalidate, staleIfError                         time.Duration
 	noCacheFields, privateFields                               []string // no-cache="a, b": canonical names
-	present                                                    bool     // there was any directive
 }
 
 const (
@@ -32,7 +31,6 @@ func parseDirectives(lines []string) directives {
 			var valued bool
 			name, value, valued, line = nextDirective(line)
 			if name != "" {
-				d.present = true
 				d.set(strings.ToLower(name), value, valued)
 			}
 		}
@@ -164,9 +162,18 @@ func smaller(have, next time.Duration) time.Duration {
 
 // listOf splits a comma-separated list of tokens and leaves out what is empty.
 func listOf(lines ...string) []string {
-	var out []string
+	most := 0
 	for _, line := range lines {
-		for s := range strings.SplitSeq(line, ",") {
+		most += 1 + strings.Count(line, ",")
+	}
+	if most == 0 {
+		return nil
+	}
+	out := make([]string, 0, min(most, 16)) // a hostile line has nothing between its commas
+	for _, line := range lines {
+		for more := true; more; {
+			var s string
+			s, line, more = strings.Cut(line, ",")
 			if s = strings.Trim(s, " \t"); s != "" {
 				out = append(out, s)
 			}

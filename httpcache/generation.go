@@ -192,6 +192,4 @@ func (h *hints) waitInVain(base string, now time.Time) bool {
 	return noted && now.Before(until)
 }
 
-func equalStrings(a, b []string) bool { return slices.Equal(a, b) }
-
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -57,31 +57,33 @@ func (c *Cache) target(r *http.Request, host string, secure bool) target {
 	if !c.Key.IgnoreHost {
 		t.host = plainHost(host, secure)
 	}
-	t.base = c.urlKey(t.host, r.URL.EscapedPath(), t.query)
+	scheme := ""
 	if secure {
-		t.base += "s"
+		scheme = "s"
 	}
+	t.base = c.schemeKey(t.host, r.URL.EscapedPath(), t.query, scheme)
 	return t
 }
 
 // urlKey is the key of the base for http.
-func (c *Cache) urlKey(host, path, query string) string {
+func (c *Cache) urlKey(host, path, query string) string { return c.schemeKey(host, path, query, "") }
+
+func (c *Cache) schemeKey(host, path, query, scheme string) string {
 	if path == "" {
 		path = "/"
 	}
-	return c.Prefix + "{" + hash(host, path, query) + "}"
+	parts := appendString(appendString(appendString(make([]byte, 0, 256), host), path), query)
+	key := append(append(make([]byte, 0, 128), c.Prefix...), '{')
+	key = append(appendHash(key, parts), '}')
+	return string(append(key, scheme...))
 }
 
 const hashBytes = 18
 
-// hash of several parts that cannot be mistaken for others: each is preceded by its length.
-func hash(parts ...string) string {
-	buf := make([]byte, 0, 256)
-	for _, p := range parts {
-		buf = appendString(buf, p)
-	}
-	sum := sha256.Sum256(buf)
-	return base64.RawURLEncoding.EncodeToString(sum[:hashBytes])
+// appendHash appends the hash of strings that cannot be mistaken for others: their lengths are in parts too.
+func appendHash(dst, parts []byte) []byte {
+	sum := sha256.Sum256(parts)
+	return base64.RawURLEncoding.AppendEncode(dst, sum[:hashBytes])
 }
 
 func plainHost(host string, secure bool) string {
@@ -203,25 +205,27 @@ func specOf(lines []string) (spec string, ok bool) {
 
 // variantKey is where the response for a request lies if the responses vary by spec.
 func (t *target) variantKey(spec string, h http.Header) string {
-	var buf []byte
-	if spec != "" {
-		for name := range strings.SplitSeq(spec, ",") {
-			values, present := h[name]
-			if name == "Host" {
-				values, present = []string{t.sent}, true
-			}
-			if !present {
-				buf = append(buf, 0)
-				continue
-			}
-			buf = appendString(append(buf, 1), normal(name, values))
+	parts := appendString(make([]byte, 0, 256), spec)
+	for rest, more := spec, spec != ""; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, ",")
+		values, present := h[name]
+		if name == "Host" {
+			values, present = []string{t.sent}, true
 		}
+		if !present {
+			parts = append(parts, 0)
+			continue
+		}
+		parts = appendString(append(parts, 1), normal(name, values))
 	}
-	return t.base + ":" + hash(spec, string(buf), t.implied)
+	parts = append(parts, t.implied...) // the names say how many values come before it
+	key := append(append(make([]byte, 0, 128), t.base...), ':')
+	return string(appendHash(key, parts))
 }
 
-// normal makes values alike that mean the same. Fields that are lists with weights are sorted; of others only the lines
-// are joined.
+// normal makes values alike that mean the same. Case and spaces do not count in what a client accepts; the order counts,
+// since handlers take the first of equals, but for encodings. Of other fields only the lines are joined.
 func normal(name string, values []string) string {
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
@@ -229,8 +233,11 @@ func normal(name string, values []string) string {
 		for i, v := range list {
 			list[i] = strings.ToLower(strings.Map(dropSpace, v))
 		}
-		slices.Sort(list)
-		return strings.Join(slices.Compact(list), ",")
+		if name == "Accept-Encoding" {
+			slices.Sort(list)
+			list = slices.Compact(list)
+		}
+		return strings.Join(list, ",")
 	}
 	return strings.Join(values, ", ")
 }

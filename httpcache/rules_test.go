@@ -154,7 +154,10 @@ var rules = []rule{
 	{name: "vary huge", head: []string{"Cache-Control: max-age=10", "Vary: " + strings.Repeat("Foo, ", 100)}, want: "fetch"},
 	{name: "vary long name", head: []string{"Cache-Control: max-age=10", "Vary: " + strings.Repeat("F", 600)}, want: "fetch"},
 	{name: "vary lines joined", first: []string{"Foo: 1, 2"}, head: []string{"Cache-Control: max-age=10", "Vary: Foo"}, second: []string{"Foo: 1", "Foo: 2"}, want: "hit"},
-	{name: "vary language", first: []string{"Accept-Language: en, de"}, head: []string{"Cache-Control: max-age=10", "Vary: accept-language"}, second: []string{"Accept-Language: DE,en "}, want: "hit"},
+	{name: "vary language", first: []string{"Accept-Language: en, de"}, head: []string{"Cache-Control: max-age=10", "Vary: accept-language"}, second: []string{"Accept-Language: EN,de "}, want: "hit"},
+	{name: "vary language order", first: []string{"Accept-Language: en, de"}, head: []string{"Cache-Control: max-age=10", "Vary: accept-language"}, second: []string{"Accept-Language: de, en"}, want: "fetch"},
+	{name: "vary type order", first: []string{"Accept: text/html, application/json"}, head: []string{"Cache-Control: max-age=10", "Vary: accept"}, second: []string{"Accept: application/json, text/html"}, want: "fetch"},
+	{name: "vary encoding order", first: []string{"Accept-Encoding: gzip, br"}, head: []string{"Cache-Control: max-age=10", "Vary: accept-encoding"}, second: []string{"Accept-Encoding: BR, gzip"}, want: "hit"},
 	{name: "vary language weights", first: []string{"Accept-Language: en, de;q=0.5"}, head: []string{"Cache-Control: max-age=10", "Vary: accept-language"}, second: []string{"Accept-Language: de, en;q=0.5"}, want: "fetch"},
 	{name: "vary not listed", first: []string{"Foo: 1", "Bar: 1"}, head: []string{"Cache-Control: max-age=10", "Vary: Foo"}, second: []string{"Foo: 1", "Bar: 2"}, want: "hit"},
 

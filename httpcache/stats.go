@@ -15,6 +15,7 @@ type Stats struct {
 	Refused       uint64 // responses not stored because of a purge meanwhile
 	Purges        uint64 // URLs and groups purged, by calls and by unsafe requests
 	StoreErrors   uint64 // calls to the store that failed
+	StoreSkipped  uint64 // requests that did not ask the store because it had not answered others in time
 	Background    uint64 // fetches in the background
 	Panics        uint64 // of handlers in the background
 }
@@ -34,12 +35,12 @@ func (c *Cache) Stats() Stats {
 	return Stats{
 		Hits: n.hits.Load(), StaleHits: n.staleHits.Load(), Misses: n.misses.Load(), Revalidations: n.revalidations.Load(),
 		NotModified: n.notModified.Load(), Shared: n.shared.Load(), Bypassed: n.bypassed.Load(), Stored: n.stored.Load(),
-		Refused: n.refused.Load(), Purges: n.purges.Load(), StoreErrors: n.storeErrors.Load(), Background: n.background.Load(),
+		Refused: n.refused.Load(), Purges: n.purges.Load(), StoreErrors: n.storeErrors.Load(), StoreSkipped: n.storeSkipped.Load(), Background: n.background.Load(),
 		Panics: n.panics.Load(),
 	}
 }
 
 type counters struct {
-	hits, staleHits, misses, revalidations, notModified, shared, bypassed, stored, refused, purges, storeErrors,
+	hits, staleHits, misses, revalidations, notModified, shared, bypassed, stored, refused, purges, storeErrors, storeSkipped,
 	background, panics atomic.Uint64
 }
