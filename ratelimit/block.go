@@ -40,15 +40,11 @@ end
 local units = size
 if size > 0 and (size - head) % entry == 6 then
   units = size - 6
-  local a, b, c, d, e, f = string.byte(redis.call('GETRANGE', KEYS[1], units, size - 1), 1, 6)
-  if ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f > clock then was = 1 end
+  local till = struct.unpack('>I6', redis.call('GETRANGE', KEYS[1], units, size - 1))
+  if till > clock then was = 1 end
 end
 if millis == 0 and was == 0 then return 0 end
-local trailer, v = '', millis > 0 and clock + millis or 0
-for _ = 1, 6 do
-  trailer = string.char(v % 256) .. trailer
-  v = math.floor(v / 256)
-end
+local trailer = struct.pack('>I6', millis > 0 and clock + millis or 0)
 if size == 0 then
   redis.call('SET', KEYS[1], string.rep(string.char(0), head) .. trailer, 'PX', millis)
   return 0

@@ -47,82 +47,62 @@ for i = 3, 5 do
 end
 local key, op, token, cost, limit, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 if cost > limit or limit > 2 ^ 40 or ttl > 3153600000000 then return redis.error_reply(BAD) end
-local function unpack48(s, at)
-  local a, b, c, d, e, f = string.byte(s, at, at + 5)
-  return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
-end
-local function pack48(v)
-  local s = ''
-  for _ = 1, 6 do
-    s = string.char(v % 256) .. s
-    v = math.floor(v / 256)
-  end
-  return s
-end
+local pack, unpack, max = struct.pack, struct.unpack, math.max
 local t = redis.call('TIME')
 local clock = t[1] * 1000 + math.floor(t[2] / 1000)
-local text = redis.call('GETRANGE', key, 0, ENTRY * MOST)
+local text = redis.call('GETRANGE', key, '0', '81920')
 if #text % ENTRY ~= 0 then return redis.error_reply(BROKEN) end
 
-local live, used, longest, mine = {}, 0, 0, nil
+local live, used, longest, mine, units = {}, 0, 0, nil, 0 -- mine: place and units of the token's lease
 for at = 1, #text, ENTRY do
-  local til, units = unpack48(text, at + 8), unpack48(text, at + 14)
-  if til > clock + 7884000000000 then return redis.error_reply(BROKEN) end
-  if til > clock then
-    local lease = {token = string.sub(text, at, at + 7), til = til, units = units}
-    if lease.token == token then mine = lease end
-    live[#live + 1], used, longest = lease, used + units, math.max(longest, til)
+  local whose, till, n = unpack('>c8I6I6', text, at)
+  if till > clock + 7884000000000 then return redis.error_reply(BROKEN) end
+  if till > clock then
+    live[#live + 1], used, longest = string.sub(text, at, at + ENTRY - 1), used + n, max(longest, till)
+    if whose == token then mine, units = #live, n end
   end
+end
+-- ms until so many units are free that nobody gives back
+local function wait()
+  local ends, rest = {}, used
+  for i, lease in ipairs(live) do
+    local till, n = unpack('>I6I6', lease, 9)
+    ends[i] = {till = till, units = n}
+  end
+  table.sort(ends, function(a, b) return a.till < b.till end)
+  for _, lease in ipairs(ends) do
+    rest = rest - lease.units
+    if limit - rest >= cost then return lease.till - clock end
+  end
+  return 0
 end
 local function answer(done)
-  local retry = 0
-  if limit - used < cost or #live >= MOST then
-    table.sort(live, function(a, b) return a.til < b.til end)
-    local rest = used
-    for i, lease in ipairs(live) do
-      rest = rest - lease.units
-      if limit - rest >= cost then
-        retry = lease.til - clock
-        break
-      end
-    end
-  end
-  return {done, math.max(limit - used, 0), retry, math.max(longest - clock, 0)}
+  local retry = (limit - used < cost or #live >= MOST) and wait() or 0
+  return {done, max(limit - used, 0), retry, max(longest - clock, 0)}
 end
-local function save()
-  if #live == 0 then
-    redis.call('DEL', key)
-    return
-  end
-  local parts = {}
-  longest = 0
-  for i, lease in ipairs(live) do
-    parts[i] = lease.token .. pack48(lease.til) .. pack48(lease.units)
-    longest = math.max(longest, lease.til)
-  end
-  redis.call('SET', key, table.concat(parts), 'PX', longest - clock)
-end
-if op == 'p' then return answer(limit - used >= cost and #live < MOST and 1 or 0) end
+local free = limit - used >= cost and #live < MOST
+if op == 'p' then return answer(free and 1 or 0) end
+if op == 'a' and not free or op ~= 'a' and not mine then return answer(0) end
 if op == 'a' then
-  if limit - used < cost or #live >= MOST then return answer(0) end
   if mine then return redis.error_reply(BAD) end
-  live[#live + 1], used = {token = token, til = clock + ttl, units = cost}, used + cost
-  save()
-  return {1, limit - used, 0, longest - clock}
+  used, mine, units = used + cost, #live + 1, cost
 end
-if not mine then return answer(0) end
-if op == 'e' then
-  mine.til = clock + ttl
+if op == 'r' then
+  table.remove(live, mine)
+  used = used - units
 else
-  for i, lease in ipairs(live) do
-    if lease == mine then
-      table.remove(live, i)
-      break
-    end
-  end
-  used, longest = used - mine.units, 0
+  live[mine] = pack('>c8I6I6', token, clock + ttl, units)
 end
-save()
+longest = 0
+for _, lease in ipairs(live) do
+  longest = max(longest, (unpack('>I6', lease, 9)))
+end
+if #live == 0 then
+  redis.call('DEL', key)
+else
+  redis.call('PSETEX', key, longest - clock, table.concat(live))
+end
+if op == 'a' then return {1, limit - used, 0, longest - clock} end
 return answer(1)
 `
 

@@ -51,7 +51,7 @@ const (
 
 const notOurs = "ERR ratelimit: the key holds something other than a log of requests; use another Prefix or delete the key"
 
-const badCall = "ERR ratelimit: want one key, and cost, limits and windows as positive numbers with cost <= limit"
+const badCall = "ERR ratelimit: want one key, and one argument of a cost and of rules of a log, with cost <= limit"
 
 // The scripts of the log. They are constants in all but the language.
 var (
@@ -202,21 +202,22 @@ func (w *window) open(tx store.Tx, keys, args []string) error {
 	return nil
 }
 
-// parse reads the arguments. On a server they may come from anybody.
+// parse reads the arguments.
 func (w *window) parse(keys, args []string) bool {
-	if len(keys) != 1 || len(args) < 3 || len(args) > 1+2*maxRules || len(args)%2 == 0 {
+	rules, cost := readAsk(keys, args)
+	if rules == "" || cost == 0 {
 		return false
 	}
-	w.key, w.cost = keys[0], atoi(args[0])
-	for i := 1; i < len(args); i += 2 {
-		s := span{atoi(args[i]), atoi(args[i+1])}
-		if s.limit <= 0 || s.millis <= 0 || w.cost > s.limit {
+	w.key, w.cost = keys[0], cost
+	for ; rules != ""; rules = rules[slotBytes:] {
+		s := span{unpack56(rules[1:]), unpack56(rules[8:])}
+		if rules[0] != 'l' || s.limit < cost || s.limit > maxLimit || unpack56(rules[15:]) != s.limit || s.millis == 0 || s.millis >= wrap {
 			return false
 		}
 		w.spans = append(w.spans, s)
 		w.span = max(w.span, s.millis)
 	}
-	return w.cost > 0
+	return true
 }
 
 // read fetches the log, or its first chunk.

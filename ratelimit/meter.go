@@ -22,6 +22,9 @@ import (
 // write nothing. A slot of another kind than the rule's, or that is missing, because the plan has changed, counts as
 // unused. Where only numbers of the plan have changed, counts stay: units in all but GCRA, which keeps the time.
 //
+// What a script is asked comes in one argument: units in 7 bytes, and for each rule a slot of kind, limit, window in ms and
+// burst. Lua unpacks it at once, where numbers as text would each have to be checked and converted.
+//
 // Bucket and GCRA decide alike. The level is what was used and has not come back, in units times milliseconds, so that what
 // comes back in a millisecond is exactly limit: there is no rounding, nor anything that Lua's doubles and Go's integers could
 // see differently. A burst of less than comes back in a millisecond would waste the rest.
@@ -35,6 +38,7 @@ import (
 
 const (
 	slotBytes = 22
+	costBytes = 7
 	exact     = 1 << 50          // units times milliseconds that buckets compute with
 	whole     = 1 << 52          // likewise sliding counters
 	mostMeter = 16*slotBytes + 6 // bytes of a key with the most rules and a block
@@ -43,7 +47,7 @@ const (
 
 const notMeters = "ERR ratelimit: the key holds something other than meters; use another Prefix or delete the key"
 
-const badMeterCall = "ERR ratelimit: want one key, a cost, and rules of kind, limit, window and burst, with cost <= burst"
+const badMeterCall = "ERR ratelimit: want one key, and one argument of a cost and of rules of kind, limit, window and burst, with cost <= burst"
 
 // The scripts of the meters. They are constants in all but the language.
 var (
@@ -159,11 +163,12 @@ func (b *board) decide(tx store.Tx, keys, args []string) (v verdict, pass bool) 
 // open reads arguments, clock and slots.
 func (b *board) open(tx store.Tx, keys, args []string) (err error) {
 	*b = board{tx: store.StringsOf(tx), text: b.text[:0], meters: b.meters[:0]}
-	if !b.parse(keys, args) {
+	rules, cost := readAsk(keys, args)
+	if rules == "" {
 		return store.ServerError(badMeterCall)
 	}
-	b.clock = tx.Now().UnixMilli()
-	if b.text, b.size, err = b.tx.GetRange(b.key, 0, mostMeter+1, b.text); err != nil {
+	b.key, b.cost, b.clock = keys[0], cost, tx.Now().UnixMilli()
+	if b.text, _, err = b.tx.GetRange(b.key, 0, mostMeter+1, b.text); err != nil {
 		return err
 	}
 	b.size = len(b.text)
@@ -174,34 +179,43 @@ func (b *board) open(tx store.Tx, keys, args []string) (err error) {
 	if b.size%slotBytes != 0 || b.size > maxRules*slotBytes || b.till > b.clock+far {
 		return store.ServerError(notMeters)
 	}
-	for i := range b.meters {
-		if !b.read(&b.meters[i], slotBytes*i) {
+	for at := 0; at < len(rules); at += slotBytes {
+		m, ok := readMeter(rules[at:at+slotBytes], cost)
+		if !ok {
+			return store.ServerError(badMeterCall)
+		}
+		if !b.read(&m, at) {
 			return store.ServerError(notMeters)
 		}
+		b.meters = append(b.meters, m)
 	}
 	return nil
 }
 
-// parse reads the arguments. On a server they may come from anybody.
-func (b *board) parse(keys, args []string) bool {
-	if len(keys) != 1 || len(args) < 5 || len(args) > 1+4*maxRules || len(args)%4 != 1 {
-		return false
+// readAsk reads what is asked of a script: rules, and their number of units. On a server it may come from anybody; rules is
+// empty where it makes no sense.
+func readAsk(keys, args []string) (rules string, cost int64) {
+	if len(keys) != 1 || len(args) != 1 {
+		return "", 0
 	}
-	b.key, b.cost = keys[0], atoi(args[0])
-	for i := 1; i < len(args); i += 4 {
-		if len(args[i]) != 1 {
-			return false
-		}
-		m := meter{kind: args[i][0], limit: atoi(args[i+1]), window: atoi(args[i+2]), burst: atoi(args[i+3])}
-		if m.windowed() && m.burst != m.limit {
-			return false
-		}
-		if b.cost == 0 || m.limit == 0 || m.window == 0 || b.cost > m.burst || max(m.limit, m.burst) > most(m.kind, m.window) {
-			return false
-		}
-		b.meters = append(b.meters, m)
+	size := len(args[0]) - costBytes
+	if size <= 0 || size > maxRules*slotBytes || size%slotBytes != 0 {
+		return "", 0
 	}
-	return true
+	return args[0][costBytes:], unpack56(args[0])
+}
+
+// readMeter reads a rule.
+func readMeter(rule string, cost int64) (m meter, ok bool) {
+	m = meter{kind: rule[0], limit: unpack56(rule[1:]), window: unpack56(rule[8:]), burst: unpack56(rule[15:])}
+	highest := max(m.limit, m.burst)
+	switch {
+	case cost == 0 || cost > m.burst || m.limit == 0 || m.window == 0 || highest >= maxValue || m.window >= maxValue:
+		return m, false
+	case m.windowed() && m.limit != m.burst:
+		return m, false
+	}
+	return m, highest <= most(m.kind, m.window)
 }
 
 // most is the highest limit and burst for a window, so that all products are exact; 0 for an unknown kind.
@@ -212,7 +226,7 @@ func most(kind byte, window int64) int64 {
 	case 's':
 		return (whole - 1) / window
 	case 'f':
-		return 1 << 62
+		return maxValue
 	}
 	return 0
 }
@@ -239,10 +253,15 @@ func (b *board) read(m *meter, at int) bool {
 }
 
 // unpack56 reads a big-endian integer of 7 bytes.
-func unpack56(s []byte) int64 {
+func unpack56[T string | []byte](s T) int64 {
 	_ = s[6]
-	return int64(s[0])<<48 | unpack48(s[1:])
+	return int64(s[0])<<48 | int64(s[1])<<40 | int64(s[2])<<32 | int64(s[3])<<24 | int64(s[4])<<16 | int64(s[5])<<8 | int64(s[6])
 }
 
 // pack56 appends v modulo 2^56.
 func pack56(b []byte, v int64) []byte { return pack48(append(b, byte(v>>48)), v) }
+
+// packSlot appends a slot.
+func packSlot(b []byte, kind byte, x, y, z int64) []byte {
+	return pack56(pack56(pack56(append(b, kind), x), y), z)
+}

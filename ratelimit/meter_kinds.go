@@ -107,14 +107,13 @@ func (m *meter) add(units int64) {
 
 // slot appends the meter as it is stored.
 func (m *meter) slot(b []byte) []byte {
-	b = append(b, m.kind)
-	if m.windowed() {
-		return pack56(pack56(pack56(b, m.start), m.cur), m.prev)
+	switch {
+	case m.windowed():
+		return packSlot(b, m.kind, m.start, m.cur, m.prev)
+	case m.kind == 'g':
+		return packSlot(b, m.kind, m.now+m.level/m.limit, m.level%m.limit, 0)
 	}
-	if m.kind == 'g' {
-		return pack56(pack56(pack56(b, m.now+m.level/m.limit), m.level%m.limit), 0)
-	}
-	return pack56(pack56(pack56(b, m.now), m.level/m.window), m.level%m.window)
+	return packSlot(b, m.kind, m.now, m.level/m.window, m.level%m.window)
 }
 
 // up divides and rounds up, down rounds down below 0 too; b is positive.

@@ -39,8 +39,8 @@ const (
 
 var algorithms = [...]struct {
 	name string
-	kind string // as the scripts call it
-}{{"sliding log", ""}, {"sliding counter", "s"}, {"fixed window", "f"}, {"token bucket", "b"}, {"GCRA", "g"}}
+	kind byte // as the scripts call it
+}{{"sliding log", 'l'}, {"sliding counter", 's'}, {"fixed window", 'f'}, {"token bucket", 'b'}, {"GCRA", 'g'}}
 
 // String is the algorithm's name in a sentence.
 func (a Algorithm) String() string {
@@ -88,7 +88,7 @@ type Plan struct {
 	rules []Rule
 	log   bool     // else meters
 	most  int      // the highest cost that all rules could let pass
-	one   []string // the scripts' arguments for a cost of 1; never changed
+	one   []string // the scripts' argument for a cost of 1; never changed
 	plain bool     // the one rule of Options.Limit and Window
 }
 
@@ -98,7 +98,8 @@ func NewPlan(rules ...Rule) (*Plan, error) {
 	if len(rules) == 0 || len(rules) > maxRules {
 		return nil, fmt.Errorf("ratelimit: %w: %d rules, want 1 to %d", store.ErrInvalid, len(rules), maxRules)
 	}
-	p := &Plan{rules: append([]Rule(nil), rules...), log: rules[0].Algorithm == SlidingLog, most: math.MaxInt, one: []string{"1"}}
+	p := &Plan{rules: append([]Rule(nil), rules...), log: rules[0].Algorithm == SlidingLog, most: math.MaxInt}
+	ask := pack56(nil, 1)
 	for i := range p.rules {
 		r := &p.rules[i]
 		if err := r.check(); err != nil {
@@ -111,13 +112,9 @@ func NewPlan(rules ...Rule) (*Plan, error) {
 			r.Name = fmt.Sprintf("%d/%s", r.Limit, r.Window)
 		}
 		p.most = min(p.most, r.size())
-		limit, window := strconv.Itoa(r.Limit), strconv.FormatInt(r.Window.Milliseconds(), 10)
-		if p.log {
-			p.one = append(p.one, limit, window)
-		} else {
-			p.one = append(p.one, algorithms[r.Algorithm].kind, limit, window, strconv.Itoa(r.size()))
-		}
+		ask = packSlot(ask, algorithms[r.Algorithm].kind, int64(r.Limit), r.Window.Milliseconds(), int64(r.size()))
 	}
+	p.one = []string{string(ask)}
 	return p, nil
 }
 
@@ -155,18 +152,18 @@ func (r Rule) check() error {
 	if r.Algorithm == SlidingLog {
 		return nil
 	}
-	if most := most(algorithms[r.Algorithm].kind[0], r.Window.Milliseconds()); int64(max(r.Limit, r.Burst)) > most {
+	if most := most(algorithms[r.Algorithm].kind, r.Window.Milliseconds()); int64(max(r.Limit, r.Burst)) > most {
 		return fmt.Errorf("Limit or Burst above %d, which a %s cannot count exactly in %v; take a shorter Window or FixedWindow", most, r.Algorithm, r.Window)
 	}
 	return nil
 }
 
-// args are the scripts' arguments for a cost.
+// args are the scripts' arguments for a cost: the cost in 7 bytes, and each rule as a slot.
 func (p *Plan) args(cost int) []string {
 	if cost == 1 {
 		return p.one
 	}
-	return append([]string{strconv.Itoa(cost)}, p.one[1:]...)
+	return []string{string(append(pack56(make([]byte, 0, len(p.one[0])), int64(cost)), p.one[0][costBytes:]...))}
 }
 
 func (p *Plan) scripts() *scripts {
