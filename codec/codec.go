@@ -28,6 +28,17 @@ type Codec interface {
 	Decode(data []byte, v any) error
 }
 
+// Decode is c.Decode, and an error if that panics: data comes from outside, and a type may have a decoder of its own. A
+// pattern that decodes on its own goroutine would end the whole process, and again wherever the data is handed to next.
+func Decode(c Codec, data []byte, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the decoder of %T panicked: %v", v, p)
+		}
+	}()
+	return c.Decode(data, v)
+}
+
 // JSON is readable for people and for every language.
 type JSON struct{}
 

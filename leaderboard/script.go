@@ -63,7 +63,7 @@ if not t or kind == 'n' and n == '' then return {err = BAD} end
 t, n, d = t ~= '' and KEYS[2], n ~= '' and KEYS[3], d ~= '' and KEYS[4]
 `
 
-// placeLua gives a member's stamp ('' on boards without) and score; nil if it is not on the board.
+// placeLua gives a member's stamp (empty on boards without) and score; nil if it is not on the board.
 const placeLua = `
 local function place(member)
   local stamp = ''

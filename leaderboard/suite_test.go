@@ -158,6 +158,12 @@ func bounds(t *testing.T, st store.Store) {
 	if list, err := b.Top(ctx, 9); err != nil || show(list) != "1:top=9007199254740991 2:m9=9 3:m8=8 " {
 		t.Error(show(list), err)
 	}
+	batch = leaderboard.Batch{}
+	batch.Add(b, "ann", 1)
+	batch.Add(nil, "ann", 1)
+	if _, err := batch.Run(ctx); !errors.Is(err, store.ErrInvalid) {
+		t.Error("a batch with a nil Board:", err)
+	}
 	for _, bad := range []error{
 		second(b.Add(ctx, "", 1)), second(b.Add(ctx, string(make([]byte, 513)), 1)), second(b.Set(ctx, "x", leaderboard.MaxScore+1)),
 		second(b.Top(ctx, -1)), second(b.Top(ctx, 1001)), second(b.Around(ctx, "x", 500)), second(b.Around(ctx, "", 1)),

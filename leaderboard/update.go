@@ -148,7 +148,11 @@ func (t *Batch) Data(b *Board, member, data string) {
 func (t *Batch) Len() int { return len(t.names) }
 
 func (t *Batch) put(b *Board, how, member string, value int64, data string) {
-	if err := checkUpdate(member, value); err != nil {
+	err := checkUpdate(member, value)
+	if b == nil {
+		err = fmt.Errorf("%w: no Board", store.ErrInvalid)
+	}
+	if err != nil {
 		t.fail(err)
 		return
 	}

@@ -202,6 +202,33 @@ func TestObserver(t *testing.T) {
 	}
 }
 
+// prickly is a type whose decoder panics.
+type prickly struct{}
+
+func (*prickly) UnmarshalJSON([]byte) error { panic("ouch") }
+
+// TestDecoderPanics: what comes from outside cannot end the process; it is undecodable.
+func TestDecoderPanics(t *testing.T) {
+	errs := make(chan error, 1)
+	topic, err := pubsub.New[prickly](embedded(t), pubsub.Options{Name: "x", OnError: func(_ context.Context, err error) { errs <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer topic.Close()
+	if err := topic.Subscribe(t.Context(), pubsub.Listener{}, nil); !errors.Is(err, store.ErrInvalid) {
+		t.Error(err)
+	}
+	if _, err := topic.Open(t.Context(), pubsub.Listener{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := topic.Publish(t.Context(), prickly{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, errs); !strings.Contains(err.Error(), "panicked: ouch") {
+		t.Error(err)
+	}
+}
+
 // TestRandomSchedules: publishers and subscribers of every policy at random paces. What a subscriber gets is in each
 // publisher's order; the gaps it is told of are exactly the messages that it does not get, in their places; and at the end
 // delivered + dropped = offered, for each and for the topic.

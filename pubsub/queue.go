@@ -118,6 +118,7 @@ func (s *Subscription[T]) resumed() {
 func (s *Subscription[T]) Next(ctx context.Context) (*Message[T], error) {
 	for {
 		if err := ctx.Err(); err != nil {
+			s.passOn()
 			return nil, err
 		}
 		msg, gap, err := s.take()
@@ -140,6 +141,16 @@ func (s *Subscription[T]) Next(ctx context.Context) (*Message[T], error) {
 		s.mu.Lock()
 		s.waiting--
 		s.mu.Unlock()
+	}
+}
+
+// passOn wakes another of several in Next: the one that leaves may have taken the token that was for a message.
+func (s *Subscription[T]) passOn() {
+	s.mu.Lock()
+	wake := s.waiting > 0 && (s.n > 0 || s.tail != Gap{})
+	s.mu.Unlock()
+	if wake {
+		token(s.wake)
 	}
 }
 

@@ -119,6 +119,9 @@ func (t *Topic[T]) sourceOf(l Listener) source {
 // if the Topic or the store is closed, if the store refuses (store.ErrDenied), or with ErrSlow. While the store is down it
 // waits; a lost connection is restored. See Listener.OnGap for how missing messages show.
 func (t *Topic[T]) Subscribe(ctx context.Context, l Listener, fn func(ctx context.Context, m *Message[T])) error {
+	if fn == nil {
+		return store.Wrap("pubsub", "subscribe", t.sourceOf(l).name, fmt.Errorf("%w: no function to hand messages to", store.ErrInvalid))
+	}
 	s, err := t.open(ctx, l, 0)
 	if err != nil {
 		return err

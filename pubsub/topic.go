@@ -203,7 +203,7 @@ func (t *Topic[T]) decode(m store.Message) (*Message[T], error) {
 	if cap(raw) <= keepBytes {
 		*b = raw
 	}
-	return msg, t.codec.Decode(raw, &msg.Value)
+	return msg, codec.Decode(t.codec, raw, &msg.Value)
 }
 
 // Close ends all subscriptions with store.ErrClosed, and waits until nothing of the Topic runs any more. Twice is once.

@@ -49,6 +49,7 @@ const (
 type flight[T any] struct {
 	msg    Message[T]
 	poison error // why it cannot be handled at all
+	lane   int
 
 	// Of the worker that has it.
 	retry  bool  // handled before, here: count it before it is handled again
@@ -226,7 +227,9 @@ func (c *consumer[T]) fetch(ctx context.Context, from string, n int) ([]entry, e
 func (c *consumer[T]) take(e *entry, deliveries int) {
 	f := &flight[T]{}
 	f.msg.Deliveries = deliveries
-	f.poison = c.s.decode(e, &f.msg)
+	if f.poison = c.s.decode(e, &f.msg); f.poison == nil {
+		f.poison = c.choose(f)
+	}
 	only, addressed := e.field(fieldGroup)
 	c.mu.Lock()
 	if c.held[e.id] != nil {
@@ -239,14 +242,21 @@ func (c *consumer[T]) take(e *entry, deliveries int) {
 		c.ack(f) // replayed for another group, or deleted
 		return
 	}
-	c.laneOf(f) <- f
+	c.lanes[f.lane] <- f
 }
 
-func (c *consumer[T]) laneOf(f *flight[T]) chan *flight[T] {
-	if len(c.lanes) == 1 || c.s.key == nil || f.poison != nil {
-		return c.lanes[0]
+// choose finds the lane of a flight's key. A key function that panics has met a value for which it is not made.
+func (c *consumer[T]) choose(f *flight[T]) (err error) {
+	if len(c.lanes) == 1 || c.s.key == nil {
+		return nil
 	}
-	return c.lanes[maphash.String(c.seed, c.s.key(f.msg.Value))%uint64(len(c.lanes))]
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("no key for entry %s: the function of KeyBy panicked: %v", f.msg.ID, v)
+		}
+	}()
+	f.lane = int(maphash.String(c.seed, c.s.key(f.msg.Value)) % uint64(len(c.lanes))) //nolint:gosec // below their number
+	return nil
 }
 
 // work handles what comes in a lane. A handler may end its goroutine (runtime.Goexit, as testing.T.FailNow does): then the

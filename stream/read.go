@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/larderdb/larder/codec"
 	"github.com/larderdb/larder/store"
 )
 
@@ -127,7 +128,7 @@ func (s *Stream[T]) decode(e *entry, m *Message[T]) error {
 	if cap(raw) <= 64<<10 { // bytes: a rare giant is not kept
 		*b = raw
 	}
-	if err := s.codec.Decode(raw, &m.Value); err != nil {
+	if err := codec.Decode(s.codec, raw, &m.Value); err != nil {
 		return fmt.Errorf("cannot decode entry %s: %w", e.id, err)
 	}
 	return nil
@@ -152,7 +153,11 @@ func (s *Stream[T]) waiting(ctx context.Context) (context.Context, context.Cance
 // denied, another type). A store that is down is asked again; OnError hears of it, and of entries that cannot be
 // decoded, which are left out. Entries that were trimmed before they were read are missed without notice.
 func (s *Stream[T]) Read(ctx context.Context, from Position, fn func(context.Context, *Message[T]) error) error {
-	if err := from.check(); err != nil {
+	err := from.check()
+	if err == nil && fn == nil {
+		err = fmt.Errorf("%w: no function to hand entries to", store.ErrInvalid)
+	}
+	if err != nil {
 		return store.Wrap("stream", "read", s.o.Name, err)
 	}
 	last := string(from)

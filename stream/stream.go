@@ -70,7 +70,7 @@ type Stream[T any] struct {
 // shared is what a Stream learns and counts.
 type shared struct {
 	turn   atomic.Uint64 // publishes, where two bounds take turns
-	newest atomic.Int64  // the highest time of an entry seen: the store's clock, or a little less; Unix ms
+	newest atomic.Int64  // the newest time of an entry seen: the store's clock, or a little less; Unix ms
 	n      counters
 }
 
@@ -285,10 +285,13 @@ func (s *Stream[T]) seen(id string) {
 	}
 }
 
+// see learns the store's time. It goes back by much only in a new stream, or in one of a new store: the old one's time
+// could be far ahead, and trim what is published now.
 func (s *Stream[T]) see(ms int64) {
+	const late = 60_000 // ms: answers overtake each other, but not by so much
 	for {
 		have := s.shared.newest.Load()
-		if ms <= have || s.shared.newest.CompareAndSwap(have, ms) {
+		if ms <= have && have-ms < late || s.shared.newest.CompareAndSwap(have, ms) {
 			return
 		}
 	}

@@ -2,11 +2,13 @@ package stream_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,75 @@ func TestGroupIsChecked(t *testing.T) {
 	}
 	if n, _ := s.Len(t.Context()); n != 0 {
 		t.Error("a refused group left something behind")
+	}
+}
+
+// prickly is a type whose decoder panics at some values.
+type prickly int
+
+func (p *prickly) UnmarshalJSON(b []byte) error {
+	if string(b) == "13" {
+		panic("thirteen")
+	}
+	return json.Unmarshal(b, (*int)(p))
+}
+
+// TestPanicsBeforeTheHandler: a decoder, or a function of KeyBy, that panics at a value makes a dead letter of it. Otherwise
+// the entry would end each process to which the group hands it.
+func TestPanicsBeforeTheHandler(t *testing.T) {
+	s, err := stream.New[prickly](embedded(t), stream.Options{Name: "x", MaxLen: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyed := s.KeyBy(func(p prickly) string {
+		if p == 14 {
+			panic("fourteen")
+		}
+		return "key"
+	})
+	if _, err := s.PublishMany(t.Context(), 12, 13, 14, 15); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan prickly, 4)
+	c := consume(t, keyed, stream.Group{Name: "g", Ordered: true, Concurrency: 4}, func(_ context.Context, m *stream.Message[prickly]) error {
+		got <- m.Value
+		return nil
+	})
+	if a, b := wait(t, got), wait(t, got); a != 12 || b != 15 {
+		t.Errorf("handled %d and %d", a, b)
+	}
+	fleet.Eventually(t, "two dead letters", func() bool { return s.Stats().Dead == 2 })
+	c.stop()
+	dead, err := s.DeadLetters("g").Range(t.Context(), "", 10)
+	if err != nil || len(dead) != 2 {
+		t.Fatal(dead, err)
+	}
+	for i, want := range []string{"thirteen", "fourteen"} {
+		if !strings.Contains(dead[i].Reason, "panicked: "+want) {
+			t.Errorf("reason %d: %s", i, dead[i].Reason)
+		}
+	}
+	if err := s.Read(t.Context(), stream.Beginning, nil); !errors.Is(err, store.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+// TestAgeAfterALostFuture: a store whose clock was far ahead and that then lost everything, or was replaced, does not have
+// its new entries trimmed by the old one's time.
+func TestAgeAfterALostFuture(t *testing.T) {
+	db := embedded(t)
+	s := orders(t, db, func(o *stream.Options) { o.Name, o.MaxLen, o.MaxAge = "orders", 0, time.Hour })
+	ahead := strconv.FormatInt(time.Now().Add(48*time.Hour).UnixMilli(), 10)
+	if err := db.Do(t.Context(), "XADD", "orders", ahead+"-0", "data", "{}").Err(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, 1)
+	if err := db.Do(t.Context(), "DEL", "orders").Err(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, upTo(1000)...)
+	if n, err := s.Len(t.Context()); n < 900 || err != nil {
+		t.Errorf("%d of 1000 entries are left, %v", n, err)
 	}
 }
 
