@@ -279,7 +279,7 @@ func TestClosedStore(t *testing.T) {
 	if err := wait(t, c.ended); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Consume: %v", err)
 	}
-	if err := s.Read(t.Context(), stream.Beginning, nil); !errors.Is(err, store.ErrClosed) {
+	if err := s.Read(t.Context(), stream.Beginning, func(context.Context, *stream.Message[order]) error { return nil }); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Read: %v", err)
 	}
 }
