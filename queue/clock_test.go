@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/queue"
+	"github.com/larderdb/larder/store"
 )
 
 // TestMissed stops scheduling for three hours and a half.
@@ -67,6 +69,115 @@ func TestMissed(t *testing.T) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestLostTick takes the note of a tick and its job from the store, as a failover may do. Who schedules puts both there again.
+func TestLostTick(t *testing.T) {
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 59, 0, 0, time.UTC))
+	db.BlockUntilWaiters(1)
+	q := newQueue[string](t, db, queue.Options{Name: "cron", Clock: db.Fake})
+	spec, err := queue.ParseSpec("@hourly", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- q.Schedule(ctx, queue.Entry[string]{Name: "e", Spec: spec, Payload: func(tick time.Time) string { return tick.Format("15:04") }})
+	}()
+	minute := func() (jobs []queue.Info[string]) {
+		db.Advance(time.Minute)
+		db.BlockUntilWaiters(2)
+		jobs, err := q.List(t.Context(), queue.Ready, 0, 10)
+		if err != nil {
+			t.Error(err)
+		}
+		return jobs
+	}
+	db.BlockUntilWaiters(2)
+	note := db.Do(ctx, "HGET", "queue:{cron}:meta", "cron:e")
+	before, err := note.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := minute()
+	if len(jobs) != 1 || jobs[0].Payload != "01:00" {
+		t.Fatalf("%+v", jobs)
+	}
+	if err := db.Do(ctx, "HSET", "queue:{cron}:meta", "cron:e", before).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := q.Cancel(ctx, jobs[0].ID); !found || err != nil {
+		t.Fatal(found, err)
+	}
+	for range 2 {
+		if jobs = minute(); len(jobs) != 1 || jobs[0].Payload != "01:00" {
+			t.Errorf("%+v", jobs)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// ahead is a store of several servers of which the one that answers TIME is ahead of the one that has the queue.
+type ahead struct {
+	store.Store
+	by    time.Duration
+	ticks atomic.Int64
+}
+
+func (a *ahead) Do(ctx context.Context, args ...string) store.Reply {
+	r := a.Store.Do(ctx, args...)
+	if args[0] != "TIME" {
+		return r
+	}
+	list, err := r.Ints()
+	if err != nil {
+		return r
+	}
+	at := time.Unix(list[0], list[1]*1000).Add(a.by)
+	return store.ArrayOf(store.Bulk(fmt.Sprint(at.Unix())), store.Bulk(fmt.Sprint(at.Nanosecond()/1000)))
+}
+
+func (a *ahead) Run(ctx context.Context, s *store.Script, keys []string, args ...string) store.Reply {
+	if s.Name == "queue.tick" {
+		a.ticks.Add(1)
+	}
+	return a.Store.Run(ctx, s, keys, args...)
+}
+
+// TestClocksApart never enqueues a tick early, and does not ask all the time meanwhile.
+func TestClocksApart(t *testing.T) {
+	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 59, 0, 0, time.UTC))
+	db.BlockUntilWaiters(1)
+	st := &ahead{Store: db, by: 10 * time.Second}
+	q := newQueue[int64](t, st, queue.Options{Name: "cron", Clock: db.Fake})
+	spec, err := queue.ParseSpec("@hourly", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- q.Schedule(ctx, queue.Entry[int64]{Name: "e", Spec: spec, Payload: func(tick time.Time) int64 { return tick.Unix() }})
+	}()
+	for range 62 {
+		db.BlockUntilWaiters(2)
+		if d, err := q.Depth(ctx); err != nil || (d.Ready > 0) != (db.Now().Hour() == 1) {
+			t.Errorf("at %v: %+v, %v", db.Now(), d, err)
+		}
+		db.Advance(time.Second)
+	}
+	db.BlockUntilWaiters(2)
+	if n := st.ticks.Load(); n < 2 || n > 4 {
+		t.Errorf("%d calls for a tick", n)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

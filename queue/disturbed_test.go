@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,15 +25,27 @@ type traffic struct {
 	mu    sync.Mutex
 	added []int       // guarded by mu: Enqueue returned nil, or ErrDuplicate when it tried again
 	done  map[int]int // guarded by mu
+	ticks ticks       // guarded by mu
+	dies  func()      // ends one of those who schedule
 	stop  func()
 }
 
-func startTraffic(t *testing.T, st store.Store) *traffic {
+// ticks are the ids of the jobs that were done for each second.
+type ticks map[int]map[string]bool
+
+func startTraffic(t *testing.T, s *fleet.Store) *traffic {
 	o := queue.Options{Name: t.Name(), Lease: 3 * time.Second, Timeout: 500 * time.Millisecond}
-	tr := &traffic{T: t, q: newQueue[int](t, st, o), done: map[int]int{}}
+	tr := &traffic{T: t, q: newQueue[int](t, s.Open(t), o), done: map[int]int{}, ticks: ticks{}}
 	stopWork := work(t, tr.q, queue.Workers{}, func(_ context.Context, j *queue.Job[int]) error {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
+		if second := -j.Payload; second > 0 {
+			if tr.ticks[second] == nil {
+				tr.ticks[second] = map[string]bool{}
+			}
+			tr.ticks[second][j.ID()] = true
+			return nil
+		}
 		tr.done[j.Payload]++
 		return nil
 	})
@@ -39,6 +53,12 @@ func startTraffic(t *testing.T, st store.Store) *traffic {
 	var wg sync.WaitGroup
 	for p := range 4 {
 		wg.Go(func() { tr.produce(ctx, p*1_000_000) })
+	}
+	mortal, die := context.WithCancel(ctx)
+	tr.dies = die
+	for _, ctx := range []context.Context{mortal, ctx, ctx} {
+		q := newQueue[int](t, s.Open(t), o) // each has connections of its own, as processes have
+		wg.Go(func() { tr.schedule(ctx, q) })
 	}
 	tr.stop = sync.OnceFunc(func() {
 		cancel()
@@ -65,6 +85,46 @@ func (tr *traffic) produce(ctx context.Context, n int) {
 			<-timer.C
 		}
 		<-timer.C
+	}
+}
+
+// schedule enqueues a job for each second: payloads below 0.
+func (tr *traffic) schedule(ctx context.Context, q *queue.Queue[int]) {
+	spec, err := queue.ParseSpec("@every 1s", nil)
+	if err != nil {
+		tr.Error(err)
+	}
+	tick := func(at time.Time) int { return -int(at.Unix()) }
+	if err := q.Schedule(ctx, queue.Entry[int]{Name: "second", Spec: spec, Payload: tick, Missed: queue.MissedAll}); err != nil {
+		tr.Error(err)
+	}
+}
+
+// tick waits for the next one.
+func (tr *traffic) tick() {
+	tr.Helper()
+	last := func() int {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return slices.Max(append(slices.Collect(maps.Keys(tr.ticks)), 0))
+	}
+	before := last()
+	fleet.Eventually(tr, "a tick", func() bool { return last() > before })
+}
+
+// checkTicks wants a job for each second from the first to the last, and more only if some may have been lost.
+func (tr *traffic) checkTicks(lost bool) {
+	tr.Helper()
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	seconds := slices.Sorted(maps.Keys(tr.ticks))
+	for i, s := range seconds {
+		if i > 0 && s != seconds[i-1]+1 {
+			tr.Errorf("no job for the ticks between %d and %d", seconds[i-1], s)
+		}
+		if n := len(tr.ticks[s]); n > 1 && !lost {
+			tr.Errorf("%d jobs for the tick of %d", n, s)
+		}
 	}
 }
 
@@ -105,24 +165,32 @@ func TestDisturbed(t *testing.T) {
 	for _, d := range []struct {
 		name  string
 		needs []fleet.Ability
-		loses bool
+		loses bool // some
+		all   bool
 		do    func(s *fleet.Store, key string)
 	}{
-		{"scripts forgotten", nil, false, func(s *fleet.Store, _ string) { s.FlushScripts() }},
-		{"stalled for 2 s", []fleet.Ability{fleet.CanStall}, false, func(s *fleet.Store, _ string) { <-s.Stall(2 * time.Second) }},
-		{"killed and restarted with its data", []fleet.Ability{fleet.CanKeep}, true, func(s *fleet.Store, _ string) { s.RestartKeeping() }},
-		{"killed and restarted empty", []fleet.Ability{fleet.CanRestart}, true, func(s *fleet.Store, _ string) { s.Restart() }},
-		{"slot moved", []fleet.Ability{fleet.CanMove}, false, func(s *fleet.Store, key string) { s.MoveSlot(key) }},
-		{"failover", []fleet.Ability{fleet.CanFailover}, true, func(s *fleet.Store, key string) { s.Failover(key) }},
+		{"scripts forgotten", nil, false, false, func(s *fleet.Store, _ string) { s.FlushScripts() }},
+		{"stalled for 2 s", []fleet.Ability{fleet.CanStall}, false, false, func(s *fleet.Store, _ string) { <-s.Stall(2 * time.Second) }},
+		{"killed and restarted with its data", []fleet.Ability{fleet.CanKeep}, true, false, func(s *fleet.Store, _ string) { s.RestartKeeping() }},
+		{"killed and restarted empty", []fleet.Ability{fleet.CanRestart}, true, true, func(s *fleet.Store, _ string) { s.Restart() }},
+		{"slot moved", []fleet.Ability{fleet.CanMove}, false, false, func(s *fleet.Store, key string) { s.MoveSlot(key) }},
+		{"failover", []fleet.Ability{fleet.CanFailover}, true, false, func(s *fleet.Store, key string) { s.Failover(key) }},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			fleet.Each(t, func(t *testing.T, s *fleet.Store) {
-				tr := startTraffic(t, s.Open(t))
+				tr := startTraffic(t, s)
 				defer tr.stop()
 				tr.more()
+				tr.dies()
 				d.do(s, "queue:{"+t.Name()+"}:jobs")
 				tr.more()
+				if d.loses && !d.all {
+					tr.tick() // which brings back those that were lost
+				}
 				tr.stop()
+				if !d.all {
+					tr.checkTicks(d.loses)
+				}
 				missing, twice := tr.missing()
 				if missing > 0 && !d.loses {
 					t.Errorf("%d of %d jobs were lost", missing, len(tr.added))

@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 )
 
-// Missed says what happens to ticks at which no process was there.
+// Missed says what happens to ticks that are past and not noted: no process was there, or the store was not, or it has lost
+// them.
 type Missed uint8
 
 const (
 	// MissedLatest enqueues one job, for the latest of them. It is the default.
 	MissedLatest Missed = iota
 
-	// MissedNone enqueues none: the next is that of the next tick.
+	// MissedNone enqueues none that is more than 10 s late.
 	MissedNone
 
 	// MissedAll enqueues a job for each, the oldest first.
@@ -44,14 +46,15 @@ type Entry[T any] struct {
 
 // Schedule enqueues a job at each tick of each entry, until ctx ends; then it returns nil. Every process may run it, with the
 // same entries: a tick's job is enqueued once, because the same script that enqueues it notes the tick and refuses it
-// ever after. So there is no leader that could be missing. It costs each process one script per tick.
+// ever after. So there is no leader that could be missing. It costs each process one script per tick, and a look at the notes
+// before and each minute.
 //
 // A tick is enqueued by the store's clock, never early. An entry whose name the store does not know begins at the
-// time of the call; ticks before have not been missed.
+// time of the call; ticks before have not been missed. A store that comes back without its last moments has lost a tick's
+// job together with its note, so the tick counts as missed: see Missed.
 func (q *Queue[T]) Schedule(ctx context.Context, entries ...Entry[T]) error {
-	timers := make([]*ticking[T], len(entries))
 	names := map[string]bool{}
-	for i, e := range entries {
+	for _, e := range entries {
 		if e.Name == "" || e.Payload == nil || e.Spec.zone == nil || names[e.Name] || e.Missed > MissedAll {
 			return q.wrap("schedule", e.Name, fmt.Errorf("%w: an entry wants a name of its own, a Spec of ParseSpec, and a Payload", store.ErrInvalid))
 		}
@@ -59,7 +62,6 @@ func (q *Queue[T]) Schedule(ctx context.Context, entries ...Entry[T]) error {
 			return q.wrap("schedule", e.Name, s.err)
 		}
 		names[e.Name] = true
-		timers[i] = &ticking[T]{Entry: e}
 	}
 	if len(entries) == 0 {
 		return q.wrap("schedule", "", fmt.Errorf("%w: no entries", store.ErrInvalid))
@@ -68,7 +70,7 @@ func (q *Queue[T]) Schedule(ctx context.Context, entries ...Entry[T]) error {
 	defer timer.Stop()
 	failures := 0
 	for {
-		wait, err := q.tickAll(ctx, timers)
+		wait, err := q.tickAll(ctx, entries)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -91,29 +93,41 @@ func (q *Queue[T]) Schedule(ctx context.Context, entries ...Entry[T]) error {
 	}
 }
 
-// ticking is an entry at work.
-type ticking[T any] struct {
-	Entry[T]
-	last time.Time // the last tick that the store is known to know; zero: ask
-}
+const (
+	// mostTicks is how many ticks of an entry are caught up with before others have their turn.
+	mostTicks = 100
 
-// mostTicks is how many ticks of an entry are caught up with before others have their turn.
-const mostTicks = 100
+	// lookAgain is after how long the notes are looked at although nothing is due: a failover may have lost some, and clocks may
+	// have been set.
+	lookAgain = time.Minute
+)
 
-// tickAll enqueues what is due and tells how long nothing will be.
-func (q *Queue[T]) tickAll(ctx context.Context, entries []*ticking[T]) (wait time.Duration, err error) {
+// tickAll enqueues what is due and tells how long nothing will be. It goes by the store's notes alone and remembers nothing.
+func (q *Queue[T]) tickAll(ctx context.Context, entries []Entry[T]) (wait time.Duration, err error) {
 	now, err := q.now(ctx)
 	if err != nil {
 		return 0, err
 	}
-	wait = time.Hour // clocks may be set meanwhile
+	read := store.Cmd{"HMGET", q.keys[kMeta]}
 	for _, e := range entries {
-		if e.last.IsZero() {
-			if e.last, err = q.lastTick(ctx, e.Name, now); err != nil {
+		read = append(read, cronField(e.Name))
+	}
+	notes, err := q.do(ctx, read...).Strings()
+	if err == nil && len(notes) != len(entries) {
+		err = store.ErrReply
+	}
+	if err != nil {
+		return 0, err
+	}
+	wait = lookAgain
+	for i := range entries {
+		last, known := number(notes[i])
+		if !known {
+			if last, err = q.begin(ctx, entries[i].Name, now); err != nil {
 				return 0, err
 			}
 		}
-		left, err := q.catchUp(ctx, e, now)
+		left, err := q.catchUp(ctx, &entries[i], time.UnixMilli(last), now)
 		if err != nil {
 			return 0, err
 		}
@@ -122,72 +136,78 @@ func (q *Queue[T]) tickAll(ctx context.Context, entries []*ticking[T]) (wait tim
 	return wait, nil
 }
 
-// catchUp enqueues the due ticks of an entry and tells when the next one is.
-func (q *Queue[T]) catchUp(ctx context.Context, e *ticking[T], now time.Time) (time.Duration, error) {
+// catchUp enqueues the ticks of an entry that are due after the last one and tells when the next one is.
+func (q *Queue[T]) catchUp(ctx context.Context, e *Entry[T], last, now time.Time) (time.Duration, error) {
 	switch e.Missed {
 	case MissedNone:
-		if recent := now.Add(-tardy); recent.After(e.last) {
-			e.last = recent
+		if recent := now.Add(-tardy); recent.After(last) {
+			last = recent
 		}
 	case MissedLatest:
-		if latest := e.Spec.latest(e.last, now); !latest.IsZero() {
-			e.last = latest.Add(-time.Millisecond)
+		if latest := e.Spec.latest(last, now); !latest.IsZero() {
+			last = latest.Add(-time.Millisecond)
 		}
 	}
 	for range mostTicks {
-		tick := e.Spec.Next(e.last)
+		tick := e.Spec.Next(last)
 		if tick.IsZero() {
-			return time.Hour, nil
+			return lookAgain, nil
 		}
 		if tick.After(now) {
 			return tick.Sub(now), nil
 		}
-		if err := q.tick(ctx, e, tick); err != nil {
-			return 0, err
+		early, err := q.tick(ctx, e, tick)
+		if err != nil || early > 0 {
+			return early, err
 		}
+		last = tick
 	}
 	return 0, nil
 }
 
-// tick enqueues the job of a tick, if nobody has.
-func (q *Queue[T]) tick(ctx context.Context, e *ticking[T], tick time.Time) error {
+// tick enqueues the job of a tick, if nobody has. early is how long it is too early for it, by the clock of the server that
+// has the queue: others may be ahead.
+func (q *Queue[T]) tick(ctx context.Context, e *Entry[T], tick time.Time) (early time.Duration, err error) {
 	s := q.settle(ctx, e.Options)
 	payload := e.Payload(tick)
 	args, err := q.appendArgs([]string{e.Name, itoa(tick.UnixMilli())}, &s, &payload)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	list, err := q.run(ctx, tickScript, q.keys[:enqueueKeys], args...).Array()
-	if err == nil && len(list) != 2 {
+	answer, err := q.run(ctx, tickScript, q.keys[:enqueueKeys], args...).Array()
+	if err == nil && len(answer) != 2 {
 		err = store.ErrReply
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	outcome, err := list[0].Int64()
-	if err != nil {
-		return err
-	}
-	if outcome == 1 {
+	switch outcome, err := answer[0].Int64(); {
+	case err != nil:
+		return 0, err
+	case outcome < 0:
+		left, err := answer[1].Int64()
+		return time.Duration(left) * time.Millisecond, err
+	case outcome == 1:
+		id, err := answer[1].Text()
+		if strings.HasPrefix(id, "=") {
+			q.duplicate(ctx, 1)
+			return 0, err
+		}
 		q.stats.enqueued.Add(1)
 		observe.Count(ctx, q.o.Observer, q.op("tick", e.Name), 1)
+		return 0, err
 	}
-	if outcome >= 0 { // else the store's clock was put back: once more
-		e.last = tick
-	}
-	return nil
+	return 0, nil
 }
 
-// lastTick is what the store knows of an entry. It notes now for one that it does not know.
-func (q *Queue[T]) lastTick(ctx context.Context, name string, now time.Time) (time.Time, error) {
-	field := "cron:" + name
-	replies := q.pipe(ctx,
-		store.Cmd{"HSETNX", q.keys[kMeta], field, itoa(now.UnixMilli())}, store.Cmd{"HGET", q.keys[kMeta], field})
-	at, err := replies[1].Int64()
-	if err = errors.Join(replies[0].Err(), err); err != nil {
-		return time.Time{}, err
-	}
-	return time.UnixMilli(at), nil
+func cronField(name string) string { return "cron:" + name }
+
+// begin notes now as the last tick of an entry that the store does not know, and returns what is noted, by anybody.
+func (q *Queue[T]) begin(ctx context.Context, name string, now time.Time) (last int64, err error) {
+	meta, field := q.keys[kMeta], cronField(name)
+	replies := q.pipe(ctx, store.Cmd{"HSETNX", meta, field, itoa(now.UnixMilli())}, store.Cmd{"HGET", meta, field})
+	last, err = replies[1].Int64()
+	return last, errors.Join(replies[0].Err(), err)
 }
 
 // now is the store's clock.
