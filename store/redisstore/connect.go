@@ -95,10 +95,11 @@ func (s *Store) options() rueidis.ClientOption {
 		AlwaysRESP2:         s.cfg.Protocol == 2,
 		ForceSingleClient:   s.cfg.Target == store.Single,
 		PipelineMultiplex:   multiplex(runtime.GOMAXPROCS(0)),
+		AlwaysPipelining:    true, // else who is alone can be neither cancelled nor outlived by those behind
 		DialCtxFn:           s.dial,
 	}
 	o.Dialer.Timeout = s.cfg.DialTimeout
-	o.Dialer.KeepAlive = s.cfg.KeepAlive
+	o.Dialer.KeepAlive = min(s.cfg.KeepAlive, s.cfg.Timeout/3) // how often rueidis asks a silent connection for a sign of life
 	if s.cfg.Target == store.Sentinel {
 		o.Sentinel = rueidis.SentinelOption{
 			MasterSet: s.cfg.Master, Username: s.cfg.SentinelUsername, Password: s.cfg.SentinelPassword,
@@ -131,17 +132,24 @@ func (s *Store) tls() *tls.Config {
 
 // dial makes every connection, reports it, and marks failures: what failed to connect was certainly not run.
 func (s *Store) dial(ctx context.Context, addr string, dialer *net.Dialer, tlsConfig *tls.Config) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.DialTimeout)
+	s.flow.unproven.Add(1)
+	bounded, cancel := context.WithTimeout(ctx, s.cfg.DialTimeout)
 	defer cancel()
-	conn, err := s.dialRaw(ctx, addr, dialer, tlsConfig)
-	if err != nil {
-		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.events.failed(addr, err)
-		}
-		return nil, &dialFailure{addr, err}
+	defer context.AfterFunc(s.life, cancel)()
+	conn, err := s.dialRaw(bounded, addr, dialer, tlsConfig)
+	if err == nil {
+		s.events.connected(addr)
+		return s.watch(ctx, addr, conn), nil
 	}
-	s.events.connected(addr)
-	return &watched{Conn: conn, addr: addr, store: s}, nil
+	s.flow.unproven.Add(-1)
+	if bounded.Err() == nil || errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		s.events.failed(addr, err)
+	}
+	err = &dialFailure{addr, err}
+	if errors.Is(over(ctx), context.DeadlineExceeded) {
+		s.giveUp(err) // who asked for the connection may not wait for this any more
+	}
+	return nil, err
 }
 
 func (s *Store) dialRaw(ctx context.Context, addr string, dialer *net.Dialer, tlsConfig *tls.Config) (net.Conn, error) {
@@ -152,6 +160,9 @@ func (s *Store) dialRaw(ctx context.Context, addr string, dialer *net.Dialer, tl
 	case s.cfg.Unix:
 		network = "unix"
 	}
+	own := *dialer
+	own.KeepAlive = s.cfg.KeepAlive
+	dialer = &own
 	if tlsConfig == nil {
 		return dialer.DialContext(ctx, network, addr)
 	}

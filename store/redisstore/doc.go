@@ -7,9 +7,9 @@
 //
 // # Connections
 //
-// Open does not connect: the first command does, so a service starts while its store is still down. A few connections
-// are shared by all callers; a blocking command and each subscription have one of their own. A connection that was
-// lost is made anew by the next command.
+// Open does not connect: the first command does, so a service starts while its store is still down. One connection,
+// or two or four where there are many processors, to each server are shared by all callers; a blocking command and each
+// subscription have one of their own. A connection that was lost is made anew by the next command.
 //
 // RESP3 is spoken where the server knows it (Redis 6 and later), else RESP2.
 //
@@ -20,9 +20,9 @@
 // on a Cluster until Config.Timeout (3 s) has passed since the first failure, so that requests wait for a failover or a
 // slot that moves instead of failing. Retries of -1 turns that off for all. What may be tried again depends on what is known:
 //
-//   - The command was certainly not run, as no connection could be made, or the one that rested turned out to be dead
-//     before the command was written, or the server refused it for its state (LOADING, TRYAGAIN, CLUSTERDOWN,
-//     MASTERDOWN; READONLY under Sentinel and Cluster): any command is.
+//   - The command was certainly not run, as no connection could be made, or nobody answered the greeting on it, or the
+//     server refused the command for its state (LOADING, TRYAGAIN, CLUSTERDOWN, MASTERDOWN; READONLY under Sentinel and
+//     Cluster): any command is.
 //   - The connection broke after the command was sent, so it may have run: only commands that only read are, and
 //     scripts marked ReadOnly. Anything else fails with store.ErrUnavailable and is the caller's decision. That
 //     includes SET: made twice, it could bring back a value that somebody deleted in between.
@@ -35,5 +35,7 @@
 // # Time
 //
 // A command without a deadline gets Config.Timeout. Blocking commands have only the caller's deadline and their own
-// timeout argument.
+// timeout argument. Every call ends soon after its ctx, whatever its connection does, and takes nothing from the others that
+// share it. A silent connection is asked for a sign of life each third of Config.Timeout (1 s), and given up when none
+// has come for Config.Timeout.
 package redisstore

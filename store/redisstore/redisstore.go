@@ -41,6 +41,7 @@ type Store struct {
 	gate   gate
 
 	timeout *store.CallTimeout
+	flow    flow
 
 	client atomic.Pointer[rueidis.Client] // nil until the first command
 	life   context.Context                // ends with Close
@@ -81,7 +82,7 @@ func Open(cfg store.Config, opts Options) (*Store, error) {
 		cfg.Retries = store.DefaultRetries
 	}
 	cfg.Retries = max(cfg.Retries, 0)
-	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts), timeout: store.NewCallTimeout(cfg.Timeout)}
+	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts), timeout: store.NewCallTimeout(cfg.Timeout), flow: newFlow()}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -142,7 +143,13 @@ func (s *Store) once(ctx context.Context, words []string, tr traits) (store.Repl
 	}
 	bounded, cancel := s.bound(ctx, tr.blocks)
 	defer cancel()
-	return s.judge(ctx, client.Do(bounded, build(client.B(), words, tr)))
+	res, err := attend(s, bounded, tr.blocks, func() rueidis.RedisResult {
+		return client.Do(bounded, build(client.B(), words, tr))
+	})
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	return s.judge(ctx, res)
 }
 
 // judge turns what rueidis returned into a Reply and says whether it may be tried again.
@@ -151,6 +158,7 @@ func (s *Store) judge(ctx context.Context, res rueidis.RedisResult) (store.Reply
 		return s.failed(ctx, err)
 	}
 	s.gate.answered()
+	s.flow.answered()
 	m, _ := res.ToMessage()
 	r := convert(&m)
 	if r.Kind() != store.KindError {
@@ -196,7 +204,7 @@ func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []traits, to
 		}
 		bounded, cancel := s.bound(ctx, blocks)
 		defer cancel()
-		results = client.DoMulti(bounded, built...)
+		results, err = attend(s, bounded, blocks, func() []rueidis.RedisResult { return client.DoMulti(bounded, built...) })
 	}
 	for k, i := range todo {
 		var v verdict
@@ -258,6 +266,7 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	case s.isClosed():
 		return store.Fail(fmt.Errorf("redisstore: %w", store.ErrClosed)), final
 	case over(ctx) != nil:
+		s.flow.overdue.Store(true)
 		if errors.Is(over(ctx), context.DeadlineExceeded) {
 			s.giveUp(err) // if it ran out while connecting
 		}
@@ -271,9 +280,10 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 			return store.Fail(err), unsent
 		}
 		return store.Fail(err), final
-	case errors.As(err, new(*dialFailure)), errors.As(err, new(*staleConnection)):
+	case errors.As(err, new(*dialFailure)):
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), unsent
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		s.flow.overdue.Store(true)
 		err = fmt.Errorf("%s: no answer within %v: %w", s.cfg, s.cfg.Timeout, os.ErrDeadlineExceeded)
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), final
 	case errors.Is(err, io.EOF):

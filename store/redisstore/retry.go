@@ -53,9 +53,6 @@ func (s *Store) pause(ctx context.Context, p *patience, cause error) bool {
 		s.giveUp(cause)
 		return false
 	}
-	if p.attempts == 1 && errors.As(cause, new(*staleConnection)) {
-		return true // a new connection is all it needs
-	}
 	wait := backoff(p.attempts)
 	if shut := (*gateShut)(nil); errors.As(cause, &shut) {
 		wait = max(wait, shut.wait) // nobody is let through before

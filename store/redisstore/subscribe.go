@@ -131,8 +131,11 @@ func (s *Store) listen(ctx context.Context, a *audience, p part) (confirmed bool
 	if err != nil {
 		return false, err
 	}
-	conn, release := client.Dedicate()
-	defer release()
+	conn, err := dedicate(ctx, client)
+	if err != nil {
+		return false, err
+	}
+	defer conn.release()
 	missing := p.size()
 	moved := make(chan struct{}, missing)
 	gone := conn.SetPubSubHooks(rueidis.PubSubHooks{
@@ -166,6 +169,32 @@ func (s *Store) listen(ctx context.Context, a *audience, p part) (confirmed bool
 		return true, errMoved
 	case <-ctx.Done():
 		return true, ctx.Err()
+	}
+}
+
+// line is a connection of one's own.
+type line struct {
+	rueidis.DedicatedClient
+	release func()
+}
+
+// dedicate makes one. rueidis knows no ctx for that.
+func dedicate(ctx context.Context, client rueidis.Client) (line, error) {
+	made := make(chan line)
+	go func() {
+		conn, release := client.Dedicate()
+		select {
+		case made <- line{conn, release}:
+		case <-ctx.Done():
+			conn.Close()
+			release()
+		}
+	}()
+	select {
+	case l := <-made:
+		return l, nil
+	case <-ctx.Done():
+		return line{}, ctx.Err()
 	}
 }
 

@@ -79,7 +79,7 @@ func TestTrack(t *testing.T) {
 		"redis": openURL(t, "redis://:secret@"+server.Addr), "larder": openURL(t, "redis://"+l.Addr().String()), "embedded": db,
 	} {
 		t.Run(name, func(t *testing.T) {
-			leaktest.Check(t, "larder/store/redisstore", "larder/internal/resp")
+			leaktest.Check(t, "redisstore.(*Store).Track", "redisstore.(*trackLine)", "larder/internal/resp")
 			ctx, cancel := context.WithCancel(t.Context())
 			h := heard{make(chan string, 100)}
 			ended := make(chan error, 1)

@@ -1,89 +1,78 @@
 package redisstore
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 )
 
-// watched is a connection that reports its loss, once, unless this side closed it, and that notices before the first
-// write after a rest whether it was lost meanwhile.
-//
-// The latter matters because rueidis reads a connection only while it waits for replies, as long as one caller at a time uses
-// it. A server that restarted, or a firewall that dropped an idle connection, would show only when the next command was
-// written and got no answer: a write that might have run, and so is not repeated. Found before, it is one that certainly did not.
-//
-// That conclusion needs that nothing else is under way. So it is drawn only where a reply was read since the last
-// write, and never on a connection that was once read and written at the same time: there a reader waits all the time, and
-// notices by itself.
+// watched is a connection that reports its loss, once, unless this side closed it. Until the server has said something it is
+// unproven: what fails then is the greeting, and no command was sent.
 type watched struct {
 	net.Conn
-	addr  string
-	store *Store
-	over  atomic.Bool
-
-	reading atomic.Bool  // a Read is under way
-	shared  atomic.Bool  // a Write met a Read
-	rested  atomic.Int64 // when the last Read ended, in Unix nanoseconds; 0 after a Write
+	addr   string
+	store  *Store
+	over   atomic.Bool
+	proven atomic.Bool
+	abort  func() bool // keeps the ctx of the one who made the connection from ending its greeting
+	stop   func() bool // keeps Store.Close from closing it
 }
 
-// rest is how long nothing was read before a connection is looked at before it is written to. A look costs about a microsecond.
-const rest = 10 * time.Millisecond
-
-// staleConnection is a connection that was lost while nobody used it. What was to be written has not been.
-type staleConnection struct{ cause error }
-
-func (e *staleConnection) Error() string {
-	return "the connection was lost while idle: " + e.cause.Error()
+// watch looks after a connection that ctx's owner has made.
+func (s *Store) watch(ctx context.Context, addr string, conn net.Conn) *watched {
+	w := &watched{Conn: conn, addr: addr, store: s}
+	w.abort = context.AfterFunc(ctx, func() { _ = w.Close() })
+	w.stop = context.AfterFunc(s.life, func() { _ = w.Close() })
+	return w
 }
-func (e *staleConnection) Unwrap() error { return e.cause }
 
 func (w *watched) Read(b []byte) (int, error) {
-	w.reading.Store(true)
 	n, err := w.Conn.Read(b)
-	w.reading.Store(false)
-	if err != nil {
-		w.note(err)
+	if err == nil && !w.proven.Load() {
+		w.prove()
 	}
-	if !w.shared.Load() {
-		w.rested.Store(time.Now().UnixNano())
+	if err != nil {
+		err = w.failed(err)
 	}
 	return n, err
 }
 
 func (w *watched) Write(b []byte) (int, error) {
-	if err := w.look(); err != nil {
-		w.note(err)
-		return 0, &staleConnection{err}
-	}
 	n, err := w.Conn.Write(b)
 	if err != nil {
-		w.note(err)
+		err = w.failed(err)
 	}
 	return n, err
 }
 
-// look finds out whether a connection that rested was lost.
-func (w *watched) look() error {
-	if w.shared.Load() {
-		return nil
+// prove notes that the connection has answered, or that nobody expects it to any more.
+func (w *watched) prove() {
+	if !w.proven.Swap(true) {
+		w.abort()
+		w.store.flow.unproven.Add(-1)
 	}
-	if w.reading.Load() {
-		w.shared.Store(true)
-		return nil
+}
+
+func (w *watched) failed(err error) error {
+	proven := w.proven.Load()
+	w.note(err)
+	if proven {
+		return err
 	}
-	since := w.rested.Swap(0)
-	if since == 0 || time.Now().UnixNano()-since < int64(rest) {
-		return nil
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		err = errNoGreeting // rueidis would take it for the deadline of each who waits for the connection
 	}
-	return lost(w.Conn)
+	return &dialFailure{w.addr, err}
 }
 
 func (w *watched) Close() error {
 	w.over.Store(true)
-	return w.Conn.Close()
+	w.stop()
+	err := w.Conn.Close()
+	w.prove()
+	return err
 }
 
 func (w *watched) note(err error) {
@@ -94,3 +83,12 @@ func (w *watched) note(err error) {
 		w.store.events.lost(w.addr, err)
 	}
 }
+
+// errNoGreeting is a connection on which nobody answers.
+var errNoGreeting net.Error = noGreeting{}
+
+type noGreeting struct{}
+
+func (noGreeting) Error() string   { return "connected, but no answer" }
+func (noGreeting) Timeout() bool   { return true }
+func (noGreeting) Temporary() bool { return true }

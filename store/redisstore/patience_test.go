@@ -1,0 +1,155 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/larderdb/larder/internal/fleet"
+	"github.com/larderdb/larder/internal/leaktest"
+	"github.com/larderdb/larder/internal/redistest"
+	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/redisstore"
+)
+
+// soon is how much later than its ctx a call may end, on a machine that is busy with other things.
+const soon = 300 * time.Millisecond
+
+// endsInTime makes a call that its ctx is to end.
+func endsInTime(t *testing.T, name string, ctx context.Context, call func(ctx context.Context) error) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- call(ctx) }()
+	select {
+	case <-ctx.Done():
+	case err := <-ended: // where a connection cannot be made, only one caller waits for it
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: ended before its ctx, with %v", name, err)
+		}
+		return
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ctx.Err()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	case <-time.After(soon):
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%s: still under way %v after its ctx\n%s", name, soon, stacks[:runtime.Stack(stacks, true)])
+		<-ended
+	}
+}
+
+// patientCalls are all the ways to ask a store.
+func patientCalls(st store.Store) map[string]func(ctx context.Context) error {
+	script := &store.Script{Name: "redisstore.one", Lua: "return 1", Go: func(store.Tx, []string, []string) store.Reply { return store.Int(1) }}
+	return map[string]func(ctx context.Context) error{
+		"Do":   func(ctx context.Context) error { return st.Do(ctx, "GET", "a").Err() },
+		"Run":  func(ctx context.Context) error { return st.Run(ctx, script, []string{"a"}).Err() },
+		"Pipe": func(ctx context.Context) error { return st.Pipe(ctx, store.Cmd{"GET", "a"}, store.Cmd{"GET", "b"})[0].Err() },
+		"Pipe of three slots": func(ctx context.Context) error {
+			return st.Pipe(ctx, store.Cmd{"GET", "a"}, store.Cmd{"GET", "b"}, store.Cmd{"GET", "c"}, store.Cmd{"GET", "d"})[0].Err()
+		},
+		"BLPOP": func(ctx context.Context) error { return st.Do(ctx, "BLPOP", "a", "0").Err() },
+		"Subscribe": func(ctx context.Context) error {
+			return st.Subscribe(ctx, store.Subscription{Channels: []string{"c"}, Shards: []string{"s"}, OnMessage: func(store.Message) {}})
+		},
+		"Track": func(ctx context.Context) error {
+			return st.(store.Tracker).Track(ctx, store.Tracking{Prefixes: []string{"a"}, OnInvalidate: func([]string) {}})
+		},
+	}
+}
+
+// TestNobodyOutstaysItsContext freezes stores, and has calls end by a deadline and by a cancel: on connections that are there, on
+// connections to be made, and when no connection was ever made.
+func TestNobodyOutstaysItsContext(t *testing.T) {
+	leaktest.Check(t)
+	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		connected, half, fresh := s.Open(t), s.Open(t), s.Open(t)
+		for _, key := range []string{"a", "b", "c", "d"} {
+			if err := connected.Do(t.Context(), "GET", key).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := half.Do(t.Context(), "GET", "a").Err(); err != nil {
+			t.Fatal(err)
+		}
+		over := s.Stall(1500 * time.Millisecond)
+		done := make(chan struct{})
+		calls := 0
+		for kind, st := range map[string]store.Store{"connected": connected, "half": half, "fresh": fresh} {
+			for name, call := range patientCalls(st) {
+				for how, bounded := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+					"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+						return context.WithTimeout(ctx, 200*time.Millisecond)
+					},
+					"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
+						ctx, cancel := context.WithCancel(ctx)
+						time.AfterFunc(200*time.Millisecond, cancel)
+						return ctx, cancel
+					},
+					"cancel before its deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+						ctx, cancel := context.WithTimeout(ctx, time.Minute)
+						time.AfterFunc(200*time.Millisecond, cancel)
+						return ctx, cancel
+					},
+				} {
+					calls++
+					go func() {
+						defer func() { done <- struct{}{} }()
+						ctx, cancel := bounded(t.Context())
+						defer cancel()
+						endsInTime(t, kind+", "+name+", "+how, ctx, call)
+					}()
+				}
+			}
+		}
+		for range calls {
+			<-done
+		}
+		<-over
+		for _, st := range []store.Store{connected, half, fresh} {
+			fleet.Eventually(t, "the store to serve", func() bool { return st.Do(t.Context(), "GET", "a").Err() == nil })
+		}
+	}, fleet.CanStall)
+}
+
+// TestOneCancelEndsOneCall has a caller give up alone on its connection, where nobody else made a connection's pipeline yet.
+func TestOneCancelEndsOneCall(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	st := open(t, server.URL(), redisstore.Options{})
+	if err := st.Do(t.Context(), "GET", "a").Err(); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	time.AfterFunc(50*time.Millisecond, cancel)
+	endsInTime(t, "alone", ctx, func(ctx context.Context) error { return st.Do(ctx, "GET", "a").Err() })
+	server.Resume()
+}
+
+// TestImpatienceIsNotCatching has a caller of little patience wait before one of more, on the same connection.
+func TestImpatienceIsNotCatching(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	st := open(t, server.URL(), redisstore.Options{})
+	if err := st.Do(t.Context(), "SET", "n", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- st.Do(short, "GET", "n").Err() }()
+	time.AfterFunc(20*time.Millisecond, func() { second <- st.Do(context.Background(), "INCR", "n").Err() })
+	if err := <-first; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the first: %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, server.Resume)
+	if err := <-second; err != nil {
+		t.Errorf("the second: %v", err)
+	}
+}
