@@ -70,7 +70,7 @@ func (k *Lock) take(ctx context.Context, verb string, wait time.Duration) (*Leas
 }
 
 func (l *Locker) newID(mode string) string {
-	b := make([]byte, 0, maxID)
+	b := make([]byte, 0, 160) // an Owner is at most 100
 	b = append(append(b, mode...), l.client...)
 	return string(strconv.AppendUint(append(b, '.'), l.seq.Add(1), 36))
 }
@@ -84,7 +84,7 @@ func (k *Lock) obtain(ctx context.Context, le *Lease, wait time.Duration) error 
 			le.woken = make(chan struct{}, 1)
 		}
 	}
-	if !l.register(le) {
+	if !l.register(le, listening) {
 		return store.ErrClosed
 	}
 	a, err := k.ask(ctx, le, 0, listening)
@@ -124,8 +124,11 @@ func (k *Lock) ask(ctx context.Context, le *Lease, ticket int64, wait bool) (ans
 	if wait {
 		numbers = k.wait
 	}
+	if ticket != 0 {
+		numbers = packed(ticket) + numbers[wide:]
+	}
 	sent := l.clock.Monotonic()
-	a, err := parse(k.run(ctx, acquireScript, le.id, ticket, numbers))
+	a, err := parse(k.run(ctx, acquireScript, &le.words, le.id, numbers))
 	if err != nil {
 		if ctx.Err() == nil {
 			l.stats.failed.Add(1)
@@ -135,8 +138,6 @@ func (k *Lock) ask(ctx context.Context, le *Lease, ticket int64, wait bool) (ans
 	le.heard = heard{sent, a.now}
 	return a, nil
 }
-
-var aliveMillis = millis(aliveTime)
 
 func (k *Lock) hold(le *Lease, token int64, from, good time.Duration) error {
 	if le.hold(token, from, good) {
@@ -161,6 +162,7 @@ func (k *Lock) await(ctx context.Context, le *Lease, a answer, patience time.Dur
 		le.mu.Lock()
 		le.woken = make(chan struct{}, 1)
 		le.mu.Unlock()
+		l.expect(le)
 		select {
 		case <-l.listen().ready:
 		case <-tooLate:

@@ -113,6 +113,16 @@ func checkMark(tx store.Tx, keys, args []string) store.Reply {
 	return tx.Do("SET", keys[0], args[0])
 }
 
+// number reads digits; anything else, or more than maxNumber, clears ok.
+func number(s string, ok *bool) int64 {
+	n, read := store.Digits(s, 16)
+	if !read || n > maxNumber {
+		*ok = false
+		return 0
+	}
+	return n
+}
+
 // Do runs one command on keys, the first of which is guarded, unless token is out of date: then the reply's error is
 // ErrFenced and nothing was done. keys are all that the command touches. One round trip.
 func (g *Guard) Do(ctx context.Context, token int64, keys []string, command ...string) store.Reply {

@@ -69,7 +69,7 @@ func parseState(r store.Reply) (s State, err error) {
 		return s, err
 	}
 	var h head
-	if !h.parse(text) {
+	if !h.parse([]byte(text), "") {
 		return s, fmt.Errorf("%w: %q is not a lock", store.ErrReply, text)
 	}
 	s.Token = h.token

@@ -36,13 +36,20 @@ type Lease struct {
 	ticket int64         // of a waiter: its place in the queue; owned by the goroutine that waits
 
 	heard heard // of the last call that took it or waited for it; owned by that goroutine
+	words words // of who takes it or waits for it, and then of who releases it
+
+	newer, older *Lease // in the Locker's list; guarded by its mu, as are the next two
+	listed       bool
+	swept        bool
 
 	mu        sync.Mutex // guards the rest, and the setting of woken
 	state     state
 	token     int64
 	deadline  time.Duration // of the clock's monotonic time: the lease is good until then
 	offer     *offer        // of a waiter: what it was given by a message
-	timer     clock.Timer
+	due       time.Duration // when to extend it, first
+	timer     clock.Timer   // nil at first: see Locker.sweep
+	late      bool          // the sweep has been
 	extending bool
 	cause     error // why it is over
 	ctx       context.Context
@@ -78,20 +85,16 @@ type answer struct {
 }
 
 func parse(r store.Reply) (a answer, err error) {
-	list, err := r.Array()
+	text, err := r.Text()
 	if err != nil {
 		return a, err
 	}
-	if len(list) != 5 {
+	var granted int64
+	if len(text) != 5*wide || !whole(text, &granted, &a.token, &a.ends, &a.now, &a.ahead) {
 		return a, store.ErrReply
 	}
-	var n [5]int64
-	for i := range n {
-		if n[i], err = list[i].Int64(); err != nil {
-			return a, err
-		}
-	}
-	return answer{granted: n[0] == 1, token: n[1], ends: n[2], now: n[3], ahead: n[4]}, nil
+	a.granted = granted == 1
+	return a, nil
 }
 
 // left is what the lease has left of its time at the moment that the store's clock read since.
@@ -167,9 +170,17 @@ func (le *Lease) hold(token int64, from, good time.Duration) bool {
 		return false
 	}
 	le.state, le.token = held, token
-	le.deadline = from + good - margin(good)
-	le.timer = l.clock.AfterFunc(until(from+good/3, l.clock.Monotonic()), le.tick)
+	le.deadline, le.due = from+good-margin(good), from+good/3
+	if le.late || good < l.o.TTL*3/4 {
+		le.arm()
+	}
 	return true
+}
+
+// arm makes the timer. mu is held.
+func (le *Lease) arm() {
+	l := le.lock.l
+	le.timer = l.clock.AfterFunc(until(le.due, l.clock.Monotonic()), le.tick)
 }
 
 // until is the time to a moment, at least a little: timers of the test clock fire at once for none.
@@ -198,7 +209,7 @@ func (le *Lease) tick() {
 func (le *Lease) extend() {
 	k, l := le.lock, le.lock.l
 	sent := l.clock.Monotonic()
-	a, err := parse(k.run(l.ctx, extendScript, le.id, 0, l.extend))
+	a, err := parse(k.run(l.ctx, extendScript, new(words), le.id, l.extend))
 	le.mu.Lock()
 	defer le.mu.Unlock()
 	le.extending = false
@@ -262,8 +273,11 @@ func (le *Lease) Release(ctx context.Context) error {
 	le.mu.Unlock()
 	k, l := le.lock, le.lock.l
 	defer l.forget(le) // not before: a late message to an unknown id makes the Locker leave in its name
-	ctx, end := observe.Begin(context.WithoutCancel(ctx), l.o.Observer, k.op("release"))
-	was, err := k.leave(ctx, le.id, 0)
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, end := observe.Begin(ctx, l.o.Observer, k.op("release"))
+	was, err := k.run(ctx, leaveScript, &le.words, le.id, noNumber).Int64()
 	repeated := errors.Is(err, store.ErrUnavailable)
 	if repeated {
 		l.stats.failed.Add(1)
@@ -289,7 +303,11 @@ func (le *Lease) Release(ctx context.Context) error {
 
 // leave gives up what an id has.
 func (k *Lock) leave(ctx context.Context, id string, ticket int64) (was int64, err error) {
-	return k.run(ctx, leaveScript, id, ticket, k.l.keep).Int64()
+	numbers := noNumber
+	if ticket != 0 {
+		numbers = packed(ticket)
+	}
+	return k.run(ctx, leaveScript, new(words), id, numbers).Int64()
 }
 
 // abandon gives up what an id may have in the store, trying until it has worked or a TTL has passed.

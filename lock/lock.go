@@ -91,7 +91,6 @@ type Locker struct {
 	keep    string // Retention in ms; "0" for ever
 	wake    string // what channels of clients begin with
 	extend  string // ARGV[3] of extendScript
-	terms   string // the end of ARGV[3] of acquireScript: the lengths in ms of a lease and of a claim
 
 	seq    atomic.Uint64
 	stats  counters
@@ -101,8 +100,12 @@ type Locker struct {
 
 	mu       sync.Mutex // guards the rest
 	closed   bool
-	open     map[string]*Lease // held, or waited for, by id
+	newest   *Lease            // held or waited for: a list, the newest first
+	count    int64             // of these
+	waiters  map[string]*Lease // those of them that may hear from the store, by id
 	listener *listener         // nil until somebody waits
+	sweeper  clock.Timer       // nil until somebody holds
+	sweeping bool              // it is going to fire
 }
 
 // New makes a Locker on st. It does not touch the store; it fails only for options that make no sense.
@@ -135,10 +138,10 @@ func New(st store.Store, o Options) (*Locker, error) {
 	rand.Read(random[:]) //nolint:errcheck // it never fails
 	l := &Locker{
 		st: st, o: o, clock: o.Clock, keep: keep, wake: o.Prefix + "wake:",
-		client: o.Owner + "/" + hex.EncodeToString(random[:]),
-		open:   map[string]*Lease{},
+		client:  o.Owner + "/" + hex.EncodeToString(random[:]),
+		waiters: map[string]*Lease{},
+		extend:  packed(store.Millis(o.TTL)),
 	}
-	l.extend, l.terms = keep+" "+millis(o.TTL), millis(o.TTL)+" "+millis(min(o.TTL, claimTime))
 	l.timeout = store.CallTimeoutFor(st, min(o.Timeout, o.TTL), min(DefaultTimeout, o.TTL))
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
@@ -154,10 +157,8 @@ func keepFor(name string, d, otherwise, least time.Duration) (string, error) {
 	case d < least:
 		return "", fmt.Errorf("lock: %w: %s %v, want at least %v, or NoTTL", store.ErrInvalid, name, d, least)
 	}
-	return millis(d), nil
+	return digits(store.Millis(d)), nil
 }
-
-func millis(d time.Duration) string { return strconv.FormatInt(store.Millis(d), 10) }
 
 func defaultOwner() string {
 	host, _ := os.Hostname() //nolint:errcheck // then the process id must do
@@ -196,11 +197,14 @@ func (l *Locker) Writer(name string) *Lock { return l.lock(name, ":rw", "x", 0) 
 
 const maxReaders = 1<<31 - 1 // also where an int has 32 bits
 
+const spaces = " \t\n\v\f\r"
+
 func (l *Locker) lock(name, kind, mode string, capacity int) *Lock {
 	head := l.o.Prefix + "{" + name + "}" + kind
-	terms := l.keep + " " + strconv.Itoa(capacity) + " " + l.terms
+	length, claim := store.Millis(l.o.TTL), store.Millis(min(l.o.TTL, claimTime))
+	wait := packed(0, int64(capacity), length, claim, store.Millis(aliveTime))
 	return &Lock{l: l, name: name, keys: []string{head, head + bodySuffix}, mode: mode, capacity: capacity,
-		try: terms + " 0", wait: terms + " " + aliveMillis}
+		try: wait[:4*wide] + noNumber, wait: wait}
 }
 
 // check finds names and numbers that cannot work.
@@ -233,16 +237,16 @@ func (l *Locker) With(ctx context.Context, name string, do func(ctx context.Cont
 	return l.Mutex(name).With(ctx, do)
 }
 
-// run calls a script, within the Locker's timeout. numbers are its ARGV[3].
-func (k *Lock) run(ctx context.Context, script *store.Script, id string, ticket int64, numbers string) store.Reply {
+// words are the ARGV of a script.
+type words [4]string
+
+// run calls a script, within the Locker's timeout. w is not to be touched before it returns.
+func (k *Lock) run(ctx context.Context, script *store.Script, w *words, id, numbers string) store.Reply {
 	l := k.l
-	at := "0"
-	if ticket != 0 {
-		at = strconv.FormatInt(ticket, 10)
-	}
+	*w = words{id, l.keep, numbers, l.wake}
 	ctx, cancel := l.timeout.Bound(ctx)
 	defer cancel()
-	return l.st.Run(ctx, script, k.keys, id, at, numbers, l.wake)
+	return l.st.Run(ctx, script, k.keys, w[:]...)
 }
 
 func (k *Lock) op(verb string) observe.Op {
@@ -258,6 +262,9 @@ func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	was := l.closed
 	l.closed = true
+	if l.sweeper != nil {
+		l.sweeper.Stop()
+	}
 	l.mu.Unlock()
 	if was {
 		return nil
@@ -309,7 +316,7 @@ func (l *Locker) Stats() Stats {
 		Extended: c.extended.Load(), Lost: c.lost.Load(), Failed: c.failed.Load(), Waiting: c.waiting.Load(),
 	}
 	l.mu.Lock()
-	s.Holding = int64(len(l.open)) - s.Waiting
+	s.Holding = l.count - s.Waiting
 	l.mu.Unlock()
 	return s
 }

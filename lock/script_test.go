@@ -1,6 +1,8 @@
 package lock
 
 import (
+	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -22,17 +24,10 @@ func BodiesAgree(t *testing.T, db storetest.Clocked) {
 	lua := openRedis(t)
 	for _, c := range []struct {
 		script *store.Script
-		extra  func(r *rand.Rand) []string
-	}{
-		{acquireScript, func(r *rand.Rand) []string {
-			return []string{strconv.Itoa(1 + r.IntN(3)), "30000", "10000", []string{"0", "60000", "60000"}[r.IntN(3)]}
-		}},
-		{extendScript, func(*rand.Rand) []string { return []string{"30000"} }},
-		{leaveScript, func(*rand.Rand) []string { return nil }},
-	} {
+	}{{acquireScript}, {extendScript}, {leaveScript}} {
 		t.Run(c.script.Name, func(t *testing.T) {
 			storetest.Scripts(t, db, lua, mixed(c.script), func(r *rand.Rand, prefix string) storetest.Call {
-				return randomCall(r, prefix, c.script, c.extra)
+				return randomCall(r, prefix, c.script)
 			})
 		})
 	}
@@ -61,7 +56,7 @@ func mixed(most *store.Script) *store.Script {
 	}}
 }
 
-func randomCall(r *rand.Rand, prefix string, most *store.Script, extra func(*rand.Rand) []string) storetest.Call {
+func randomCall(r *rand.Rand, prefix string, most *store.Script) storetest.Call {
 	kind := r.IntN(2)
 	head := prefix + "k" + strconv.Itoa(kind)
 	mode := "xs"[kind : kind+1]
@@ -70,36 +65,32 @@ func randomCall(r *rand.Rand, prefix string, most *store.Script, extra func(*ran
 		mode = "xsl"[:3][r.IntN(3):][:1]
 	}
 	id := mode + "c" + strconv.Itoa(r.IntN(3)) + "." + strconv.Itoa(r.IntN(4))
-	ticket := strconv.Itoa(r.IntN(8) - 1)
 	c := storetest.Call{Keys: []string{head, head + bodySuffix}}
-	which, more := 0, extra(r)
-	switch most {
-	case extendScript:
-		which = 1
-	case leaveScript:
-		which = 2
-	}
+	which := map[*store.Script]int{acquireScript: 0, extendScript: 1, leaveScript: 2}[most]
 	if r.IntN(2) == 0 {
 		which = r.IntN(3)
-		more = [][]string{{strconv.Itoa(1 + r.IntN(3)), "30000", "10000", []string{"0", "60000"}[r.IntN(2)]}, {"30000"}, nil}[which]
 	}
-	numbers := append([]string{[]string{"3600000", "3600000", "0"}[r.IntN(3)]}, more...)
-	c.Args = []string{id, ticket, "", "wake:"}
+	ticket := int64(max(r.IntN(12)-5, -1)) // most often none
+	numbers := []string{
+		packed(max(ticket, 0), int64(1+r.IntN(3)), 30_000, 10_000, []int64{0, 60_000, 60_000}[r.IntN(3)]),
+		packed(30_000),
+		packed(ticket),
+	}[which]
+	if which == 0 && r.IntN(2) == 0 {
+		numbers = packed(ticket) + numbers[wide:]
+	}
+	c.Args = []string{id, []string{"3600000", "3600000", "0"}[r.IntN(3)], numbers, "wake:"}
 	switch r.IntN(40) {
 	case 0:
 		c.Before = garbage(r, c.Keys[0], c.Keys[1])
 	case 1:
-		list := [][]string{numbers, c.Args}[r.IntN(2)]
-		list[r.IntN(len(list))] = []string{"", "x", "-2", "1.5", "1e3", "00", "9000000000000001", "99999999999999999", "x.", "xa.", "xa b.1", "s" + strings.Repeat("a", 300) + ".1"}[r.IntN(12)]
+		c.Args[r.IntN(2)] = []string{"", "x", "-2", "1.5", "1e3", "00", "9000000000000001", "x.", "x\n", "xa b.1", "s" + strings.Repeat("a", 300) + ".1"}[r.IntN(11)]
 	case 2:
 		c.Args = c.Args[:r.IntN(len(c.Args))]
 	case 3:
 		c.Keys = c.Keys[:1]
-	}
-	if len(c.Args) > 2 && c.Args[2] == "" {
-		if c.Args[2] = strings.Join(numbers, " "); r.IntN(60) == 0 {
-			c.Args[2] += []string{" ", " 1", "x", "  "}[r.IntN(4)]
-		}
+	case 4:
+		c.Args[2] = []string{"", numbers[1:], numbers + "x", "5"}[r.IntN(4)]
 	}
 	c.Args = append(c.Args, strconv.Itoa(which))
 	switch r.IntN(6) {
@@ -115,33 +106,36 @@ func randomCall(r *rand.Rand, prefix string, most *store.Script, extra func(*ran
 
 // garbage leaves something strange at the keys.
 func garbage(r *rand.Rand, head, body string) []store.Cmd {
-	now := storetest.NewMemory().Now().UnixMilli()
-	words := []string{"0", "1", "5", strconv.FormatInt(now, 10), strconv.FormatInt(now+20_000, 10), "x", "", "-1", "9000000000000001", "99999999999999999", "xc1.1", "sc1.2", "sc2.1", "x"}
-	some := func(n int) string {
-		w := make([]string, n)
-		for i := range w {
-			w[i] = words[r.IntN(len(words))]
+	now := float64(storetest.NewMemory().Now().UnixMilli())
+	odd := []float64{0, 1, 5, now, now + 20_000, -1, 1.5, 9_000_000_000_000_001, 1e300, math.NaN(), math.Inf(1)}
+	some := func(from, to, n int) string {
+		var b []byte
+		for range n {
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(odd[from+r.IntN(to-from)]))
 		}
-		all := strings.Join(w, " ")
-		return all[:min(len(all), 60)] // longer ones make Redis forget the order of a small hash
+		return string(b)
 	}
-	switch r.IntN(8) {
+	ids := []string{"", "x", "xc1.1", "sc1.2", "sc2.1", "lc1.1", "y"}
+	who := func() string { return ids[r.IntN(len(ids))] }
+	switch r.IntN(9) {
 	case 0:
-		return []store.Cmd{{"SET", head, some(9)}}
+		return []store.Cmd{{"SET", head, []string{"L", "M", "", "something else", "C1234567"}[r.IntN(5)] + some(0, len(odd), r.IntN(9)) + who()}}
 	case 1:
-		return []store.Cmd{{"SET", head, "7 0 0 0 0 0 1 " + words[r.IntN(8)] + " "}}
+		return []store.Cmd{{"SET", head, "L" + packed(7, 0, 0, 0, 0, 0) + some(0, 5, 2) + who()}}
 	case 2:
 		return []store.Cmd{{"DEL", head}, {"HSET", head, "f", "v"}}
 	case 3:
 		return []store.Cmd{{"DEL", body}, {"SET", body, "v"}}
 	case 4:
-		return []store.Cmd{{"HSET", body, "w1", some(4), "w2", some(4), "hsc1.1", some(4)}}
+		return []store.Cmd{{"HSET", body, "w1", some(0, len(odd), r.IntN(4)) + who(), "w2", some(0, 5, 3) + who(), "hsc1.1", some(0, len(odd), 4)}}
 	case 5:
 		return []store.Cmd{{"DEL", head}}
 	case 6:
-		return []store.Cmd{{"SET", head, "7 0 0 0 " + words[r.IntN(3)] + " " + words[3+r.IntN(2)] + " 1 3 "},
-			{"HSET", body, "w1", words[4] + " 2 1000 sc1.1", "w2", words[4] + " 1 1000 " + words[10+r.IntN(4)], "w3", words[3+r.IntN(2)] + " 1 1 sc2.0",
-				"hsc2.1", words[3+r.IntN(2)] + " 1 1 " + words[r.IntN(3)]}}
+		return []store.Cmd{{"SET", head, "L" + packed(7, 0, 0, 0, int64(r.IntN(3))) + some(3, 5, 1) + packed(1, 3)},
+			{"HSET", body, "w1", some(4, 5, 1) + packed(2, 1000) + "sc1.1", "w2", some(4, 5, 1) + packed(1, 1000) + who(),
+				"w3", some(3, 5, 1) + packed(1, 1) + "sc2.0", "hsc2.1", some(3, 5, 1) + packed(1, 1) + some(0, 3, 1)}}
+	case 7:
+		return []store.Cmd{{"SET", head, strings.Repeat("L", []int{8, 9, 10, 65, 512, 513}[r.IntN(6)])}}
 	}
 	return []store.Cmd{{"DEL", head}, {"DEL", body}}
 }

@@ -1,27 +1,39 @@
 package lock
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/larderdb/larder/store"
 )
 
-// step is stepLua in Go: one atomic step on a lock. Its methods do what the functions of the same names do there.
+// step is openLua and functionsLua in Go: one atomic step on a lock. Its methods do what the functions of the same names do
+// there. The quick ways are not repeated: here they would save nothing.
 type step struct {
 	tx        store.StringTx
 	key, body string
 	id, wake  string
-	mode      byte
-	ticket    int64
+	keepText  string
 	keep      int64 // ms
 
 	micros, now int64
-	was         string // the head as it was read; "" if there was none
 	head
 	err error // the first failure; nothing is done after it
 
-	buf [160]byte // room for a head of usual length
+	was, is []byte // the head as it was read, empty if there was none; and as it is to be; both used again
+}
+
+// steps are used again: what they read and write the store copies.
+var steps = sync.Pool{New: func() any { return new(step) }}
+
+// end gives a step back.
+func (s *step) end() {
+	*s = step{was: s.was[:0], is: s.is[:0]}
+	steps.Put(s)
 }
 
 // head is the state in the lock's first key; see script.go.
@@ -44,76 +56,70 @@ type waiter struct {
 	id                     string
 }
 
-// begin checks the call and reads the head. extra is how many numbers of its own the script has.
-func (s *step) begin(tx store.Tx, keys, args []string, extra int) (numbers [4]int64, refusal error) {
-	if len(keys) != 2 || len(args) != 4 || len(args[2]) > 128 {
+// begin checks the call and reads the head. The script has so many numbers of its own.
+func (s *step) begin(tx store.Tx, keys, args []string, count int) (numbers [5]int64, refusal error) {
+	if len(keys) != 2 || len(args) != 4 || !validID(args[0]) || len(args[2]) != count*wide {
 		return numbers, store.ServerError(badCall)
 	}
-	*s = step{tx: store.StringsOf(tx), key: keys[0], body: keys[1], id: args[0], wake: args[3]}
-	ok := validID(s.id)
-	if s.ticket = -1; args[1] != "-1" {
-		s.ticket = number(args[1], &ok)
+	s.tx, s.key, s.body, s.id, s.keepText, s.wake = store.StringsOf(tx), keys[0], keys[1], args[0], args[1], args[3]
+	if ok := s.keepText == "0"; !ok {
+		if s.keep, ok = store.Positive(s.keepText, 15); !ok {
+			return numbers, store.ServerError(badCall)
+		}
 	}
-	word, rest, more := strings.Cut(args[2], " ")
-	if s.keep = number(word, &ok); !ok {
-		return numbers, store.ServerError(badCall)
+	for i := range count {
+		numbers[i] = int64(float(args[2][i*wide:]))
 	}
-	s.mode = s.id[0]
 	at := tx.Now()
 	s.micros, s.now = at.UnixMicro(), at.UnixMilli()
-	text, size, err := s.tx.GetRange(s.key, 0, maxHead, s.buf[:0])
-	if err != nil {
+	var size int
+	var err error
+	if s.was, size, err = s.tx.GetRange(s.key, 0, maxHead, s.was[:0]); err != nil {
 		return numbers, err
 	}
 	s.first = 1
-	if size > 0 {
-		s.was = string(text)
-		if size > maxHead || !s.parse(s.was) {
-			return numbers, store.ServerError(notOurs)
-		}
-	} else if s.do("DEL", s.body); s.err != nil { // what is left of a lock whose head was lost
-		return numbers, s.err
+	if size == 0 {
+		s.do("DEL", s.body) // what is left of a lock whose head was lost
+	} else if size > maxHead || !s.parse(s.was, s.id) {
+		return numbers, store.ServerError(notOurs)
 	}
-	for i := range extra {
-		ok = ok && more
-		word, rest, more = strings.Cut(rest, " ")
-		numbers[i] = number(word, &ok)
-	}
-	ok = ok && !more
-	if !ok {
-		return numbers, store.ServerError(badCall)
-	}
-	return numbers, nil
+	return numbers, s.err
 }
 
-// number reads digits; anything else, or more than maxNumber, clears ok.
-func number(s string, ok *bool) int64 {
-	n, read := store.Digits(s, 16)
-	if !read || n > maxNumber {
-		*ok = false
-		return 0
+// pack is what struct.pack makes of numbers.
+func pack(b []byte, numbers ...int64) []byte {
+	for _, n := range numbers {
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(float64(n)))
 	}
-	return n
+	return b
 }
 
-// validID is the pattern ^[xsl][^%s]+%.%w+$ of Lua.
+func packed(numbers ...int64) string { return string(pack(make([]byte, 0, 5*wide), numbers...)) }
+
+// float reads the number that s begins with.
+func float[T string | []byte](s T) float64 {
+	bits := uint64(0)
+	for i := range wide {
+		bits = bits<<8 | uint64(s[i])
+	}
+	return math.Float64frombits(bits)
+}
+
+// whole reads numbers; false if one is not whole or beyond the limit.
+func whole[T string | []byte](s T, into ...*int64) bool {
+	ok := true
+	for i, n := range into {
+		f := float(s[i*wide:])
+		ok = ok && f >= 0 && f <= maxNumber && f == math.Trunc(f)
+		*n = int64(f)
+	}
+	return ok
+}
+
+// validID is what openLua asks of an id.
 func validID(id string) bool {
-	if len(id) > maxID || id == "" || id[0] != 'x' && id[0] != 's' && id[0] != 'l' || strings.ContainsAny(id, spaces) {
-		return false
-	}
-	dot := strings.LastIndexByte(id, '.')
-	if dot < 2 || dot == len(id)-1 {
-		return false
-	}
-	for _, c := range []byte(id[dot+1:]) {
-		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
+	return len(id) >= 2 && len(id) <= maxID && (id[0] == 'x' || id[0] == 's' || id[0] == 'l')
 }
-
-const spaces = " \t\n\v\f\r"
 
 // clientOf is the client's part of an id.
 func clientOf(id string) string {
@@ -123,30 +129,31 @@ func clientOf(id string) string {
 	return ""
 }
 
-// parse reads a head. Its holder shares the memory of s.
-func (h *head) parse(s string) bool {
-	ok := true
-	next := func() int64 {
-		word, rest, found := strings.Cut(s, " ")
-		ok, s = ok && found, rest
-		return number(word, &ok)
-	}
-	h.token, h.expiry, h.since = next(), next(), next()
-	if ok && len(s) > 1 && s[1] != ' ' {
+// parse reads a head. likely is who may well be its holder, and saves a copy of it.
+func (h *head) parse(s []byte, likely string) bool {
+	switch {
+	case len(s) == 0 || s[0] != 'L':
+		return false
+	case len(s) == freeHead:
+		return whole(s[1:], &h.token)
+	case len(s) < fullHead:
 		return false
 	}
-	claimed := next()
+	var claimed int64
+	ok := whole(s[1:], &h.token, &h.expiry, &h.since, &claimed, &h.shared, &h.earliest, &h.first, &h.last)
 	h.claimed = claimed == 1
-	h.shared, h.earliest, h.first, h.last = next(), next(), next(), next()
-	h.holder = s
-	return ok && claimed <= 1 && !strings.ContainsAny(s, spaces) && h.last-h.first <= maxQueue
+	if h.holder = likely; string(s[fullHead:]) != likely {
+		h.holder = string(s[fullHead:])
+	}
+	return ok && claimed <= 1 && h.last-h.first <= maxQueue
 }
 
 func (h *head) append(b []byte) []byte {
-	for _, n := range [...]int64{h.token, h.expiry, h.since, digit(h.claimed), h.shared, h.earliest, h.first, h.last} {
-		b = append(strconv.AppendInt(b, n, 10), ' ')
+	b = append(b, 'L')
+	if h.holder == "" && h.shared == 0 && h.first > h.last {
+		return pack(b, h.token)
 	}
-	return append(b, h.holder...)
+	return append(pack(b, h.token, h.expiry, h.since, digit(h.claimed), h.shared, h.earliest, h.first, h.last), h.holder...)
 }
 
 func digit(b bool) int64 {
@@ -157,23 +164,25 @@ func digit(b bool) int64 {
 }
 
 func parseSharer(s string) (h sharer, ok bool) {
-	w := strings.Split(s, " ")
-	if len(w) != 4 || w[3] != "0" && w[3] != "1" {
+	if len(s) != 4*wide {
 		return h, false
 	}
-	ok = true
-	h = sharer{number(w[0], &ok), number(w[1], &ok), number(w[2], &ok), w[3] == "1"}
-	return h, ok
+	var claimed int64
+	ok = whole(s, &h.expiry, &h.token, &h.since, &claimed)
+	h.claimed = claimed == 1
+	return h, ok && claimed <= 1
 }
 
 func parseWaiter(s string) (w waiter, ok bool) {
-	p := strings.SplitN(s, " ", 4)
-	if len(p) != 4 || len(p[3]) < 2 || p[3][0] != 'x' && p[3][0] != 's' && p[3][0] != 'l' || strings.ContainsAny(p[3], spaces) {
+	if len(s) < 3*wide || !validID(s[3*wide:]) {
 		return w, false
 	}
-	ok = true
-	w = waiter{number(p[0], &ok), number(p[1], &ok), number(p[2], &ok), p[3]}
-	return w, ok
+	w.id = s[3*wide:]
+	return w, whole(s, &w.alive, &w.capacity, &w.claim)
+}
+
+func (w waiter) pack() string {
+	return string(append(pack(make([]byte, 0, 128), w.alive, w.capacity, w.claim), w.id...))
 }
 
 // do runs a command unless one has failed before, as redis.call ends a script.
@@ -191,8 +200,8 @@ func (s *step) save() {
 	if s.err != nil {
 		return
 	}
-	if b := s.append(s.buf[:0]); string(b) != s.was {
-		s.err = s.tx.SetString(s.key, b, s.keep)
+	if s.is = s.append(s.is[:0]); !bytes.Equal(s.is, s.was) {
+		s.err = s.tx.SetString(s.key, s.is, s.keep)
 	}
 }
 
@@ -210,7 +219,7 @@ func digits(n int64) string { return strconv.FormatInt(n, 10) }
 func (s *step) put(field, value string) {
 	s.do("HSET", s.body, field, value)
 	if s.keep > 0 {
-		s.do("PEXPIRE", s.body, digits(s.keep))
+		s.do("PEXPIRE", s.body, s.keepText)
 	} else {
 		s.do("PERSIST", s.body)
 	}
@@ -222,7 +231,7 @@ func (s *step) get(field string) string {
 }
 
 func (s *step) announce(who, what string) {
-	if who != "" && who[0] == 'l' {
+	if strings.HasPrefix(who, "l") {
 		s.do("PUBLISH", s.key+changes, what)
 	}
 }
@@ -230,7 +239,7 @@ func (s *step) announce(who, what string) {
 func (s *step) sharer(who string) (sharer, bool) { return parseSharer(s.get("h" + who)) }
 
 func (s *step) share(who string, h sharer) {
-	s.put("h"+who, digits(h.expiry)+" "+digits(h.token)+" "+digits(h.since)+" "+digits(digit(h.claimed)))
+	s.put("h"+who, packed(h.expiry, h.token, h.since, digit(h.claimed)))
 }
 
 func (s *step) waiter(at int64) (waiter, bool) { return parseWaiter(s.get("w" + digits(at))) }
@@ -257,7 +266,9 @@ func (s *step) grant(who string, length int64, claim bool) (ends int64) {
 		return ends
 	}
 	s.holder, s.expiry, s.since, s.claimed = who, ends, s.now, claim
-	s.announce(who, who+" "+digits(s.token))
+	if who[0] == 'l' { // else the words would be made for nothing
+		s.announce(who, who+" "+digits(s.token))
+	}
 	return ends
 }
 
@@ -332,9 +343,9 @@ func (s *step) serve() {
 	s.first, s.last = 1, 0
 }
 
-func (s *step) queued() (place int64) {
-	from, to := s.ticket, s.ticket
-	if s.ticket == -1 {
+func (s *step) queued(ticket int64) (place int64) {
+	from, to := ticket, ticket
+	if ticket == -1 {
 		from, to = s.first, s.last
 	}
 	if from < s.first || to > s.last {
@@ -354,7 +365,7 @@ func (s *step) extend(length int64) (store.Reply, bool) {
 		s.expiry, s.claimed = s.now+length, false
 		return reply(1, s.token, s.expiry, s.now, 0), true
 	}
-	if s.mode == 's' && s.shared > 0 {
+	if s.id[0] == 's' && s.shared > 0 {
 		if h, ok := s.sharer(s.id); ok && h.expiry > s.now {
 			s.share(s.id, sharer{s.now + length, h.token, h.since, false})
 			return reply(1, h.token, s.now+length, s.now, 0), true
@@ -363,50 +374,50 @@ func (s *step) extend(length int64) (store.Reply, bool) {
 	return store.Reply{}, false
 }
 
-func reply(numbers ...int64) store.Reply {
-	list := make([]store.Reply, len(numbers))
-	for i, n := range numbers {
-		list[i] = store.Int(n)
-	}
-	return store.ArrayOf(list...)
+func reply(granted, n, ends, now, ahead int64) store.Reply {
+	return store.Bulk(packed(granted, n, ends, now, ahead))
 }
 
 // acquire is acquireLua.
 func acquire(tx store.Tx, keys, args []string) store.Reply {
-	var s step
-	n, err := s.begin(tx, keys, args, 4)
+	s := steps.Get().(*step) //nolint:forcetypeassert // the pool has nothing else
+	defer s.end()
+	n, err := s.begin(tx, keys, args, 5)
 	if err != nil {
 		return store.Fail(err)
 	}
-	capacity, length, claim, alive := n[0], n[1], n[2], n[3]
-	entry := func() string { return digits(s.now+alive) + " " + digits(capacity) + " " + digits(claim) + " " + s.id }
+	return s.answer(s.acquire(n[0], n[1], n[2], n[3], n[4]))
+}
+
+func (s *step) acquire(ticket, capacity, length, claim, alive int64) store.Reply {
 	place := int64(0)
-	if s.ticket != 0 {
+	if ticket != 0 {
 		if mine, ok := s.extend(length); ok {
-			return s.answer(mine)
+			return mine
 		}
-		if place = s.queued(); place != 0 {
-			s.put("w"+digits(place), entry())
-		}
+		place = s.queued(ticket)
 	}
 	s.expire()
+	if place != 0 { // also where expire has just forfeited it: who calls is alive
+		s.put("w"+digits(place), waiter{s.now + alive, capacity, claim, s.id}.pack())
+	}
 	if s.first <= s.last {
 		s.serve()
-		if s.ticket != 0 {
+		if ticket != 0 {
 			if mine, ok := s.extend(length); ok {
-				return s.answer(mine)
+				return mine
 			}
 		}
 	}
 	if place == 0 {
-		if s.first > s.last && s.admits(s.mode, capacity) {
+		if s.first > s.last && s.admits(s.id[0], capacity) {
 			ends := s.grant(s.id, length, false)
-			return s.answer(reply(1, s.token, ends, s.now, 0))
+			return reply(1, s.token, ends, s.now, 0)
 		}
 		if alive > 0 {
 			s.last++
 			place = s.last
-			s.put("w"+digits(place), entry())
+			s.put("w"+digits(place), waiter{s.now + alive, capacity, claim, s.id}.pack())
 		}
 	}
 	free, ahead := s.expiry, int64(0)
@@ -416,12 +427,13 @@ func acquire(tx store.Tx, keys, args []string) store.Reply {
 	if place != 0 {
 		ahead = place - s.first
 	}
-	return s.answer(reply(0, place, free, s.now, ahead))
+	return reply(0, place, free, s.now, ahead)
 }
 
 // extend is extendLua.
 func extend(tx store.Tx, keys, args []string) store.Reply {
-	var s step
+	s := steps.Get().(*step) //nolint:forcetypeassert // the pool has nothing else
+	defer s.end()
 	n, err := s.begin(tx, keys, args, 1)
 	if err != nil {
 		return store.Fail(err)
@@ -437,11 +449,13 @@ func extend(tx store.Tx, keys, args []string) store.Reply {
 
 // leave is leaveLua.
 func leave(tx store.Tx, keys, args []string) store.Reply {
-	var s step
-	if _, err := s.begin(tx, keys, args, 0); err != nil {
+	s := steps.Get().(*step) //nolint:forcetypeassert // the pool has nothing else
+	defer s.end()
+	n, err := s.begin(tx, keys, args, 1)
+	if err != nil {
 		return store.Fail(err)
 	}
-	left := s.leave()
+	left := s.leave(n[0])
 	if s.first <= s.last {
 		s.expire()
 		s.serve()
@@ -449,12 +463,12 @@ func leave(tx store.Tx, keys, args []string) store.Reply {
 	return s.answer(store.Int(left))
 }
 
-func (s *step) leave() int64 {
+func (s *step) leave(ticket int64) int64 {
 	if s.holder == s.id {
 		s.vacate()
 		return 1
 	}
-	if s.mode == 's' && s.shared > 0 {
+	if s.id[0] == 's' && s.shared > 0 {
 		if n, _ := s.do("HDEL", s.body, "h"+s.id).Int64(); n == 1 { //nolint:errcheck // do has kept the error
 			if s.shared--; s.shared == 0 {
 				s.earliest = 0
@@ -462,7 +476,7 @@ func (s *step) leave() int64 {
 			return 1
 		}
 	}
-	if place := s.queued(); place != 0 {
+	if place := s.queued(ticket); place != 0 {
 		s.do("HDEL", s.body, "w"+digits(place))
 		return 2
 	}

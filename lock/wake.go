@@ -3,8 +3,6 @@ package lock
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -87,10 +85,13 @@ func (l *Locker) wakeAll() {
 }
 
 // all is what is held or waited for.
-func (l *Locker) all() []*Lease {
+func (l *Locker) all() (list []*Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Values(l.open))
+	for le := l.newest; le != nil; le = le.older {
+		list = append(list, le)
+	}
+	return list
 }
 
 // wakeUp makes a waiter look.
@@ -117,7 +118,7 @@ func (l *Locker) served(payload string) {
 		}
 	}
 	l.mu.Lock()
-	le := l.open[w[0]]
+	le := l.waiters[w[0]]
 	l.mu.Unlock()
 	if le == nil { // it left at the same moment
 		k := &Lock{l: l, keys: []string{w[4], w[4] + bodySuffix}}
@@ -132,21 +133,85 @@ func (l *Locker) served(payload string) {
 	le.wakeUp()
 }
 
-// register makes a lease known, so that messages and Close find it. false: the Locker is closed.
-func (l *Locker) register(le *Lease) bool {
+// register makes a lease known, so that Close finds it, and messages do if the store may send some. false: the Locker is
+// closed.
+func (l *Locker) register(le *Lease, hears bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return false
 	}
-	l.open[le.id] = le
+	if hears {
+		l.waiters[le.id] = le
+	}
+	if le.older = l.newest; le.older != nil {
+		le.older.newer = le
+	}
+	l.newest, le.listed = le, true
+	l.count++
+	if l.sweeping {
+		return true
+	}
+	l.sweeping = true
+	if l.sweeper == nil {
+		l.sweeper = l.clock.AfterFunc(l.o.TTL/sweeps, l.sweep)
+	} else {
+		l.sweeper.Reset(l.o.TTL / sweeps)
+	}
 	return true
+}
+
+// expect lets messages find a lease.
+func (l *Locker) expect(le *Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if le.listed {
+		l.waiters[le.id] = le
+	}
 }
 
 func (l *Locker) forget(le *Lease) {
 	l.mu.Lock()
-	delete(l.open, le.id)
+	defer l.mu.Unlock()
+	if !le.listed {
+		return
+	}
+	if le.woken != nil {
+		delete(l.waiters, le.id)
+	}
+	if le.newer != nil {
+		le.newer.older = le.older
+	} else {
+		l.newest = le.older
+	}
+	if le.older != nil {
+		le.older.newer = le.newer
+	}
+	le.newer, le.older, le.listed = nil, nil, false
+	l.count--
+}
+
+// sweeps is how often in a TTL newcomers are looked at; the first extension is due after a third of one.
+const sweeps = 8
+
+// sweep gives a timer to what is still held. Most leases are released long before it comes to them, and so never had one.
+func (l *Locker) sweep() {
+	l.mu.Lock()
+	l.sweeping = false
+	var late []*Lease
+	for le := l.newest; le != nil && !le.swept; le = le.older {
+		le.swept = true
+		late = append(late, le)
+	}
 	l.mu.Unlock()
+	for _, le := range late {
+		le.mu.Lock()
+		le.late = true
+		if le.state == held && le.timer == nil {
+			le.arm()
+		}
+		le.mu.Unlock()
+	}
 }
 
 // spawn runs f on a goroutine that Close waits for; not at all when the Locker is closed.
