@@ -46,9 +46,11 @@ func endsInTime(t *testing.T, name string, ctx context.Context, call func(ctx co
 func patientCalls(st store.Store) map[string]func(ctx context.Context) error {
 	script := &store.Script{Name: "redisstore.one", Lua: "return 1", Go: func(store.Tx, []string, []string) store.Reply { return store.Int(1) }}
 	return map[string]func(ctx context.Context) error{
-		"Do":   func(ctx context.Context) error { return st.Do(ctx, "GET", "a").Err() },
-		"Run":  func(ctx context.Context) error { return st.Run(ctx, script, []string{"a"}).Err() },
-		"Pipe": func(ctx context.Context) error { return st.Pipe(ctx, store.Cmd{"GET", "a"}, store.Cmd{"GET", "b"})[0].Err() },
+		"Do":  func(ctx context.Context) error { return st.Do(ctx, "GET", "a").Err() },
+		"Run": func(ctx context.Context) error { return st.Run(ctx, script, []string{"a"}).Err() },
+		"Pipe": func(ctx context.Context) error {
+			return st.Pipe(ctx, store.Cmd{"GET", "a"}, store.Cmd{"GET", "b"})[0].Err()
+		},
 		"Pipe of three slots": func(ctx context.Context) error {
 			return st.Pipe(ctx, store.Cmd{"GET", "a"}, store.Cmd{"GET", "b"}, store.Cmd{"GET", "c"}, store.Cmd{"GET", "d"})[0].Err()
 		},
