@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -156,7 +157,42 @@ func (s *slots) inStmt(st ast.Stmt) {
 	}
 }
 
-// rewrite makes every ".." a call, without recursion, and reports whether nothing nests too deep.
+// temporary begins the names of locals that no program can name.
+const temporary = "(assigned)"
+
+// parted makes an assignment of "and" or "or" to a name one to new locals, and from these to where it goes: the compiler
+// forgets to store what the first operand of "a = b() and c" was, if that ends it and a is a local.
+func parted(st ast.Stmt) ast.Stmt {
+	assign, ok := st.(*ast.AssignStmt)
+	if !ok {
+		return st
+	}
+	risky := false
+	for i, e := range assign.Rhs {
+		_, logical := e.(*ast.LogicalOpExpr)
+		risky = risky || logical && i < len(assign.Lhs)
+	}
+	if !risky {
+		return st
+	}
+	first := &ast.LocalAssignStmt{Exprs: assign.Rhs}
+	second := &ast.AssignStmt{Lhs: assign.Lhs}
+	for i := range assign.Lhs {
+		name := temporary + strconv.Itoa(i)
+		value := &ast.IdentExpr{Value: name}
+		value.SetLine(st.Line())
+		first.Names, second.Rhs = append(first.Names, name), append(second.Rhs, value)
+	}
+	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{first, second}}
+	for _, part := range []ast.Stmt{first, second, block} {
+		part.SetLine(st.Line())
+		part.SetLastLine(st.LastLine())
+	}
+	return block
+}
+
+// rewrite makes every ".." a call and takes assignments apart where parted says so, without recursion, and reports whether
+// nothing nests too deep.
 func (rt *Runtime) rewrite(stmts []ast.Stmt) bool {
 	type item struct {
 		slot  *ast.Expr
@@ -177,8 +213,9 @@ func (rt *Runtime) rewrite(stmts []ast.Stmt) bool {
 			}
 			s.inExpr(*it.slot)
 		}
-		for _, st := range it.list {
-			s.inStmt(st)
+		for i, st := range it.list {
+			it.list[i] = parted(st)
+			s.inStmt(it.list[i])
 		}
 		for _, e := range s.exprs {
 			todo = append(todo, item{slot: e, depth: it.depth + 1})
