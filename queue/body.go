@@ -21,9 +21,12 @@ type step struct {
 
 	words   []string // of the command at hand
 	longest int      // of words so far
+	jobs    []arrival
+	records []string // of HSET jobs: id, record
+	scores  []string // of ZADD ready: score, id
 }
 
-// steps are for use again, with their words.
+// steps are for use again, with their slices.
 var steps = sync.Pool{New: func() any { return new(step) }}
 
 var (
@@ -34,7 +37,7 @@ var (
 // newStep begins a script; reply ends it.
 func newStep(tx store.Tx, keys []string) *step {
 	s, _ := steps.Get().(*step)
-	*s = step{tx: tx, keys: keys, now: tx.Now().UnixMilli(), words: s.words[:0]}
+	s.tx, s.keys, s.now = tx, keys, tx.Now().UnixMilli()
 	return s
 }
 
@@ -118,7 +121,10 @@ func (s *step) reply(r store.Reply) store.Reply {
 		r = store.Fail(s.err)
 	}
 	clear(s.words[:s.longest])
-	*s = step{words: s.words}
+	clear(s.jobs)
+	clear(s.records)
+	clear(s.scores)
+	*s = step{words: s.words[:0], jobs: s.jobs[:0], records: s.records[:0], scores: s.scores[:0]}
 	if cap(s.words) <= keepWords {
 		steps.Put(s)
 	}
@@ -220,18 +226,18 @@ type arrival struct {
 	hold   int64 // -1: none
 }
 
-func (s *step) arrivals(args []string) ([]arrival, bool) {
-	jobs := make([]arrival, 0, len(args)/3)
+// arrivals reads the jobs of a call.
+func (s *step) arrivals(args []string) (ok bool) {
 	for i := 0; i < len(args); i += 3 {
 		h, _, ok := parseHeader(args[i+2])
 		if !ok {
-			return nil, false
+			return false
 		}
 		j := arrival{record: args[i+2], h: h, hold: -1}
 		if when := args[i]; when != "" {
 			ms, after := strings.CutPrefix(when, "+")
 			if j.at, ok = number(ms); !ok {
-				return nil, false
+				return false
 			}
 			if after {
 				j.at += s.now
@@ -239,31 +245,28 @@ func (s *step) arrivals(args []string) ([]arrival, bool) {
 		}
 		if hold := args[i+1]; hold != "" {
 			if j.hold, ok = number(hold); !ok || h.unique == "" {
-				return nil, false
+				return false
 			}
 		} else if h.unique != "" {
-			return nil, false
+			return false
 		}
-		jobs = append(jobs, j)
+		s.jobs = append(s.jobs, j)
 	}
-	return jobs, true
+	return true
 }
 
 // add is addLua's.
 func (s *step) add(args []string) (ids []store.Reply, ok bool) {
-	jobs, ok := s.arrivals(args)
-	if !ok {
+	if !s.arrivals(args) {
 		return nil, false
 	}
 	newest, _ := s.text(s.do("HGET", kMeta, "id"))
 	last, _ := strconv.ParseInt(newest, 10, 64)
 	last = max(last, (s.now-epoch)*perMilli-1)
 	first := last
-	ids = make([]store.Reply, len(jobs))
-	var room [8]string
-	records, scores := room[0:0:4], room[4:4:8]
-	for i := range jobs {
-		j := &jobs[i]
+	ids = make([]store.Reply, len(s.jobs))
+	for i := range s.jobs {
+		j := &s.jobs[i]
 		if j.hold >= 0 {
 			if l := s.lock(j.h.unique); l.state == 'L' || l.expiry > s.now {
 				ids[i] = store.Bulk("=" + l.owner)
@@ -280,19 +283,19 @@ func (s *step) add(args []string) (ids []store.Reply, ok bool) {
 			}
 			s.do("HSET", kUnique, j.h.unique, lockText('L', expiry, id))
 		}
-		records = append(records, id, j.record)
+		s.records = append(s.records, id, j.record)
 		if j.at > s.now {
 			s.delay(id, j.h.priority, j.at)
 		} else {
-			scores = append(scores, itoa(int64(j.h.priority)*level+last), id)
+			s.scores = append(s.scores, itoa(int64(j.h.priority)*level+last), id)
 		}
 	}
 	if last > first {
 		s.do("HSET", kMeta, "id", itoa(last))
-		s.do("HSET", kJobs, records...)
+		s.do("HSET", kJobs, s.records...)
 	}
-	if len(scores) > 0 {
-		s.do("ZADD", kReady, scores...)
+	if len(s.scores) > 0 {
+		s.do("ZADD", kReady, s.scores...)
 		s.wake()
 	}
 	return ids, true
