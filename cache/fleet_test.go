@@ -21,6 +21,12 @@ func TestFleet(t *testing.T) {
 		if s.Can(fleet.CanRestart) {
 			t.Run("restart", func(t *testing.T) { testRestart(t, s) })
 		}
+		if s.Can(fleet.CanMove) {
+			t.Run("a slot moves", func(t *testing.T) { testMove(t, s) })
+		}
+		if s.Can(fleet.CanStall) {
+			t.Run("stall", func(t *testing.T) { testStall(t, s) })
+		}
 		if s.Can(fleet.CanFailover) {
 			t.Run("failover", func(t *testing.T) { testFailover(t, s) })
 		}

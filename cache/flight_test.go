@@ -193,6 +193,98 @@ func TestAPanicHarmsNobodyElse(t *testing.T) {
 	}
 }
 
+// TestWhoCannotLeaveLoadsItself has a caller whose ctx never ends load without a goroutine, and others join it.
+func TestWhoCannotLeaveLoadsItself(t *testing.T) {
+	leaktest.Check(t)
+	c := newCache[product](t, storetest.NewMemory(), options())
+	g := newGated()
+	first := ask(context.Background(), c, "k", g.load)
+	<-g.entered
+	src := &source{value: widget}
+	second := ask(t.Context(), c, "k", src.load)
+	third := ask(context.Background(), c, "k", src.load)
+	waiting(c, "k", 3)
+	g.release <- func() (product, error) { return widget, nil }
+	for _, caller := range []chan answer{first, second, third} {
+		if got := <-caller; got.err != nil || got.p.ID != widget.ID {
+			t.Errorf("%+v, %v", got.p, got.err)
+		}
+	}
+	if s := c.Stats(); s.Loads != 1 || s.Shared != 2 {
+		t.Errorf("Stats: %+v", s)
+	}
+	ended := make(chan struct{})
+	go func() { // as a test's FailNow does
+		defer close(ended)
+		_, _ = c.GetOrLoad(context.Background(), "exit", func(context.Context) (product, error) { runtime.Goexit(); return widget, nil })
+		t.Error("the goroutine went on")
+	}()
+	<-ended
+	if _, err := c.GetOrLoad(context.Background(), "panic", func(context.Context) (product, error) { panic("boom") }); err == nil {
+		t.Error("a panic was no error")
+	}
+	if c.Loads() != 0 {
+		t.Errorf("%d loads are left", c.Loads())
+	}
+	for _, key := range []string{"exit", "panic"} {
+		if p, err := c.GetOrLoad(context.Background(), key, src.load); err != nil || p.ID != widget.ID {
+			t.Errorf("%s, anew: %+v, %v", key, p, err)
+		}
+	}
+}
+
+// TestLeasesAreRenewed holds loads for many times the time of their leases: nobody else loads, and they are stored.
+func TestLeasesAreRenewed(t *testing.T) {
+	o := cache.Options{Lease: 4 * time.Second}
+	r := newRig(t, o)
+	ctx := t.Context()
+	entered, gate, done := make(chan struct{}, 3), make(chan struct{}), make(chan error, 3)
+	load := func(context.Context) (string, error) { entered <- struct{}{}; <-gate; return "late", nil }
+	begin := func(key string) {
+		go func() { _, err := r.GetOrLoad(ctx, key, load); done <- err }()
+		<-entered
+	}
+	begin("a")
+	go func() {
+		_, err := r.GetOrLoadMany(ctx, []string{"b", "c"}, func(ctx context.Context, _ []string) (map[string]string, error) {
+			v, err := load(ctx)
+			return map[string]string{"b": v, "c": v}, err
+		})
+		done <- err
+	}()
+	<-entered
+	keys := []string{"a", "b", "c"}
+	const timers = 2 // the store's, and that of the next renewal
+	r.clk.BlockUntilWaiters(timers)
+	for i := range 40 {
+		if i == 5 {
+			begin("d") // while others are being renewed
+			keys = append(keys, "d")
+		}
+		r.clk.Advance(o.Lease / 4)
+		r.clk.BlockUntilWaiters(timers) // this renewal is over
+		for _, k := range keys {
+			if left, err := r.db.Do(ctx, "PTTL", "p:"+k).Int64(); err != nil || left < (o.Lease/2).Milliseconds() {
+				t.Fatalf("the lease of %s has %d ms left, %v", k, left, err)
+			}
+		}
+	}
+	close(gate)
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	for _, k := range keys {
+		if v, ok, err := r.Get(ctx, k); v != "late" || !ok || err != nil {
+			t.Errorf("%s: %q, %v, %v", k, v, ok, err)
+		}
+	}
+	if s := r.Stats(); s.Loads != 3 || s.Refused != 0 {
+		t.Errorf("Stats: %+v", s)
+	}
+}
+
 func TestAnErrorIsShared(t *testing.T) {
 	leaktest.Check(t)
 	c := newCache[product](t, storetest.NewMemory(), options())

@@ -341,46 +341,42 @@ func (c *Cache[T]) renew(f *flight[T], won []int) {
 	f.loading = won
 	if !c.renewing {
 		c.renewing = true
-		c.renewLater(c.seq.Load())
+		c.renewLater()
 	}
 }
 
-// renewLater renews what was registered until upTo, after a while.
-func (c *Cache[T]) renewLater(upTo uint64) {
+// renewLater renews what is there now, after a while.
+func (c *Cache[T]) renewLater() {
+	upTo := c.seq.Load()
 	c.clk.AfterFunc(c.o.Lease/renewals, func() { go c.renewAll(upTo) })
 }
 
 // renewAll ends with the last flight.
 func (c *Cache[T]) renewAll(upTo uint64) {
-	c.mu.Lock()
-	if len(c.flights) == 0 {
-		c.renewing = false
-		c.mu.Unlock()
-		return
-	}
-	c.renewLater(c.seq.Load())
 	var calls []call
+	c.mu.Lock()
 	for token, f := range c.flights {
-		if f.seq > upTo {
-			continue
-		}
 		for _, i := range f.loading {
-			if f.tokens[i] == token {
+			if f.seq <= upTo && f.tokens[i] == token {
 				calls = append(calls, call{script: lease, key: c.o.Prefix + f.keys[i], args: []string{leaseRenew, token8(token), "", c.leaseMillis}})
 			}
 		}
 	}
 	c.mu.Unlock()
-	if len(calls) == 0 {
-		return
+	if len(calls) > 0 {
+		ctx, cancel := c.timeout.Bound(context.Background())
+		until := c.until8(ctx, c.o.Lease)
+		for i := range calls {
+			calls[i].args[2] = until
+		}
+		c.run(ctx, calls) // what cannot be renewed ends; then the fill is refused
+		cancel()
 	}
-	ctx, cancel := c.timeout.Bound(context.Background())
-	defer cancel()
-	until := c.until8(ctx, c.o.Lease)
-	for i := range calls {
-		calls[i].args[2] = until
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.renewing = len(c.flights) > 0; c.renewing {
+		c.renewLater()
 	}
-	c.run(ctx, calls) // what cannot be renewed ends; then the fill is refused
 }
 
 // maxOrphans bounds the tokens that are remembered. What is forgotten ends by its TTL.

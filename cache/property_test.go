@@ -119,6 +119,9 @@ func (w *world) step(ctx context.Context, r *rand.Rand) {
 	floor := w.floor[k].Load()
 	switch n := r.IntN(100); {
 	case n < 50:
+		if r.IntN(2) == 0 {
+			ctx = context.WithoutCancel(ctx) // who cannot leave may load on its own goroutine
+		}
 		res, err := c.Fetch(ctx, key, w.load(r, k))
 		if err == nil && res.Cause == nil {
 			w.see("Fetch", p, k, floor, res.Value)
