@@ -82,6 +82,7 @@ type consumer[T any] struct {
 	top   string // the stream's newest entry at some time,
 	added int64  // and how many entries it had got then, plus those that came here since
 
+	resumed  chan struct{} // closed when what a consumer of this name had left is taken up
 	draining chan struct{} // closed when nothing is read or retried any more
 	stop     chan struct{} // closed when workers should end
 	quit     chan struct{} // closed when the rest should end
@@ -99,7 +100,7 @@ type consumer[T any] struct {
 func newConsumer[T any](ctx context.Context, s *Stream[T], g Group, fn func(context.Context, *Message[T]) error) *consumer[T] {
 	c := &consumer[T]{
 		s: s, g: g, fn: fn, fixed: g.Consumer != "", base: context.WithoutCancel(ctx), capacity: g.Concurrency + g.Prefetch,
-		seed: maphash.MakeSeed(), draining: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
+		seed: maphash.MakeSeed(), resumed: make(chan struct{}), draining: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
 		freed: make(chan struct{}, 1), acks: make(chan struct{}, 1), emptied: make(chan struct{}, 1), held: map[string]*flight[T]{},
 	}
 	c.handlers, c.expel = context.WithCancelCause(c.base)
@@ -130,6 +131,7 @@ func (c *consumer[T]) run(ctx context.Context) error {
 	others.Go(func() { c.keep(ctx) })
 	err := c.resume(ctx)
 	if err == nil {
+		close(c.resumed)
 		err = c.read(ctx)
 	}
 	err = unlessOver(ctx, err)

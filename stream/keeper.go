@@ -41,16 +41,20 @@ func (c *consumer[T]) hold(ctx context.Context, mode string, ids ...string) ([]i
 // keep gives signs of life and sweeps until quit is closed; it sweeps only until ctx ends.
 //
 // A sign of life comes four times in ClaimIdle. A sweep comes twice in that time, for the whole group: the consumer that
-// gets the lease does it, the others learn from its TTL when to try again.
+// gets the lease does it, the others learn from its TTL when to try again. The first comes when this consumer has taken up
+// what was its own already: both at once would hand the same entries out, in no order.
 func (c *consumer[T]) keep(ctx context.Context) {
 	beat := c.s.clock.NewTicker(c.g.ClaimIdle / 4)
 	defer beat.Stop()
-	sweep := c.s.clock.NewTimer(0)
+	sweep, resumed := c.s.clock.NewTimer(time.Hour), c.resumed
 	defer sweep.Stop()
 	for {
 		select {
 		case <-c.quit:
 			return
+		case <-resumed:
+			resumed = nil
+			sweep.Reset(0)
 		case <-beat.C():
 			if err := c.beat(); err != nil && !disappeared(err) {
 				c.s.trouble(c.base, "consume", err)

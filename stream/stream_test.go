@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +153,71 @@ func TestAgeAfterALostFuture(t *testing.T) {
 	publish(t, s, upTo(1000)...)
 	if n, err := s.Len(t.Context()); n < 900 || err != nil {
 		t.Errorf("%d of 1000 entries are left, %v", n, err)
+	}
+}
+
+// told notes commands as they begin.
+type told struct {
+	store.Store
+	mu   sync.Mutex
+	cmds []string
+}
+
+func (s *told) Do(ctx context.Context, args ...string) store.Reply {
+	s.mu.Lock()
+	s.cmds = append(s.cmds, args[0]+" "+args[len(args)-1])
+	s.mu.Unlock()
+	return s.Store.Do(ctx, args...)
+}
+
+func (s *told) index(t *testing.T, cmd string) int {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.cmds, cmd)
+	if i < 0 {
+		t.Fatalf("%q is not among %q", cmd, s.cmds)
+	}
+	return i
+}
+
+// TestResumeBeforeSweep: a consumer that restarts after a long time takes up its own entries first, in their order. They are
+// idle for long enough to be claimed, too, and claiming at the same time would mix them up.
+func TestResumeBeforeSweep(t *testing.T) {
+	fake := fleet.NewClocked(t)
+	st := &told{Store: fake}
+	s := orders(t, st, func(o *stream.Options) { o.Name, o.Clock = "orders", fake.Fake })
+	publish(t, s, upTo(100)...)
+	must := func(cmd ...string) {
+		t.Helper()
+		if err := fake.Do(t.Context(), cmd...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must("XGROUP", "CREATE", "orders", "g", "0")
+	must("XREADGROUP", "GROUP", "g", "me", "COUNT", "50", "STREAMS", "orders", ">")
+	fake.Advance(time.Hour)
+	got := make(chan int, 200)
+	c := consume(t, s, stream.Group{Name: "g", Consumer: "me", Ordered: true, Prefetch: 10}, func(_ context.Context, m *stream.Message[order]) error {
+		got <- m.Value.ID
+		return nil
+	})
+	for i := 1; i <= 100; i++ {
+		if id := wait(t, got); id != i {
+			t.Fatalf("%d, want %d", id, i)
+		}
+	}
+	fleet.Eventually(t, "a sweep", func() bool {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		return slices.ContainsFunc(st.cmds, func(s string) bool { return strings.HasPrefix(s, "XINFO g") })
+	})
+	c.stop()
+	if n := s.Stats(); n.Handled != 100 {
+		t.Errorf("%+v", n)
+	}
+	if first := st.index(t, "XREADGROUP >"); first > slices.IndexFunc(st.cmds, func(s string) bool { return strings.HasPrefix(s, "XAUTOCLAIM") }) {
+		t.Errorf("claimed before the entries of its own were taken up: %q", st.cmds)
 	}
 }
 
