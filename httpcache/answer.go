@@ -44,7 +44,8 @@ type answer struct {
 	status int
 	header http.Header // the entry's own: not to be changed
 	drop   []string    // what to leave out of it
-	add    [][2]string
+	part   string      // Content-Range, or nothing
+	ranges bool        // it could have been a part
 	body   string
 	length int // Content-Length; negative for none
 }
@@ -119,7 +120,7 @@ func opaque(tag string) string { return strings.TrimPrefix(tag, "W/") }
 // part narrows an answer to the range that the request asks for, if it asks for one range of bytes. Several ranges are
 // answered with the whole, as anything else that cannot be read.
 func (q *request) part(a *answer, e *entry) {
-	a.add = append(a.add, [2]string{"Accept-Ranges", "bytes"})
+	a.ranges = true
 	lines := q.header["Range"]
 	if len(lines) != 1 || q.method != http.MethodGet || !rangeStillApplies(q.header, e) {
 		return
@@ -128,12 +129,11 @@ func (q *request) part(a *answer, e *entry) {
 	switch {
 	case beyond:
 		a.status, a.body, a.length = http.StatusRequestedRangeNotSatisfiable, "", 0
-		a.add = append(a.add, [2]string{"Content-Range", "bytes */" + strconv.Itoa(len(e.body))})
+		a.part = "bytes */" + strconv.Itoa(len(e.body))
 		a.drop = []string{"Content-Length", "Content-Encoding", "Content-Type", "Etag", "Last-Modified"}
 	case ok:
 		a.status, a.body, a.length = http.StatusPartialContent, e.body[from:to], to-from
-		a.add = append(a.add, [2]string{"Content-Range",
-			"bytes " + strconv.Itoa(from) + "-" + strconv.Itoa(to-1) + "/" + strconv.Itoa(len(e.body))})
+		a.part = "bytes " + strconv.Itoa(from) + "-" + strconv.Itoa(to-1) + "/" + strconv.Itoa(len(e.body))
 	}
 }
 
@@ -194,13 +194,15 @@ func (a *answer) into(dst http.Header) {
 			dst[name] = values[:len(values):len(values)]
 		}
 	}
-	for _, pair := range a.add {
-		if len(dst[pair[0]]) == 0 || pair[0] == "Content-Range" {
-			dst[pair[0]] = []string{pair[1]}
-		}
+	lines := [...]string{"bytes", a.part, strconv.Itoa(max(a.length, 0))} // one piece of memory for all
+	if a.ranges && len(dst["Accept-Ranges"]) == 0 {
+		dst["Accept-Ranges"] = lines[:1:1]
+	}
+	if a.part != "" {
+		dst["Content-Range"] = lines[1:2:2]
 	}
 	if a.length >= 0 {
-		dst["Content-Length"] = []string{strconv.Itoa(a.length)}
+		dst["Content-Length"] = lines[2:]
 	} else {
 		delete(dst, "Content-Length")
 	}

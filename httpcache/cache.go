@@ -21,6 +21,8 @@ type Cache struct {
 	gens string // key of the generations
 	seed maphash.Seed
 
+	askGens store.Cmd // that reads them
+
 	ctx    context.Context // of work in the background; ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -43,6 +45,7 @@ func New(st store.Store, o Options) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{config: cfg, st: st, gens: o.Prefix + "{generations}", seed: maphash.MakeSeed(), flights: map[string]*flight{}}
+	c.askGens = store.Cmd{"HGET", c.gens, ""}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -110,7 +113,7 @@ func (c *Cache) look(ctx context.Context, t *target, q *request) (view, error) {
 		guess = []string{""}
 	}
 	cmds := make([]store.Cmd, 0, 2+len(guess))
-	cmds = append(cmds, store.Cmd{"GET", t.base}, store.Cmd{"HGET", c.gens, ""})
+	cmds = append(cmds, store.Cmd{"GET", t.base}, c.askGens)
 	for _, spec := range guess {
 		cmds = append(cmds, store.Cmd{"GET", t.variantKey(spec, q.header)})
 	}

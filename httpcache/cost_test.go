@@ -2,17 +2,13 @@ package httpcache_test
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/larderdb/larder/httpcache"
-	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store/storetest"
 )
@@ -183,58 +179,5 @@ func TestClientsLeave(t *testing.T) {
 	st.Heal()
 	if got := s.get("/"); !got.cached() {
 		t.Errorf("%+v", got)
-	}
-}
-
-// nullWriter is a client that costs nothing.
-type nullWriter struct{ h http.Header }
-
-func (w *nullWriter) Header() http.Header               { return w.h }
-func (w *nullWriter) Write(p []byte) (int, error)       { return len(p), nil }
-func (w *nullWriter) WriteString(s string) (int, error) { return len(s), nil }
-func (w *nullWriter) WriteHeader(int)                   {}
-
-func BenchmarkHit(b *testing.B) {
-	for _, kind := range []fleet.Kind{fleet.Embedded, fleet.Larder, fleet.Redis} {
-		for _, vary := range []bool{false, true} {
-			for _, size := range []int{1 << 10, 64 << 10} {
-				b.Run(fmt.Sprintf("%s/%dKiB/vary=%v", kind, size>>10, vary), func(b *testing.B) { benchHit(b, kind, size, vary) })
-			}
-		}
-	}
-}
-
-// benchHit is 64 goroutines' requests for one stored page.
-func benchHit(b *testing.B, kind fleet.Kind, size int, vary bool) {
-	c, err := httpcache.New(fleet.Start(b, kind).Open(b), httpcache.Options{Prefix: "http:", Timeout: -1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	body := []byte(strings.Repeat("x", size))
-	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=1000")
-		w.Header().Set("Content-Type", "text/plain")
-		if vary {
-			w.Header().Set("Vary", "Accept-Encoding")
-		}
-		w.Write(body)
-	}))
-	request := func() *http.Request {
-		r, _ := http.NewRequest("GET", "http://site.example/products/7?lang=de", nil)
-		r.Header.Set("Accept-Encoding", "gzip, br")
-		return r
-	}
-	h.ServeHTTP(&nullWriter{http.Header{}}, request())
-	b.ReportAllocs()
-	b.SetParallelism(max(64/runtime.GOMAXPROCS(0), 1))
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		r := request()
-		for pb.Next() {
-			h.ServeHTTP(&nullWriter{http.Header{}}, r)
-		}
-	})
-	if s := c.Stats(); s.Misses != 1 || s.StoreErrors != 0 {
-		b.Fatalf("%+v", s)
 	}
 }

@@ -81,7 +81,7 @@ func appendString(dst []byte, s string) []byte {
 }
 
 func (e *entry) encode() string {
-	size := 96 + len(e.body)
+	size := 96 // bytes, without the body
 	for name, values := range e.header {
 		for _, v := range values {
 			size += len(name) + len(v) + 8
@@ -106,7 +106,12 @@ func (e *entry) encode() string {
 			b = appendString(b, v)
 		}
 	}
-	return string(append(binary.AppendUvarint(b, uint64(len(e.body))), e.body...))
+	b = binary.AppendUvarint(b, uint64(len(e.body)))
+	var s strings.Builder
+	s.Grow(len(b) + len(e.body))
+	s.Write(b)
+	s.WriteString(e.body)
+	return s.String()
 }
 
 var errForeign = errors.New("the key holds something that is no HTTP response: choose another Prefix, or delete the key")

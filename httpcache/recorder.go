@@ -46,7 +46,7 @@ type recorder struct {
 	own      http.Header // what the handler had set when it gave the status
 	at       time.Time   // when that was
 	entry    *entry      // what may be stored
-	body     []byte
+	body     strings.Builder
 	declared int64 // Content-Length; negative if unknown
 	spoilt   bool  // a copy that is not complete
 	stored   bool
@@ -163,12 +163,13 @@ func (rec *recorder) sendHead() {
 // giveUp sends what was collected and passes on the rest.
 func (rec *recorder) giveUp() error {
 	rec.pass()
-	body := rec.body
-	rec.body, rec.entry = nil, nil
-	if len(body) == 0 {
+	body := rec.body.String()
+	rec.body.Reset()
+	rec.entry = nil
+	if body == "" {
 		return nil
 	}
-	_, err := rec.w.Write(body)
+	_, err := io.WriteString(rec.w, body)
 	return err
 }
 
@@ -184,10 +185,10 @@ func (rec *recorder) Write(p []byte) (int, error) {
 		if !bodyAllowed(rec.status) {
 			return 0, http.ErrBodyNotAllowed
 		}
-		if rec.declared >= 0 && int64(len(rec.body)+len(p)) > rec.declared {
+		if rec.declared >= 0 && int64(rec.body.Len()+len(p)) > rec.declared {
 			rec.spoilt = true // the client's connection will say so
 		}
-		if len(rec.body)+len(p) <= rec.h.MaxBody && !rec.spoilt {
+		if rec.body.Len()+len(p) <= rec.h.MaxBody && !rec.spoilt {
 			rec.collect(p)
 			return len(p), nil
 		}
@@ -195,8 +196,9 @@ func (rec *recorder) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	case copying:
-		if len(rec.body)+len(p) > rec.h.MaxBody {
-			rec.spoilt, rec.body = true, nil
+		if rec.body.Len()+len(p) > rec.h.MaxBody {
+			rec.spoilt = true
+			rec.body.Reset()
 		} else if !rec.spoilt {
 			rec.collect(p)
 		}
@@ -208,10 +210,10 @@ func (rec *recorder) Write(p []byte) (int, error) {
 }
 
 func (rec *recorder) collect(p []byte) {
-	if rec.body == nil {
-		rec.body = make([]byte, 0, max(int(min(rec.declared, int64(rec.h.MaxBody))), len(p)))
+	if rec.body.Len() == 0 { // a handler may declare anything
+		rec.body.Grow(max(int(min(rec.declared, int64(rec.h.MaxBody), mostAhead)), len(p)))
 	}
-	rec.body = append(rec.body, p...)
+	rec.body.Write(p)
 }
 
 // WriteString is Write.
@@ -222,7 +224,10 @@ func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
 	if rec.state == undecided {
 		rec.WriteHeader(http.StatusOK)
 	}
-	const step = 32 << 10 // bytes
+	step := int64(32 << 10) // bytes
+	if rec.declared >= 0 {
+		step = min(step, rec.declared+1)
+	}
 	for buf := []byte(nil); rec.state != passing; {
 		if buf == nil {
 			buf = make([]byte, step)
@@ -268,8 +273,8 @@ func (rec *recorder) FlushError() error {
 		rec.state = copying
 		rec.sendHead()
 		rec.h.release(rec.f, nil, "", false)
-		if len(rec.body) > 0 {
-			if _, err := rec.w.Write(rec.body); err != nil {
+		if rec.body.Len() > 0 {
+			if _, err := io.WriteString(rec.w, rec.body.String()); err != nil {
 				rec.spoilt = true
 				return err
 			}
@@ -330,7 +335,7 @@ func (rec *recorder) complete() bool {
 			return false
 		}
 	}
-	if rec.spoilt || rec.declared >= 0 && bodyAllowed(rec.status) && rec.declared != int64(len(rec.body)) {
+	if rec.spoilt || rec.declared >= 0 && bodyAllowed(rec.status) && rec.declared != int64(rec.body.Len()) {
 		return false
 	}
 	return rec.ctx.Err() == nil
@@ -339,9 +344,10 @@ func (rec *recorder) complete() bool {
 // store makes the entry whole, tells those who wait, and stores it.
 func (rec *recorder) store() {
 	e := rec.entry
-	e.body = string(rec.body)
-	if _, set := rec.header["Content-Type"]; !set && len(rec.body) > 0 && len(e.header["Content-Encoding"]) == 0 {
-		e.header["Content-Type"] = []string{http.DetectContentType(rec.body)}
+	e.body = rec.body.String()
+	if _, set := rec.header["Content-Type"]; !set && e.body != "" && len(e.header["Content-Encoding"]) == 0 {
+		const looksAt = 512 // bytes
+		e.header["Content-Type"] = []string{http.DetectContentType([]byte(e.body[:min(looksAt, len(e.body))]))}
 	}
 	rec.publish(e)
 }
