@@ -2,6 +2,7 @@ package object
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/larderdb/larder/store"
 )
@@ -10,28 +11,35 @@ const (
 	badWrite = "ERR object: want one key, a mode, a TTL in milliseconds, a version, and as many fields as are announced"
 	badAdd   = "ERR object: want one key, a field, its kind, a number, bounds and a field of the version"
 	badStamp = "ERR object: the version in the store is not a number"
-	noExpiry = "ERR unknown command 'HPEXPIRE': this server has no TTL for fields"
+	noExpiry = "ERR unknown command 'HPEXPIRE': fields have a TTL on Redis from 7.4, Valkey from 9 and Larder"
 	outside  = "ERR object: the sum does not fit the field"
 )
 
-// stampLua gives a version its successor. The first one is the store's clock, so that an object that is deleted and made
-// anew does not meet its old versions again.
-const stampLua = `
-local function stamp(field)
-  local v = redis.call('HGET', KEYS[1], field)
-  if not v then return 0 end
-  if #v > 15 or not string.find(v, '^%d+$') then return nil end
-  return tonumber(v)
-end
-local function successor(v)
-  if v > 0 then return v + 1 end
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+// versionLua reads what both scripts begin with: whether there is an object, and its version, 0 if it has none. The version
+// alone tells both, where there is one. HLEN otherwise tells another type's key by its WRONGTYPE.
+const versionLua = `
+local stamped, version = STAMP ~= '' and redis.call('HGET', KEYS[1], STAMP), 0
+local have = stamped or redis.call('HLEN', KEYS[1]) > 0
+if stamped then
+  version = #stamped <= 15 and string.find(stamped, '^%d+$') and tonumber(stamped)
+  if not version then return redis.error_reply('` + badStamp + `') end
 end
 `
 
-// writeLua checks everything before it changes anything. HLEN comes first for its WRONGTYPE: another type's key is not
-// deleted. Where single fields go away the marker comes first, lest the last one take the key along.
+// nextLua gives a version its successor. The first one is the store's clock, so that an object that is deleted and made
+// anew does not meet its old versions again.
+const nextLua = `
+if STAMP ~= '' then
+  if version == 0 then
+    local t = redis.call('TIME')
+    version = t[1] * 1000 + math.floor(t[2] / 1000) - 1
+  end
+  version = version + 1
+end
+`
+
+// writeLua checks everything before it changes anything. Where single fields go away the marker comes first, lest the last
+// one take the key along.
 const writeLua = `
 -- KEYS[1]  the object
 -- ARGV[1]  s: the whole object anew, or p: single fields of an object that exists
@@ -42,35 +50,32 @@ const writeLua = `
 -- ARGV[6]  the number e of fields that get a TTL
 -- ARGV     then: n times field, value; e times field, milliseconds; fields to remove
 -- Returns  {1, or 0 if there is no object, or -1 if there is another version; the version now}
-local BAD = '` + badWrite + `'
+local BAD, STAMP = '` + badWrite + `', ARGV[3]
 local function number(s, digits) return s and #s <= digits and string.find(s, '^%d+$') and tonumber(s) end
 local ttl, n, e = number(ARGV[2], 15), number(ARGV[5], 4), number(ARGV[6], 4)
 if #KEYS ~= 1 or ARGV[1] ~= 's' and ARGV[1] ~= 'p' or not ttl or not n or not e or #ARGV < 6 + 2 * n + 2 * e then
   return redis.error_reply(BAD)
 end
-if ARGV[1] == 's' and n == 0 or ARGV[4] ~= '' and (ARGV[3] == '' or not number(ARGV[4], 15)) then return redis.error_reply(BAD) end
+if ARGV[1] == 's' and n == 0 or ARGV[4] ~= '' and (STAMP == '' or not number(ARGV[4], 15)) then return redis.error_reply(BAD) end
 local key, from = KEYS[1], 7 + 2 * n
 for i = from, from + 2 * e - 1, 2 do
   local ms = number(ARGV[i + 1], 13)
   if not ms or ms == 0 then return redis.error_reply(BAD) end
 end
-` + stampLua + `
-local have = redis.call('HLEN', key) > 0
+` + versionLua + `
 if ARGV[1] == 'p' and not have then return {0, 0} end
-local version = 0
-if ARGV[3] ~= '' then
-  version = stamp(ARGV[3])
-  if not version then return redis.error_reply('` + badStamp + `') end
-  if ARGV[4] ~= '' and version ~= tonumber(ARGV[4]) then return {-1, version} end
-  version = successor(version)
-end
+if ARGV[4] ~= '' and version ~= tonumber(ARGV[4]) then return {-1, version} end
+` + nextLua + `
 if e > 0 then
   local able = redis.pcall('HPTTL', key, 'FIELDS', '1', 'x')
-  if type(able) == 'table' and able.err then return redis.error_reply("` + noExpiry + `") end
+  if able.err then return string.find(able.err, 'nknown') and redis.error_reply("` + noExpiry + `") or able end
 end
 if ARGV[1] == 's' and have then redis.call('DEL', key) end
-if n > 0 then redis.call('HSET', key, unpack(ARGV, 7, 6 + 2 * n)) end
-if ARGV[3] ~= '' then redis.call('HSET', key, ARGV[3], string.format('%.0f', version)) end
+if STAMP ~= '' then
+  redis.call('HSET', key, STAMP, string.format('%.0f', version), unpack(ARGV, 7, 6 + 2 * n))
+elseif n > 0 then
+  redis.call('HSET', key, unpack(ARGV, 7, 6 + 2 * n))
+end
 for i = from, from + 2 * e - 1, 2 do
   redis.call('HPEXPIRE', key, ARGV[i + 1], 'FIELDS', '1', ARGV[i])
 end
@@ -97,23 +102,20 @@ if #KEYS ~= 1 or #ARGV ~= 6 or ARGV[2] ~= 'i' and ARGV[2] ~= 'f' then return red
 for i = 4, 5 do
   if ARGV[i] ~= '' and (#ARGV[i] > 11 or not string.find(ARGV[i], '^-?%d+$')) then return redis.error_reply('` + badAdd + `') end
 end
-` + stampLua + `
-local key, field = KEYS[1], ARGV[1]
-if redis.call('HLEN', key) == 0 then return false end
-local version = 0
-if ARGV[6] ~= '' then
-  version = stamp(ARGV[6])
-  if not version then return redis.error_reply('` + badStamp + `') end
-end
+local key, field, STAMP = KEYS[1], ARGV[1], ARGV[6]
+` + versionLua + `
+if not have then return false end
+local sum
 if ARGV[2] == 'f' then
-  local r = redis.pcall('HINCRBYFLOAT', key, field, ARGV[3])
-  if type(r) == 'table' and r.err then return r end
+  sum = redis.pcall('HINCRBYFLOAT', key, field, ARGV[3])
+  if type(sum) == 'table' then return sum end
 else
   if ARGV[3] == '-9223372036854775808' then return redis.error_reply('` + badAdd + `') end -- it cannot be taken back
-  local had = redis.call('HEXISTS', key, field) == 1
-  local r = redis.pcall('HINCRBY', key, field, ARGV[3])
-  if type(r) == 'table' then return r end
-  if ARGV[4] ~= '' and r < tonumber(ARGV[4]) or ARGV[5] ~= '' and r > tonumber(ARGV[5]) then
+  local bounded = ARGV[4] ~= '' or ARGV[5] ~= ''
+  local had = bounded and redis.call('HEXISTS', key, field) == 1
+  sum = redis.pcall('HINCRBY', key, field, ARGV[3])
+  if type(sum) == 'table' then return sum end
+  if bounded and (ARGV[4] ~= '' and sum < tonumber(ARGV[4]) or ARGV[5] ~= '' and sum > tonumber(ARGV[5])) then
     if had then
       redis.call('HINCRBY', key, field, string.sub(ARGV[3], 1, 1) == '-' and string.sub(ARGV[3], 2) or '-' .. ARGV[3])
     else
@@ -121,9 +123,12 @@ else
     end
     return redis.error_reply('` + outside + `')
   end
+  -- Lua's numbers are exact so far
+  sum = math.abs(sum) < 2 ^ 53 and string.format('%.0f', sum) or redis.call('HGET', key, field)
 end
-if ARGV[6] ~= '' then redis.call('HSET', key, ARGV[6], string.format('%.0f', successor(version))) end
-return redis.call('HGET', key, field)
+` + nextLua + `
+if STAMP ~= '' then redis.call('HSET', key, STAMP, string.format('%.0f', version)) end
+return sum
 `
 
 // The scripts of this package. They are constants in all but the language.
@@ -176,27 +181,25 @@ func write(tx store.Tx, keys, args []string) store.Reply {
 	if !ok {
 		return store.Fail(store.ServerError(badWrite))
 	}
-	n, err := tx.Do("HLEN", keys[0]).Int64()
-	if err != nil {
+	have, version, err := versionOf(tx, keys[0], w.stamp)
+	switch {
+	case err != nil:
 		return store.Fail(err)
-	}
-	if n == 0 && !w.whole {
+	case !have && !w.whole:
 		return store.ArrayOf(store.Int(0), store.Int(0))
+	case w.expected >= 0 && version != w.expected:
+		return store.ArrayOf(store.Int(-1), store.Int(version))
 	}
-	version := int64(0)
-	if w.stamp != "" {
-		if version, err = stamp(tx, keys[0], w.stamp); err != nil {
+	version = next(tx, w.stamp, version)
+	if len(w.expiring) > 0 {
+		if err := tx.Do("HPTTL", keys[0], "FIELDS", "1", "x").Err(); err != nil {
+			if strings.Contains(err.Error(), "nknown") {
+				err = store.ServerError(noExpiry)
+			}
 			return store.Fail(err)
 		}
-		if w.expected >= 0 && version != w.expected {
-			return store.ArrayOf(store.Int(-1), store.Int(version))
-		}
-		version = successor(tx, version)
 	}
-	if len(w.expiring) > 0 && tx.Do("HPTTL", keys[0], "FIELDS", "1", "x").Err() != nil {
-		return store.Fail(store.ServerError(noExpiry))
-	}
-	if err := w.apply(tx, keys[0], n > 0, version); err != nil {
+	if err := w.apply(tx, keys[0], have, version); err != nil {
 		return store.Fail(err)
 	}
 	return store.ArrayOf(store.Int(1), store.Int(version))
@@ -209,13 +212,12 @@ func (w *writing) apply(tx store.Tx, key string, have bool, version int64) error
 			return err
 		}
 	}
-	if len(w.sets) > 0 {
-		if err := tx.Do(words("HSET", key, w.sets)...).Err(); err != nil {
-			return err
-		}
-	}
+	sets := append(make([]string, 0, 4+len(w.sets)), "HSET", key)
 	if w.stamp != "" {
-		if err := tx.Do("HSET", key, w.stamp, strconv.FormatInt(version, 10)).Err(); err != nil {
+		sets = append(sets, w.stamp, strconv.FormatInt(version, 10))
+	}
+	if sets = append(sets, w.sets...); len(sets) > 2 {
+		if err := tx.Do(sets...).Err(); err != nil {
 			return err
 		}
 	}
@@ -231,77 +233,83 @@ func (w *writing) apply(tx store.Tx, key string, have bool, version int64) error
 		if err := tx.Do("HSET", key, marker, "1").Err(); err != nil {
 			return err
 		}
-		return tx.Do(words("HDEL", key, w.gone)...).Err()
+		return tx.Do(append([]string{"HDEL", key}, w.gone...)...).Err()
 	}
 	return nil
 }
 
-// stamp reads the version of an object; 0 if it has none.
-func stamp(tx store.Tx, key, field string) (int64, error) {
-	text, ok, err := tx.Do("HGET", key, field).Lookup()
-	if err != nil || !ok {
-		return 0, err
+// versionOf tells whether there is an object, and its version, 0 if it has none.
+func versionOf(tx store.Tx, key, stamp string) (have bool, version int64, err error) {
+	if stamp != "" {
+		text, ok, err := tx.Do("HGET", key, stamp).Lookup()
+		if err != nil {
+			return false, 0, err
+		}
+		if ok {
+			if version, ok = store.Digits(text, 15); !ok {
+				err = store.ServerError(badStamp)
+			}
+			return true, version, err
+		}
 	}
-	v, ok := store.Digits(text, 15)
-	if !ok {
-		return 0, store.ServerError(badStamp)
-	}
-	return v, nil
+	n, err := tx.Do("HLEN", key).Int64()
+	return n > 0, 0, err
 }
 
-func successor(tx store.Tx, version int64) int64 {
-	if version > 0 {
-		return version + 1
+// next is a version's successor, of an object that has one.
+func next(tx store.Tx, stamp string, version int64) int64 {
+	switch {
+	case stamp == "":
+		return 0
+	case version == 0:
+		return tx.Now().UnixMilli()
 	}
-	return tx.Now().UnixMilli()
+	return version + 1
 }
 
 func add(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != 1 || len(args) != 6 || args[1] != "i" && args[1] != "f" || !isBound(args[3]) || !isBound(args[4]) {
 		return store.Fail(store.ServerError(badAdd))
 	}
-	key, field := keys[0], args[0]
-	n, err := tx.Do("HLEN", key).Int64()
-	if err != nil || n == 0 {
+	key, field, stamp := keys[0], args[0], args[5]
+	have, version, err := versionOf(tx, key, stamp)
+	if err != nil || !have {
 		return store.Fail(err)
 	}
-	version := int64(0)
-	if args[5] != "" {
-		if version, err = stamp(tx, key, args[5]); err != nil {
+	var sum store.Reply
+	if args[1] == "f" {
+		sum = tx.Do("HINCRBYFLOAT", key, field, args[2])
+	} else {
+		sum = addInteger(tx, key, field, args[2:5])
+	}
+	if sum.Err() == nil && stamp != "" {
+		if r := tx.Do("HSET", key, stamp, strconv.FormatInt(next(tx, stamp, version), 10)); r.Err() != nil {
+			return r
+		}
+	}
+	return sum
+}
+
+// addInteger takes back a sum out of bounds: what to add, least, greatest. It answers the sum as text.
+func addInteger(tx store.Tx, key, field string, args []string) store.Reply {
+	if args[0] == "-9223372036854775808" {
+		return store.Fail(store.ServerError(badAdd)) // it cannot be taken back
+	}
+	bounded, had := args[1] != "" || args[2] != "", false
+	if bounded {
+		var err error
+		if had, err = tx.Do("HEXISTS", key, field).Bool(); err != nil {
 			return store.Fail(err)
 		}
 	}
-	if args[1] == "f" {
-		err = tx.Do("HINCRBYFLOAT", key, field, args[2]).Err()
-	} else {
-		err = addInteger(tx, key, field, args[2:5])
-	}
-	if err == nil && args[5] != "" {
-		err = tx.Do("HSET", key, args[5], strconv.FormatInt(successor(tx, version), 10)).Err()
-	}
-	if err != nil {
-		return store.Fail(err)
-	}
-	return tx.Do("HGET", key, field)
-}
-
-// addInteger takes back a sum out of bounds: what to add, least, greatest.
-func addInteger(tx store.Tx, key, field string, args []string) error {
-	if args[0] == "-9223372036854775808" {
-		return store.ServerError(badAdd) // it cannot be taken back
-	}
-	had, err := tx.Do("HEXISTS", key, field).Bool()
-	if err != nil {
-		return err
-	}
 	sum, err := tx.Do("HINCRBY", key, field, args[0]).Int64()
 	if err != nil {
-		return err
+		return store.Fail(err)
 	}
 	least, _ := strconv.ParseInt(args[1], 10, 64)
 	most, _ := strconv.ParseInt(args[2], 10, 64)
 	if (args[1] == "" || sum >= least) && (args[2] == "" || sum <= most) {
-		return nil
+		return store.Bulk(strconv.FormatInt(sum, 10))
 	}
 	undo := "-" + args[0]
 	if args[0][0] == '-' {
@@ -312,10 +320,10 @@ func addInteger(tx store.Tx, key, field string, args []string) error {
 	} else {
 		err = tx.Do("HINCRBY", key, field, undo).Err()
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = store.ServerError(outside)
 	}
-	return store.ServerError(outside)
+	return store.Fail(err)
 }
 
 // isBound accepts what the Lua body does: nothing, or an integer of at most 11 characters.
@@ -329,8 +337,4 @@ func isBound(s string) bool {
 	}
 	_, ok := store.Digits(digits, 11)
 	return ok && len(s) <= 11
-}
-
-func words(name, key string, rest []string) []string {
-	return append(append(make([]string, 0, 2+len(rest)), name, key), rest...)
 }
