@@ -84,13 +84,14 @@ func NewConcurrency(st store.Store, o ConcurrencyOptions) (*Concurrency, error) 
 type Lease struct {
 	c        *Concurrency
 	id       string
-	token    string // empty: nothing counts it, as the store failed
+	token    string
+	unsure   bool // the store failed, so it may count or not
 	released atomic.Bool
 }
 
 // Acquire takes one unit for id, in one round trip. lease is nil if res.Allowed is false; then res.RetryAfter is when a
 // lease ends by itself: mostly one is released earlier. If the store fails, err tells why, and unless FailClosed is set
-// there is a lease nonetheless, which nothing counts.
+// there is a lease nonetheless, which the store may count or not.
 func (c *Concurrency) Acquire(ctx context.Context, id string) (lease *Lease, res Result, err error) {
 	return c.AcquireN(ctx, id, 1)
 }
@@ -101,14 +102,14 @@ func (c *Concurrency) AcquireN(ctx context.Context, id string, n int) (lease *Le
 	token := newToken()
 	res, err = c.step(ctx, "acquire", id, "a", token, n)
 	switch {
-	case errors.Is(err, store.ErrInvalid), errors.Is(err, context.Canceled):
-		end(observe.Failed, err)
-		return nil, res, err
 	case err != nil:
-		end(observe.Failed, err)
-		if res.Allowed = !c.o.FailClosed; res.Allowed {
-			lease = &Lease{c: c, id: id}
+		res.Allowed = !c.o.FailClosed && !errors.Is(err, store.ErrInvalid) && !errors.Is(err, context.Canceled)
+		if res.Allowed {
+			lease = &Lease{c: c, id: id, token: token, unsure: true}
+		} else if errors.Is(err, store.ErrUnavailable) {
+			c.giveBack(ctx, id, token)
 		}
+		end(observe.Failed, err)
 		return lease, res, err
 	case !res.Allowed:
 		c.denied.Add(1)
@@ -118,6 +119,14 @@ func (c *Concurrency) AcquireN(ctx context.Context, id string, n int) (lease *Le
 	c.acquired.Add(1)
 	end(observe.OK, nil)
 	return &Lease{c: c, id: id, token: token}, res, nil
+}
+
+// giveBack releases what an Acquire without an answer may have taken: a stalled store would run it later, and count it
+// until its TTL. If this fails too, it does.
+func (c *Concurrency) giveBack(ctx context.Context, id, token string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultTimeout)
+	defer cancel()
+	_, _ = c.step(ctx, "release", id, "r", token, 1)
 }
 
 // Peek tells what Acquire would answer now, and takes nothing.
@@ -153,18 +162,21 @@ func (c *Concurrency) Stats() ConcurrencyStats {
 }
 
 // Extend lets the lease last a TTL from now. ok is false if it has ended: then others may have taken its place, and the work
-// should stop. A lease that nothing counts is always there. One round trip.
+// should stop. A lease from while the store failed is not extended, and always there. One round trip.
 func (l *Lease) Extend(ctx context.Context) (ok bool, err error) {
-	if l.released.Load() {
+	if l == nil || l.released.Load() {
 		return false, nil
+	}
+	if l.unsure {
+		return true, nil
 	}
 	return l.call(ctx, "extend", "e")
 }
 
-// Release gives the units back. A second call is a no-op, and so is one after the lease has ended. If the store fails the
-// lease ends by itself after its TTL. One round trip.
+// Release gives the units back. A second call is a no-op, and so is one after the lease has ended, or of the nil lease of a
+// denial. If the store fails the lease ends by itself after its TTL. One round trip.
 func (l *Lease) Release(ctx context.Context) error {
-	if l.released.Swap(true) {
+	if l == nil || l.released.Swap(true) {
 		return nil
 	}
 	_, err := l.call(ctx, "release", "r")
@@ -172,9 +184,6 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 func (l *Lease) call(ctx context.Context, verb, op string) (bool, error) {
-	if l.token == "" {
-		return true, nil
-	}
 	c := l.c
 	ctx, end := observe.Begin(ctx, c.o.Observer, c.op(verb, l.id))
 	res, err := c.step(ctx, verb, l.id, op, l.token, 1)
@@ -183,6 +192,9 @@ func (l *Lease) call(ctx context.Context, verb, op string) (bool, error) {
 		end(observe.Failed, err)
 		return false, err
 	case !res.Allowed:
+		if l.unsure {
+			break
+		}
 		c.lost.Add(1)
 		end("lost", nil)
 		return false, nil

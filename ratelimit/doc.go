@@ -14,7 +14,7 @@
 //	...
 //	http.ListenAndServe(addr, protect(mux))
 //
-// For gRPC there are interceptors in the module ratelimit/grpclimit.
+// ConcurrencyMiddleware bounds requests at work at once. For gRPC there are interceptors in the module ratelimit/grpclimit.
 //
 // # Algorithms
 //

@@ -127,6 +127,39 @@ func ExampleConcurrency() {
 	// true
 }
 
+func ExampleConcurrencyMiddleware() {
+	db, _ := larder.Open(larder.Options{})
+	defer db.Close()
+	exports, _ := ratelimit.NewConcurrency(db, ratelimit.ConcurrencyOptions{Limit: 1, TTL: time.Minute})
+	protect, err := ratelimit.ConcurrencyMiddleware(exports, ratelimit.HTTPOptions{
+		Key: func(r *http.Request) string { return r.Header.Get("X-Customer") },
+	})
+	if err != nil {
+		panic(err)
+	}
+	var server http.Handler
+	ask := func() {
+		r := httptest.NewRequest(http.MethodGet, "/export", nil)
+		r.Header.Set("X-Customer", "7")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	again := true
+	server = protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if again {
+			again = false
+			ask() // while this one is at work
+		}
+	}))
+	ask()
+	ask()
+	// Output:
+	// 429
+	// 200
+	// 200
+}
+
 func ExampleLimiter_Block() {
 	ctx := context.Background()
 	db, _ := larder.Open(larder.Options{})

@@ -19,14 +19,15 @@ const (
 // defaultPolicy names the one rule of Options.Limit and Window.
 const defaultPolicy = "default"
 
-func (o Headers) set(h http.Header, l *Limiter, res Result) {
+// set tells a result. fields gives the draft's two.
+func (o Headers) set(h http.Header, res Result, fields func() (policy, limit string)) {
 	if o == BothHeaders || o == XHeaders {
 		h.Set("X-RateLimit-Limit", strconv.Itoa(res.Limit))
 		h.Set("X-RateLimit-Remaining", strconv.Itoa(res.Remaining))
 		h.Set("X-RateLimit-Reset", strconv.FormatInt(seconds(res.ResetAfter), 10))
 	}
 	if o == BothHeaders || o == DraftHeaders {
-		policy, limit := res.fields(l)
+		policy, limit := fields()
 		h.Set("RateLimit-Policy", policy)
 		h.Set("RateLimit", limit)
 	}

@@ -63,7 +63,18 @@ type HTTPOptions struct {
 //
 // It fails only for a CIDR or prefix that makes no sense.
 func Middleware(l *Limiter, o HTTPOptions) (func(http.Handler) http.Handler, error) {
-	m := &middleware{l: l, o: o}
+	m, err := newMiddleware(o)
+	if err != nil {
+		return nil, err
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.limit(w, r, l, next) })
+	}, nil
+}
+
+// newMiddleware checks options and fills in the defaults.
+func newMiddleware(o HTTPOptions) (*middleware, error) {
+	m := &middleware{o: o}
 	for _, s := range o.TrustedProxies {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
@@ -91,13 +102,10 @@ func Middleware(l *Limiter, o HTTPOptions) (func(http.Handler) http.Handler, err
 	if m.o.Denied == nil {
 		m.o.Denied = deniedJSON
 	}
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
-	}, nil
+	return m, nil
 }
 
 type middleware struct {
-	l       *Limiter
 	o       HTTPOptions
 	trusted []netip.Prefix
 }
@@ -105,45 +113,54 @@ type middleware struct {
 // unknownClient is the id of requests whose peer has no IP address. They share one limit: better too strict than none.
 const unknownClient = "unknown"
 
-func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+func (m *middleware) limit(w http.ResponseWriter, r *http.Request, l *Limiter, next http.Handler) {
+	req, limited := m.ask(r)
+	if !limited {
+		next.ServeHTTP(w, r)
+		return
+	}
+	if m.o.Plan != nil {
+		req.Plan = m.o.Plan(r)
+	}
+	res, err := l.Decide(r.Context(), req)
+	if err == nil {
+		m.o.Headers.set(w.Header(), res, func() (string, string) { return res.fields(l) })
+	}
+	if m.passes(w, r, res, err) {
+		next.ServeHTTP(w, r)
+	}
+}
+
+// ask gives what a request asks for; limited is false where it is not to be limited.
+func (m *middleware) ask(r *http.Request) (req Request, limited bool) {
 	if !m.covers(r.URL.Path) {
-		next.ServeHTTP(w, r)
-		return
+		return req, false
 	}
-	id := m.id(r)
-	if id == "" {
-		next.ServeHTTP(w, r)
-		return
+	if req = (Request{ID: m.id(r), Cost: 1}); req.ID == "" {
+		return req, false
 	}
-	req := Request{ID: id, Cost: 1}
 	if m.o.Cost != nil {
 		if req.Cost = m.o.Cost(r); req.Cost == 0 {
 			req.Cost = -1 // refused, as AllowN does
 		}
 	}
-	if m.o.Plan != nil {
-		req.Plan = m.o.Plan(r)
-	}
-	res, err := m.l.Decide(r.Context(), req)
+	return req, true
+}
+
+// passes tells whether a request goes on; if not, it has been answered.
+func (m *middleware) passes(w http.ResponseWriter, r *http.Request, res Result, err error) bool {
 	switch {
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		const clientClosedRequest = 499 // nginx's word for it; nobody reads the answer
 		w.WriteHeader(clientClosedRequest)
-		return
-	case errors.Is(err, store.ErrInvalid) && !res.Allowed:
-		m.o.Denied(w, r, res)
-		return
-	case err != nil && !res.Allowed:
+	case res.Allowed:
+		return true
+	case err != nil && !errors.Is(err, store.ErrInvalid):
 		writeJSON(w, http.StatusServiceUnavailable, `{"error":"Rate limiter unavailable"}`)
-		return
-	case err == nil:
-		m.o.Headers.set(w.Header(), m.l, res)
-	}
-	if !res.Allowed {
+	default:
 		m.o.Denied(w, r, res)
-		return
 	}
-	next.ServeHTTP(w, r)
+	return false
 }
 
 // covers tells whether a path is limited. It looks at the clean form, so that //api and /x/../api count as /api.

@@ -387,6 +387,31 @@ func TestLeases(t *testing.T) {
 	}
 }
 
+// TestAcquireWithoutAnAnswer: what the store took although its answer was lost is given back, by whoever there is.
+func TestAcquireWithoutAnAnswer(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		f := storetest.NewFaulty(storetest.NewMemory())
+		c, err := ratelimit.NewConcurrency(f, ratelimit.ConcurrencyOptions{Limit: 1, TTL: time.Hour, FailClosed: closed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Forget(1)
+		lease, res, err := c.Acquire(t.Context(), "a")
+		if !errors.Is(err, store.ErrUnavailable) || res.Allowed == closed || (lease == nil) != closed {
+			t.Errorf("FailClosed %v: %v, %+v, %v", closed, lease, res, err)
+		}
+		if err := lease.Release(t.Context()); err != nil { // nil where it was denied
+			t.Error(err)
+		}
+		if res, err := c.Peek(t.Context(), "a"); err != nil || !res.Allowed {
+			t.Errorf("FailClosed %v: locked out by a lease that nobody has: %+v, %v", closed, res, err)
+		}
+		if got := c.Stats(); got.Lost != 0 {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestConcurrencyStoreFails(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		f := storetest.NewFaulty(storetest.NewMemory())
