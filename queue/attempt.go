@@ -46,11 +46,18 @@ func (r *run) stop(cause error) {
 	}
 }
 
-// serve is a handler's goroutine.
+// serve is a handler's goroutine. A handler that ends it, by runtime.Goexit as a test's FailNow does, gets another one.
 func (w *worker) serve() {
+	over := false
+	defer func() {
+		if !over {
+			w.handlers.Go(w.serve)
+		}
+	}()
 	for r := range w.jobs {
 		w.attempt(r)
 	}
+	over = true
 }
 
 // attempt runs the handler, unless it must not begin any more, and notes the end for the next turn.
@@ -81,15 +88,21 @@ func (w *worker) attempt(r *run) {
 		ctx = w.extract(ctx, r)
 	}
 	ctx, done := observe.Begin(ctx, w.core.o.Observer, w.op("run", r.id))
-	result, err := w.call(ctx, r)
-	e, said := w.judge(r, result, err, context.Cause(ctx))
-	if said == observe.OK {
-		err = nil
-	}
-	done(said, err)
-	w.stats.running.Add(-1)
-	w.finish(e, w.clock.Monotonic()-began)
+	var result []byte
+	err := errExited // unless call returns
+	defer func() {
+		e, said := w.judge(r, result, err, context.Cause(ctx))
+		if said == observe.OK {
+			err = nil
+		}
+		done(said, err)
+		w.stats.running.Add(-1)
+		w.finish(e, w.clock.Monotonic()-began)
+	}()
+	result, err = w.call(ctx, r)
 }
+
+var errExited = errors.New("the handler ended its goroutine")
 
 // extract makes the handler's ctx from the job's headers. A panic there costs the job its trace, and nothing else.
 func (w *worker) extract(ctx context.Context, r *run) (out context.Context) {
@@ -111,7 +124,10 @@ func (w *worker) call(ctx context.Context, r *run) (result []byte, err error) {
 			w.log.ErrorContext(ctx, "queue: a handler panicked", "queue", w.core.o.Name, "job", r.id, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	return w.handle(ctx, r)
+	if result, err = w.handle(ctx, r); err != nil {
+		_ = err.Error() // if that panics, as a nil pointer's may, it does so here
+	}
+	return result, err
 }
 
 // maxError bounds what is kept of a handler's error.
@@ -151,7 +167,7 @@ func (w *worker) judge(r *run, result []byte, err, cause error) (e end, said str
 		return e, Given
 	}
 	if e.after < 0 {
-		e.after = w.core.o.Backoff(r.attempt)
+		e.after = w.backoff(r)
 	}
 	e.after = min(max(e.after, 0), longest)
 	e.text = strings.ToValidUTF8(clip(err.Error(), maxError), "?")
@@ -162,6 +178,17 @@ func (w *worker) judge(r *run, result []byte, err, cause error) (e end, said str
 	}
 	w.stats.retried.Add(1)
 	return e, Retried
+}
+
+// backoff is the pause after a failure. If Options.Backoff panics, it is what it would be without.
+func (w *worker) backoff(r *run) (pause time.Duration) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("queue: Options.Backoff panicked", "queue", w.core.o.Name, "job", r.id, "panic", p)
+			pause = Exponential(time.Second, time.Hour)(r.attempt)
+		}
+	}()
+	return w.core.o.Backoff(r.attempt)
 }
 
 func clip(s string, most int) string {

@@ -197,7 +197,10 @@ func (c *core) duplicate(ctx context.Context, n int) {
 	}
 }
 
-// EnqueueMany adds jobs in the order given: one script for each 500. The options are for all of them; see Each. The ids come
+// maxManyBytes is how much EnqueueMany sends at a time, but for the last job.
+const maxManyBytes = 4 << 20
+
+// EnqueueMany adds jobs in the order given: one script for each 500, or 4 MB. The options are for all of them; see Each. The ids come
 // in the same order. If unique keys were taken, err is ErrDuplicate, and the ids of those jobs are ""; all others were
 // added. With any other error the ids tell what is known to have been added: "" may or may not have been.
 func (q *Queue[T]) EnqueueMany(ctx context.Context, payloads []T, opts ...Option) (ids []string, err error) {
@@ -217,8 +220,10 @@ func (q *Queue[T]) EnqueueMany(ctx context.Context, payloads []T, opts ...Option
 	}
 	ids = make([]string, len(payloads))
 	taken := 0
-	for from := 0; from < len(ids); from += mostBatch {
-		to := min(from+mostBatch, len(ids))
+	for from, to := 0, 0; from < len(ids); from = to {
+		for bytes := 0; to < len(ids) && to-from < mostBatch && bytes < maxManyBytes; to++ {
+			bytes += len(args[3*to+2])
+		}
 		list, err := q.send(ctx, args[3*from:3*to])
 		if err != nil {
 			err = q.wrap("enqueue", "", err)

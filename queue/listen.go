@@ -102,7 +102,7 @@ func (w *worker) hurry() {
 func (c *core) channel() string { return strings.TrimSuffix(c.keys[kCancelled], "led") }
 
 // drain ends the worker: what was not begun goes back, what runs may end, and all of it is told to the store.
-func (w *worker) drain(cause error, handlers interface{ Wait() }) error {
+func (w *worker) drain(cause error) error {
 	ctx := w.base
 	w.mu.Lock()
 	if w.stopping == nil {
@@ -138,7 +138,7 @@ func (w *worker) drain(cause error, handlers interface{ Wait() }) error {
 			return w.part(ctx, cause)
 		}
 	}
-	handlers.Wait()
+	w.handlers.Wait()
 	return w.part(ctx, cause)
 }
 

@@ -239,6 +239,7 @@ func Exponential(first, most time.Duration) func(attempt int) time.Duration {
 		if f := float64(first) * math.Pow(2, float64(attempt-1)); f < float64(most) {
 			d = time.Duration(f)
 		}
+		d = max(d, 0)
 		return d/2 + rand.N(d/2+1)
 	}
 }

@@ -32,6 +32,9 @@ const (
 	DefaultGrace       = 30 * time.Second
 )
 
+// maxConcurrency is the most that Concurrency and Prefetch may be: each costs memory from the beginning.
+const maxConcurrency = 100_000
+
 // parting is for how long handlers whose ctx has ended are waited for when a worker shuts down.
 const parting = time.Second
 
@@ -52,8 +55,8 @@ func (q *Queue[T]) Work(ctx context.Context, w Workers, handle func(context.Cont
 	setDefault(&w.Concurrency, DefaultConcurrency)
 	setDefault(&w.Prefetch, DefaultPrefetch)
 	setDefault(&w.Grace, DefaultGrace)
-	if w.Concurrency < 0 || w.Grace < 0 {
-		return q.wrap("work", "", fmt.Errorf("%w: a negative Concurrency or Grace", store.ErrInvalid))
+	if w.Concurrency < 0 || w.Concurrency > maxConcurrency || w.Prefetch > maxConcurrency || w.Grace < 0 {
+		return q.wrap("work", "", fmt.Errorf("%w: Concurrency %d, Prefetch %d, Grace %v", store.ErrInvalid, w.Concurrency, w.Prefetch, w.Grace))
 	}
 	return q.work(ctx, w, func(ctx context.Context, r *run) (result []byte, err error) {
 		j := Job[T]{run: r, core: q.core}

@@ -22,15 +22,16 @@ import (
 // Only if it is not hungry and has room does it let the listener wait.
 type worker struct {
 	*core
-	o       Workers
-	handle  handler
-	base    context.Context // of handlers: the values of Work's ctx
-	session string
-	jobs    chan *run     // taken and not begun; has room for all that can be taken
-	kicked  chan struct{} // something for the loop; room for one
-	listen  chan struct{} // lets the listener wait once; room for one
-	ended   chan struct{} // closed when Work returns
-	err     error         // set before ended is closed
+	o        Workers
+	handle   handler
+	base     context.Context // of handlers: the values of Work's ctx
+	session  string
+	jobs     chan *run     // taken and not begun; has room for all that can be taken
+	kicked   chan struct{} // something for the loop; room for one
+	listen   chan struct{} // lets the listener wait once; room for one
+	ended    chan struct{} // closed when Work returns
+	handlers sync.WaitGroup
+	err      error // set before ended is closed
 
 	mu       sync.Mutex
 	runs     map[*run]bool   // guarded by mu: taken and not settled
@@ -105,9 +106,9 @@ func (w *worker) shutDown(ctx context.Context) {
 // loop runs the worker until it has shut down.
 func (w *worker) loop() error {
 	ctx, cancel := context.WithCancel(w.base)
-	var handlers, listener sync.WaitGroup
+	var listener sync.WaitGroup
 	for range w.o.Concurrency {
-		handlers.Go(w.serve)
+		w.handlers.Go(w.serve)
 	}
 	listener.Go(func() { w.listener(ctx) })
 	listener.Go(func() { w.hear(ctx) })
@@ -115,7 +116,7 @@ func (w *worker) loop() error {
 	err := w.turns(ctx)
 	cancel()
 	listener.Wait()
-	return w.drain(err, &handlers)
+	return w.drain(err)
 }
 
 // turns makes turns until it is time to shut down.
