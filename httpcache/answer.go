@@ -19,7 +19,7 @@ func (c *Cache) request(r *http.Request, obey bool) *request {
 	return &request{asked: c.ask(r, obey), header: r.Header, began: c.Clock.Now()}
 }
 
-// leftAlone tells whether a request is none that a cache answers, and why, in the words of Cache-Status.
+// leftAlone tells whether a request is none that a cache answers.
 func (c *Cache) leftAlone(r *http.Request, q *request) bool {
 	switch {
 	case c.Skip != nil && c.Skip(r):

@@ -50,8 +50,8 @@ func New(st store.Store, o Options) (*Cache, error) {
 	return c, nil
 }
 
-// Close ends the background's revalidations and waits for them until ctx ends. Handlers and Transports go on without
-// such work. The store stays open.
+// Close ends the background's revalidations, and waits until ctx ends for them and for a Transport's responses whose
+// bodies are still being read. Handlers and Transports go on without work in the background. The store stays open.
 func (c *Cache) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true

@@ -85,8 +85,9 @@ const (
 // get answers GET and HEAD, and tells how.
 func (h *handler) get(w http.ResponseWriter, r *http.Request, t *target, q *request) string {
 	p, err := h.resolve(r.Context(), t, q)
-	if err != nil {
-		return observe.Failed // the client has left: nobody reads the answer
+	if err != nil { // the client has left, or it waits yet and somebody else gave it a deadline
+		h.fail(w, http.StatusServiceUnavailable, outcome{forward: fwdMiss, detail: "gave-up"})
+		return observe.Failed
 	}
 	switch p.next {
 	case serve:
@@ -96,9 +97,7 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request, t *target, q *requ
 		h.respond(w, q, p.answer, p.outcome)
 		return p.result
 	case refuse:
-		h.announce(w.Header(), p.outcome, nil, h.Clock.Now())
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusGatewayTimeout)
+		h.fail(w, http.StatusGatewayTimeout, p.outcome)
 		return observe.Miss
 	case forward:
 		if q.method == http.MethodHead && p.view.entry != nil {
@@ -112,6 +111,13 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request, t *target, q *requ
 	default:
 		return h.fetch(w, r, t, q, &p.view, p.flight)
 	}
+}
+
+// fail answers without the handler and without anything stored.
+func (h *handler) fail(w http.ResponseWriter, status int, o outcome) {
+	h.announce(w.Header(), o, nil, h.Clock.Now())
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 }
 
 // pass lets the handler answer, without a look at what it says.
@@ -193,7 +199,7 @@ func (h *handler) revalidate(r *http.Request, t *target, q *request, v *view, f 
 	stop := context.AfterFunc(h.ctx, f.cancel)
 	defer stop()
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 			h.panicked(r.Context(), p)
 		}
 	}()

@@ -18,7 +18,7 @@ func reflect(t *testing.T, w way, o httpcache.Options) *site {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Cache-Control", "max-age=100")
 		fmt.Fprint(w, r.Method, " ", r.URL.RawQuery, " ", string(body))
-		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Original-Url", "X-Rewrite-Url", "X-Host", "X-Http-Method-Override", "Forwarded"} {
+		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Uri", "X-Original-Uri", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Original-Url", "X-Rewrite-Url", "X-Host", "X-Http-Method-Override", "Forwarded"} {
 			fmt.Fprint(w, " ", r.Header.Get(name))
 		}
 	}
@@ -29,7 +29,7 @@ func reflect(t *testing.T, w way, o httpcache.Options) *site {
 func TestPoison(t *testing.T) {
 	const evil = "evil.example"
 	for _, attack := range []string{
-		"X-Forwarded-Host: " + evil, "X-Forwarded-Proto: " + evil, "X-Forwarded-Scheme: " + evil, "X-Original-Url: /" + evil,
+		"X-Forwarded-Host: " + evil, "X-Forwarded-Uri: /" + evil, "X-Original-Uri: /" + evil, "X-Forwarded-Proto: " + evil, "X-Forwarded-Scheme: " + evil, "X-Original-Url: /" + evil,
 		"X-Rewrite-Url: /" + evil, "X-Host: " + evil, "X-Http-Method-Override: " + evil, "Forwarded: for=1.2.3.4; host=" + evil,
 		"Range: bytes=0-1", "If-None-Match: *", "Upgrade: " + evil,
 	} {

@@ -5,9 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/larderdb/larder/httpcache"
 	"github.com/larderdb/larder/store/storetest"
@@ -106,4 +109,110 @@ func TestConditionalLeader(t *testing.T) {
 		close(release)
 		synctest.Wait()
 	})
+}
+
+// TestDeadlineAround: a client that waits for another's fetch, with a deadline that a middleware has set, is told so when
+// it passes; no answer at all would reach it as 200 with an empty body.
+func TestDeadlineAround(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSiteOn(t, asHandler, storetest.NewMemory(), nil, httpcache.Options{})
+		release := make(chan struct{})
+		s.origin = func(w http.ResponseWriter, _ *http.Request) {
+			<-release
+			w.Header().Set("Cache-Control", "max-age=100")
+			io.WriteString(w, "body")
+		}
+		first := make(chan result, 1)
+		go func() { first <- s.get("/") }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got := s.send(s.request("GET", "/").WithContext(ctx))
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%+v", got)
+		}
+		close(release)
+		if got := <-first; got.body != "body" {
+			t.Errorf("who had no deadline: %+v", got)
+		}
+	})
+}
+
+// TestAborted: a fetch in the background that its handler aborts, as ReverseProxy does when the origin's connection
+// breaks, is no panic to report.
+func TestAborted(t *testing.T) {
+	s := newSite(t, asHandler, httpcache.Options{OnError: func(_ context.Context, err error) { t.Error(err) }})
+	s.answer(200, "x", "Cache-Control: max-age=1, stale-while-revalidate=100")
+	s.get("/")
+	s.Advance(2 * time.Second)
+	s.origin = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	if got := s.get("/"); got.body != "x" { // not the answer of the background
+		t.Errorf("%+v", got)
+	}
+	if err := s.cache.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st := s.cache.Stats(); st.Panics != 0 || st.Background != 1 || st.HitRatio() != 0.5 {
+		t.Errorf("%+v, hit ratio %v", st, st.HitRatio())
+	}
+}
+
+// TestRenewedForOne: a 304 that sets a cookie, is private or forbids storing answers the one who asked, and changes
+// nothing for others.
+func TestRenewedForOne(t *testing.T) {
+	for _, line := range []string{"Set-Cookie: a=b", "Cache-Control: private", "Cache-Control: no-store", "Vary: *"} {
+		both(t, func(t *testing.T, w way) {
+			s := newSite(t, w, httpcache.Options{})
+			s.answer(200, "body", "Cache-Control: max-age=10", `Etag: "1"`)
+			s.get("/")
+			s.Advance(15 * time.Second)
+			name, value, _ := strings.Cut(line, ": ")
+			s.answer(200, "never", "Cache-Control: max-age=10", `Etag: "1"`, line)
+			if got := s.get("/"); got.status != 200 || got.body != "body" || !slices.Contains(got.header[name], value) {
+				t.Errorf("%s: %+v", line, got)
+			}
+			s.answer(200, "body", "Cache-Control: max-age=10", `Etag: "1"`)
+			if got := s.get("/"); got.cached() || got.body != "body" || slices.Contains(got.header[name], value) {
+				t.Errorf("%s, the next one: %+v", line, got)
+			}
+		})
+	}
+}
+
+// TestAround: what is set around the cache is one client's own, but what says there for whom a response is counts.
+func TestAround(t *testing.T) {
+	s := newSite(t, asHandler, httpcache.Options{DefaultTTL: time.Minute})
+	type key struct{}
+	inner := s.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Context().Value(key{}).(string))
+	}))
+	get := func(path, lang string) string {
+		outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-Id", lang)
+			if path == "/mine" {
+				w.Header().Set("Cache-Control", "private")
+			} else {
+				w.Header().Set("Vary", "Accept-Language")
+			}
+			inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, r.Header.Get("Accept-Language"))))
+		})
+		rec := httptest.NewRecorder()
+		outer.ServeHTTP(rec, s.request("GET", path, "Accept-Language: "+lang))
+		if id := rec.Header()["X-Request-Id"]; len(id) != 1 || id[0] != lang {
+			t.Errorf("%s %s carries %v", path, lang, id)
+		}
+		return rec.Body.String()
+	}
+	for range 2 {
+		for _, lang := range []string{"de", "en"} {
+			for _, path := range []string{"/", "/mine"} {
+				if got := get(path, lang); got != lang {
+					t.Errorf("%s: %s got %s", path, lang, got)
+				}
+			}
+		}
+	}
+	if st := s.cache.Stats(); st.Stored != 2 || st.Hits != 2 {
+		t.Errorf("%+v", st)
+	}
 }

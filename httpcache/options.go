@@ -71,6 +71,7 @@ type Options struct {
 	Name string
 
 	// Timeout is how long one call to the store may take; default DefaultTimeout, negative for no limit but the ctx's.
+	// After three calls in a row that took longer only one request in five Timeouts asks the store, until it answers.
 	// A store in this process needs none and gets none.
 	Timeout time.Duration
 

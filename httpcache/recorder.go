@@ -103,12 +103,13 @@ func (rec *recorder) received() received {
 	return received{rec.status, rec.own, rec.requested, rec.at}
 }
 
-// changed is what the handler set, or set anew, by canonical names: a handler may have written others into the map.
+// changed is what the handler set, or set anew, by canonical names: a handler may have written others into the map. Who
+// says around the cache for whom a response is, and what it depends on, may have told the handler too by its ctx.
 func (rec *recorder) changed() http.Header {
 	own := make(http.Header, len(rec.header))
 	for name, values := range rec.header {
 		outer, set := rec.before[name]
-		if set && slices.Equal(values, outer) || strings.HasPrefix(name, http.TrailerPrefix) {
+		if set && slices.Equal(values, outer) && name != "Cache-Control" && name != "Vary" || strings.HasPrefix(name, http.TrailerPrefix) {
 			continue
 		}
 		name = http.CanonicalHeaderKey(name)
@@ -318,7 +319,9 @@ func (rec *recorder) finish() string {
 		rec.renewed()
 		return resultRevalidated
 	case failing:
-		rec.h.n.staleHits.Add(1)
+		if _, nobody := rec.w.(*discard); !nobody {
+			rec.h.n.staleHits.Add(1)
+		}
 		rec.h.release(rec.f, rec.v.entry, rec.t.place(rec.q, rec.v.entry.spec), true)
 		rec.h.respond(rec.w, rec.q, rec.v.entry, outcome{forward: rec.why, status: rec.status, detail: "stale-if-error"})
 		return observe.Stale

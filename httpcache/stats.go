@@ -23,7 +23,9 @@ type Stats struct {
 // HitRatio is what was answered without the origin as a share of what could have been; 0 before the first.
 func (s Stats) HitRatio() float64 {
 	hits := s.Hits + s.StaleHits + s.Shared
-	if all := hits + s.Misses + s.Revalidations; all > 0 {
+	fetches := s.Misses + s.Revalidations
+	fetches -= min(s.Background, fetches) // no request waited for those
+	if all := hits + fetches; all > 0 {
 		return float64(hits) / float64(all)
 	}
 	return 0
