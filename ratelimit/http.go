@@ -35,7 +35,8 @@ type HTTPOptions struct {
 	// Headers says how limits are told; default both ways.
 	Headers Headers
 
-	// Plan, if set, chooses the rules by request; nil means the Limiter's own or its PlanFor's.
+	// Plan, if set, chooses the rules by request; nil means the Limiter's own or its PlanFor's. Where a client asks under
+	// several plans, Key must tell them apart; see Request.
 	Plan func(*http.Request) *Plan
 
 	// Denied answers a denied request instead of the JSON below. The headers are set already, the status is not.

@@ -130,6 +130,10 @@ func New(st store.Store, o Options) (*Limiter, error) {
 }
 
 // Request is a decision to make, for what Allow, AllowN and Peek cannot say.
+//
+// An id has one state, a count for each rule by its place in the plan, and a decision drops what its plan does not count. So
+// plans may change for an id (a customer who now pays), but an id that asks under several plans in turn, such as one for reads
+// and one for writes, needs an ID for each: "user:7:read".
 type Request struct {
 	ID   string
 	Cost int   // units asked for; 0 means 1
@@ -281,17 +285,26 @@ func (l *Limiter) planOf(ctx context.Context, plan *Plan, id string, cost *int) 
 
 // Refund gives n units back that were counted for id and not used, the latest first: the work that they were for failed,
 // say. With several rules each gets them back. What is not used cannot be given back: n beyond it is ignored. One round
-// trip.
+// trip. Where a Request had a Plan of its own, use Undo.
 func (l *Limiter) Refund(ctx context.Context, id string, n int) error {
 	if n == 0 {
 		return nil
 	}
-	return l.other(ctx, "refund", id, func(ctx context.Context) error {
-		plan, err := l.planOf(ctx, nil, id, &n)
+	return l.Undo(ctx, Request{ID: id, Cost: n})
+}
+
+// Undo is Refund for what Decide counted for a request: by the same rules. Others would forget what only those of the
+// request count.
+func (l *Limiter) Undo(ctx context.Context, r Request) error {
+	if r.Peek {
+		return nil
+	}
+	return l.other(ctx, "refund", r.ID, func(ctx context.Context) error {
+		plan, err := l.planOf(ctx, r.Plan, r.ID, &r.Cost)
 		if err != nil {
 			return err
 		}
-		return l.run(ctx, plan.scripts().refund, id, plan.args(n)).Err()
+		return l.run(ctx, plan.scripts().refund, r.ID, plan.args(r.Cost)).Err()
 	})
 }
 

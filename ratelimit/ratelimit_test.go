@@ -180,3 +180,34 @@ func TestNoMoreThanLimit(t *testing.T) {
 		t.Errorf("Stats: %+v, OnDenied heard %d; want %d allowed", got, denied.Load(), limit)
 	}
 }
+
+// TestUndo: a request with a plan of its own is undone by that plan; the rule that the Limiter has none like keeps its count.
+func TestUndo(t *testing.T) {
+	for _, a := range everyAlgorithm {
+		l := limiter(t, storetest.NewMemory(), ratelimit.Options{Algorithm: a, Limit: 5, Window: time.Minute})
+		plan, err := ratelimit.NewPlan(ratelimit.Rule{Algorithm: a, Limit: 5, Window: time.Minute}, ratelimit.Rule{Algorithm: a, Limit: 7, Window: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := ratelimit.Request{ID: "a", Cost: 2, Plan: plan}
+		for range 2 {
+			if res, err := l.Decide(t.Context(), r); err != nil || !res.Allowed {
+				t.Fatalf("%v: %+v, %v", a, res, err)
+			}
+		}
+		if err := l.Undo(t.Context(), r); err != nil {
+			t.Errorf("%v: %v", a, err)
+		}
+		r.Peek = true
+		if err := l.Undo(t.Context(), r); err != nil { // a peek counted nothing
+			t.Errorf("%v: %v", a, err)
+		}
+		res, err := l.Decide(t.Context(), r)
+		if each := res.Each(); err != nil || len(each) != 2 || each[0].Remaining != 3 || each[1].Remaining != 5 {
+			t.Errorf("%v: %+v, %v", a, each, err)
+		}
+		if err := l.Undo(t.Context(), ratelimit.Request{ID: "a", Cost: -1}); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%v: a negative cost: %v", a, err)
+		}
+	}
+}
