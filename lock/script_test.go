@@ -42,6 +42,35 @@ func BodiesAgree(t *testing.T, db storetest.Clocked) {
 	})
 }
 
+// TestForfeit: a process whose claim lapsed loses its other places in the queue, but not the one for which it calls just now.
+func TestForfeit(t *testing.T) {
+	db := fleet.NewClocked(t)
+	ctx := t.Context()
+	keys := []string{"{f}", "{f}:body"}
+	call := func(id string, ticket int64) answer {
+		t.Helper()
+		a, err := parse(db.Run(ctx, acquireScript, keys, id, "3600000", packed(ticket, 0, 30_000, 10_000, 60_000), "wake:"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	call("xa.1", 0)
+	call("xb.1", 0)
+	second := call("xb.2", 0).token
+	third := call("xb.3", 0).token
+	call("xc.1", 0)
+	db.Run(ctx, leaveScript, keys, "xa.1", "3600000", packed(0), "wake:") // gives b.1 a claim, of which nobody hears
+	db.Advance(11 * time.Second)
+	if a := call("xb.3", third); !a.granted { // b.2 is passed over, c.1 came later
+		t.Errorf("a place that was kept: %+v", a)
+	}
+	db.Run(ctx, leaveScript, keys, "xb.3", "3600000", packed(0), "wake:")
+	if a := call("xb.2", second); a.granted || a.token == second {
+		t.Errorf("a place that was forfeited: %+v", a)
+	}
+}
+
 // mixed is a script that stands for all three that change a lock: the last argument says which one runs, so that a
 // random schedule meets every state. The one under test comes most often.
 func mixed(most *store.Script) *store.Script {

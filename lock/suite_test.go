@@ -76,7 +76,9 @@ func acquire(ctx context.Context, k *lock.Lock, who int, to chan<- got) {
 }
 
 func TestStores(t *testing.T) {
+	leaktest.Check(t, "github.com/larderdb/larder/lock.")
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+		t.Parallel() // they wait for leases to end, mostly
 		s.Register(lock.Scripts()...)
 		for _, c := range []struct {
 			name string
@@ -85,10 +87,7 @@ func TestStores(t *testing.T) {
 			{"Basics", testBasics}, {"Queue", testQueue}, {"Dead", testDead}, {"Cancelled", testCancelled}, {"Semaphore", testSemaphore},
 			{"ReadWrite", testReadWrite}, {"Election", testElection}, {"With", testWith}, {"All", testAll}, {"Guard", testGuard}, {"Close", testClose},
 		} {
-			t.Run(c.name, func(t *testing.T) {
-				leaktest.Check(t, "github.com/larderdb/larder/lock.")
-				c.run(t, s)
-			})
+			t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 		}
 	})
 }
@@ -176,8 +175,8 @@ func testQueue(t *testing.T, s *fleet.Store) {
 	}
 }
 
-// testDead: a process that dies while it holds, and one that dies while it waits, delay those behind them by a TTL, no
-// more; and the dead holder knows before the next one holds.
+// testDead: the one behind a process that dies while it holds, and one that dies while it waits, gets the lock, and the dead
+// holder knows before. TestDead says when.
 func testDead(t *testing.T, s *fleet.Store) {
 	ctx := bounded(t)
 	const ttl = time.Second
@@ -185,8 +184,6 @@ func testDead(t *testing.T, s *fleet.Store) {
 	holder, waiter := mortal(s.Open(t)), mortal(s.Open(t))
 	a, b, c := locker(t, holder, o), locker(t, waiter, o), locker(t, s.Open(t), o)
 	le := must(a.Acquire(ctx, "dead"))(t)
-	ended := make(chan time.Time, 1)
-	context.AfterFunc(le.Context(), func() { ended <- time.Now() })
 	results := make(chan got, 3)
 	dying, die := context.WithCancel(ctx)
 	defer die()
@@ -196,23 +193,14 @@ func testDead(t *testing.T, s *fleet.Store) {
 	queue(t, c.Mutex("dead"), 2)
 	acquire(ctx, c.Mutex("dead"), 3, results)
 	queue(t, c.Mutex("dead"), 3)
-	start := time.Now()
 	holder.die()
 	waiter.die()
 	g := <-results
-	took := time.Since(start)
 	if g.who != 3 || g.err != nil {
 		t.Fatalf("served: %+v", g)
 	}
-	// One TTL of the holder, one of the first dead waiter, whose second place is forfeit.
-	if took > 4*ttl { // on a busy machine
-		t.Errorf("it took %v", took)
-	}
 	if !errors.Is(context.Cause(le.Context()), lock.ErrLost) {
 		t.Fatalf("the dead holder's context: %v", context.Cause(le.Context()))
-	}
-	if at := <-ended; at.After(time.Now()) {
-		t.Error("it knew too late")
 	}
 	if err := le.Release(ctx); !errors.Is(err, lock.ErrLost) {
 		t.Errorf("releasing what was lost: %v", err)
