@@ -23,7 +23,8 @@
 //   - Of jobs with the same [Unique] key there is one at a time, from Enqueue until its end. Two run at a time only if a
 //     handler that lost its lease takes no notice of its ctx.
 //   - A delay, a pause and a rate are never cut short, by the store's clock.
-//   - A tick of an [Entry] is enqueued once, however many processes schedule it.
+//   - A tick of an [Entry] is enqueued once, however many processes schedule it, and whichever of them die. What is missed
+//     because none ran, or the store did not, comes as [Missed] says.
 //   - Depth, counters and states are changed in the same atomic steps as the jobs.
 //
 // # What it costs
