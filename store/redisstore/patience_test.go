@@ -3,7 +3,9 @@ package redisstore_test
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,5 +155,69 @@ func TestImpatienceIsNotCatching(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, server.Resume)
 	if err := <-second; err != nil {
 		t.Errorf("the second: %v", err)
+	}
+}
+
+// TestSilentConnectionIsGivenUp has a connection die without a sign, as behind a firewall that forgets it.
+func TestSilentConnectionIsGivenUp(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	closed := make(chan struct{}, 100)
+	st := open(t, server.URL()+"?timeout=300ms", redisstore.Options{Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		return closing{conn, closed}, err
+	}})
+	if err := st.Do(t.Context(), "SET", "k", "v").Err(); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	begin := time.Now()
+	<-closed // nobody uses the connection
+	if took := time.Since(begin); took > 600*time.Millisecond+soon {
+		t.Errorf("given up after %v", took)
+	}
+	server.Resume()
+	waitFor(t, "another connection", func() bool { return st.Do(t.Context(), "GET", "k").Err() == nil })
+}
+
+// closing is a connection that tells when it is closed.
+type closing struct {
+	net.Conn
+	closed chan<- struct{}
+}
+
+func (c closing) Close() error {
+	c.closed <- struct{}{}
+	return c.Conn.Close()
+}
+
+// TestMoreCallersThanPlaces has more callers wait than the queue of a connection takes.
+func TestMoreCallersThanPlaces(t *testing.T) {
+	leaktest.Check(t)
+	server := redistest.Start(t)
+	st := open(t, server.URL(), redisstore.Options{})
+	if err := st.Do(t.Context(), "SET", "k", "v").Err(); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	const callers = 6000
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := st.Do(ctx, "INCR", "n").Err(); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("frozen: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(begin); took > time.Second+soon {
+		t.Errorf("calls of 300 ms took up to %v", took)
+	}
+	server.Resume()
+	if got, err := st.Do(t.Context(), "GET", "k").Text(); err != nil || got != "v" {
+		t.Errorf("after that: %q, %v", got, err)
 	}
 }
