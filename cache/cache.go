@@ -56,6 +56,9 @@ func New[T any](st store.Store, o Options) (*Cache[T], error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if st == nil {
+		return nil, fmt.Errorf("cache: %w: no store", store.ErrInvalid)
+	}
 	format, err := codec.For[T](o.Codec, MsgPack{})
 	if err != nil {
 		return nil, err

@@ -134,11 +134,16 @@ func tagBytes(n int) int { return 1 + 4 + 8*n }
 const maxTags = 64
 
 // tagsOf gives a key's tags, nil if the cache has none.
-func (c *Cache[T]) tagsOf(key string) ([]string, error) {
+func (c *Cache[T]) tagsOf(key string) (tags []string, err error) {
 	if c.o.Tags == nil {
 		return nil, nil
 	}
-	tags := c.o.Tags(key)
+	defer func() { // it may be called on a goroutine that is not its caller's
+		if p := recover(); p != nil {
+			tags, err = nil, fmt.Errorf("%w: Tags panicked for %q: %v", store.ErrInvalid, key, p)
+		}
+	}()
+	tags = c.o.Tags(key)
 	if len(tags) > maxTags {
 		return nil, fmt.Errorf("%w: %d tags, want at most %d", store.ErrInvalid, len(tags), maxTags)
 	}

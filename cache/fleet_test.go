@@ -45,7 +45,7 @@ func suite(t *testing.T, open func(testing.TB) store.Store) {
 			}
 			w.caches = append(w.caches, newCache[uint64](t, open(t), o))
 		}
-		w.run(seed, 6, 120)
+		w.run(seed, 6, 80)
 		if w.checked.Load() < 100 {
 			t.Errorf("too little happened: %d reads checked", w.checked.Load())
 		}

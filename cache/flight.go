@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
-	"github.com/larderdb/larder/observe"
 	"github.com/larderdb/larder/store"
 )
 
@@ -43,6 +41,10 @@ type flight[T any] struct {
 	answers []answer[T] // set before done is closed
 	own     bool        // likewise: the failure concerns only who started the flight; others load anew
 	took    time.Duration
+
+	// Of the flight's goroutine.
+	complete bool // the answers are set; a hook may have panicked before
+	told     bool // done is closed
 
 	// Guarded by Cache.mu.
 	now       []epochs        // as of before the load; clear is 0 until that is about to begin
@@ -221,7 +223,8 @@ func (s *scope) Value(key any) any {
 	return s.Context.Value(key)
 }
 
-// mayAsk refuses to wait for a ctx that has ended, and for a key whose loader waits for this very call.
+// mayAsk refuses to load for a ctx that has ended, for a key whose loader waits for this very call, and for one that cannot
+// be.
 func (c *Cache[T]) mayAsk(ctx context.Context, keys ...string) error {
 	for a, _ := ctx.Value(c).(*scope); a != nil; a = a.outer {
 		for _, k := range keys {
@@ -232,6 +235,9 @@ func (c *Cache[T]) mayAsk(ctx context.Context, keys ...string) error {
 	}
 	for _, k := range keys {
 		if err := usable(k); err != nil {
+			return err
+		}
+		if _, err := c.tagsOf(k); err != nil {
 			return err
 		}
 	}
@@ -316,107 +322,6 @@ func (c *Cache[T]) unregister(f *flight[T]) {
 			delete(c.alone, k)
 		}
 	}
-}
-
-// fly gets the leases, calls the loader and lands.
-func (c *Cache[T]) fly(f *flight[T], load loader[T]) {
-	won := f.all()
-	if f.tokens != nil {
-		won = c.bid(&f.scope, f)
-	}
-	if f.ctx.Err() != nil { // everybody has left, and the release may have come before the bid
-		if f.tokens != nil {
-			c.release(f, won)
-		}
-		for _, i := range won {
-			f.answers[i].again = true
-		}
-		won = nil
-	}
-	if len(won) == 0 {
-		c.land(f)
-		close(f.done)
-		return
-	}
-	if f.tokens != nil {
-		c.renew(f, won)
-	}
-	ctx, end := c.begin(f.ctx, "load", f.keys[won[0]])
-	if c.o.LoadTimeout > 0 {
-		timer := c.clk.AfterFunc(c.o.LoadTimeout, func() { f.cancel(ErrLoadTimeout) })
-		defer timer.Stop()
-	}
-	start := c.clk.Monotonic()
-	err := errExited
-	defer func() { // also when the loader exits the goroutine
-		f.took = c.clk.Monotonic() - start
-		c.account(f, won, err, end)
-		c.deliver(f, won, err)
-	}()
-	err = protect(ctx, f, won, load)
-}
-
-// deliver stores the answers and hands them out, in the order that the store deserves.
-func (c *Cache[T]) deliver(f *flight[T], won []int, err error) {
-	early := !c.local && (err == nil || errors.Is(err, ErrNotFound))
-	if early {
-		close(f.done)
-	}
-	if f.tokens != nil {
-		c.settle(f, won)
-	}
-	c.land(f)
-	if !early {
-		close(f.done)
-	}
-}
-
-// protect turns a panic into an error.
-func protect[T any](ctx context.Context, f *flight[T], won []int, load loader[T]) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
-	return load(ctx, f, won)
-}
-
-// account counts a call, and decides whose failure it is. A ctx error although the flight's ctx lives comes from a
-// loader that used its caller's ctx: it says nothing to the others.
-func (c *Cache[T]) account(f *flight[T], won []int, err error, end observe.End) {
-	c.n.loads.Add(1)
-	result := observe.OK
-	switch {
-	case errors.Is(err, ErrNotFound):
-		result = resultNegative
-	case err != nil:
-		result = observe.Failed
-		if errors.Is(err, context.Canceled) && context.Cause(f.ctx) == ErrLoadTimeout { //nolint:errorlint // it is never wrapped
-			err = ErrLoadTimeout
-		}
-		var panicked *PanicError
-		ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-		f.own = errors.As(err, &panicked) || errors.Is(err, errExited) || ended && f.ctx.Err() == nil
-		c.n.loadErrors.Add(1)
-	}
-	if err != nil {
-		for _, i := range won {
-			f.answers[i] = answer[T]{err: err}
-		}
-	}
-	if end(result, err); c.o.OnLoad != nil {
-		for _, i := range won {
-			c.o.OnLoad(f.ctx, f.keys[i], f.took, err)
-		}
-	}
-}
-
-// land forgets the flight.
-func (c *Cache[T]) land(f *flight[T]) {
-	c.mu.Lock()
-	c.unregister(f)
-	c.mu.Unlock()
-	f.cancel(nil)
 }
 
 // answer is that for one of the flight's keys, after done.
