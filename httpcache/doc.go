@@ -28,7 +28,7 @@
 //   - What is not stored passes through as it comes: streams, flushes, trailers, 1xx, hijacked connections. The wrapped
 //     writer works with http.ResponseController.
 //   - A store that is down does not take the service down: the handler answers, and Stats.StoreErrors counts. A network
-//     store has Options.Timeout per call.
+//     store has Options.Timeout per call, and while it hangs only one request in a while waits that long.
 //   - Everything stored has a TTL, of at most Options.MaxTTL.
 //
 // # Cost

@@ -277,3 +277,37 @@ func TestBadPurges(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStripPrefix: around http.StripPrefix the key is the public URL, which a purge names.
+func TestStripPrefix(t *testing.T) {
+	s := newSite(t, asHandler, httpcache.Options{})
+	get := func(path string) string {
+		mount := func(prefix string) http.Handler {
+			return s.cache.Handler(http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=100")
+				io.WriteString(w, prefix+" "+r.URL.Path)
+			})))
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/v1/", mount("/v1"))
+		mux.Handle("/v2/", mount("/v2"))
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, s.request("GET", path))
+		return rec.Body.String()
+	}
+	for range 2 {
+		for _, version := range []string{"/v1", "/v2"} {
+			if got := get(version + "/x"); got != version+" /x" {
+				t.Errorf("%s: %q", version, got)
+			}
+		}
+	}
+	if err := s.cache.Purge(t.Context(), "http://site.example/v1/x"); err != nil {
+		t.Fatal(err)
+	}
+	get("/v1/x")
+	get("/v2/x")
+	if st := s.cache.Stats(); st.Hits != 3 || st.Stored != 3 {
+		t.Errorf("%+v", st)
+	}
+}
