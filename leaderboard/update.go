@@ -129,8 +129,8 @@ func (t *Batch) Set(b *Board, member string, score int64) { t.put(b, "=", member
 // Best is Board.Best in a batch.
 func (t *Batch) Best(b *Board, member string, score int64) { t.put(b, "<", member, score, "") }
 
-// Data sets member's data along with the updates before it. It changes nothing if b keeps no data, or if it is not
-// preceded by an update of this member of b.
+// Data sets member's data along with the updates before it; "" leaves what is there. It changes nothing if b keeps no data,
+// or if it is not preceded by an update of this member of b.
 func (t *Batch) Data(b *Board, member, data string) {
 	if len(data) > maxData {
 		t.fail(fmt.Errorf("%w: data of %d bytes, want %d at most", store.ErrInvalid, len(data), maxData))

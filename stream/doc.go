@@ -30,9 +30,10 @@
 //
 // # Order
 //
-// Entries are read in order. With Concurrency 1, or with Group.Ordered for the entries of a key, the handler sees them in
-// order too, retries included, as long as the group has one consumer at a time: the store hands entries to whichever
-// consumer asks. For order over several consumers use a stream for each part of the keys.
+// Entries are read in order. With Group.Ordered the handler sees the entries of a key in order too, retries included; with
+// Concurrency 1 all of them, but for those that failed, which come again later. Both hold as long as the group has one
+// consumer at a time, with a fixed name: the store hands entries to whichever consumer asks. For order over several consumers
+// use a stream for each part of the keys, as the example of Group does.
 //
 // # Cost
 //

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"sync"
 	"time"
 
 	"github.com/larderdb/larder"
@@ -136,6 +138,54 @@ func ExampleStream_KeyBy() {
 	// 2
 	// 3
 	// <nil>
+}
+
+// Order over several processes: a stream for each part of the keys, and for each part one consumer with a fixed name, in
+// whichever process.
+func ExampleGroup_parts() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	var parts [4]*stream.Stream[Order] // their number never changes
+	for i := range parts {
+		if parts[i], err = stream.New[Order](db, stream.Options{Name: fmt.Sprint("orders:", i), MaxLen: 1000}); err != nil {
+			panic(err)
+		}
+	}
+	part := func(customer string) *stream.Stream[Order] {
+		h := fnv.New32a()
+		h.Write([]byte(customer))
+		return parts[h.Sum32()%uint32(len(parts))]
+	}
+	for i := range 6 {
+		o := Order{ID: i, Customer: []string{"ann", "bob"}[i%2]}
+		if _, err := part(o.Customer).Publish(ctx, o); err != nil {
+			panic(err)
+		}
+	}
+	var consumers sync.WaitGroup
+	var mu sync.Mutex
+	seen := map[string][]int{}
+	for _, p := range parts {
+		consumers.Go(func() {
+			_ = p.Consume(ctx, stream.Group{Name: "billing", Consumer: "billing"}, func(_ context.Context, m *stream.Message[Order]) error {
+				mu.Lock()
+				defer mu.Unlock()
+				seen[m.Value.Customer] = append(seen[m.Value.Customer], m.Value.ID)
+				if len(seen["ann"])+len(seen["bob"]) == 6 {
+					cancel()
+				}
+				return nil
+			})
+		})
+	}
+	consumers.Wait()
+	fmt.Println(seen["ann"], seen["bob"])
+	// Output: [0 2 4] [1 3 5]
 }
 
 func ExampleStream_Read() {

@@ -41,8 +41,8 @@ type Group struct {
 	Prefetch int
 
 	// Ordered hands the entries of a key (see Stream.KeyBy) to the handler one after another, as published, retries
-	// included; without KeyBy all entries. A key that fails holds up others that share its worker. The order is kept
-	// within this consumer: where it matters let a group have one consumer at a time, with a fixed name.
+	// included; without KeyBy all entries, by one worker. A key that fails holds up others that share its worker. The order
+	// is kept within this consumer: where it matters let a group have one consumer at a time, with a fixed name.
 	Ordered bool
 
 	// From is where the group begins, if it does not exist yet; default Beginning.
