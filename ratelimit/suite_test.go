@@ -266,12 +266,21 @@ func TestSlotMovesAndScriptsAreForgotten(t *testing.T) {
 	}, fleet.CanMove)
 }
 
-// TestStall: a store that does not answer costs Timeout once a second with LocalShare, and its share is admitted.
+// TestStall: a store that does not answer costs Timeout once a second with LocalShare, and its share is admitted. Leases from
+// meanwhile, which it counts when it goes on, do not stay.
 func TestStall(t *testing.T) {
 	leaktest.Check(t)
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
 		l := limiter(t, s.Open(t), ratelimit.Options{Algorithm: ratelimit.TokenBucket, Limit: 10, Window: time.Hour, Timeout: 50 * time.Millisecond, LocalShare: 2})
 		decided(t, l, "a")
+		c, err := ratelimit.NewConcurrency(s.Open(t), ratelimit.ConcurrencyOptions{Limit: 10, TTL: time.Hour, Timeout: 20 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fleet.Eventually(t, "a lease", func() bool {
+			res, err := c.Peek(t.Context(), "a")
+			return err == nil && res.Remaining == 10
+		})
 		over := s.Stall(2 * time.Second)
 		begin := time.Now()
 		passed := 0
@@ -287,7 +296,18 @@ func TestStall(t *testing.T) {
 		if took := time.Since(begin); took > 1500*time.Millisecond || passed != 5 {
 			t.Errorf("100 decisions took %v; %d of a half of 10 passed", took, passed)
 		}
+		for range 10 {
+			lease, _, err := c.Acquire(t.Context(), "a")
+			if lease == nil || err == nil {
+				t.Fatalf("stalled: %v, %v", lease, err)
+			}
+			_ = lease.Release(t.Context())
+		}
 		<-over
+		fleet.Eventually(t, "all leases are released", func() bool {
+			res, err := c.Peek(context.Background(), "a")
+			return err == nil && res.Remaining == 10
+		})
 		fleet.Eventually(t, "the store decides again", func() bool {
 			res, err := l.Peek(context.Background(), "a")
 			return err == nil && !res.Local
