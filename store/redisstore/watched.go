@@ -23,8 +23,13 @@ type watched struct {
 // watch looks after a connection that ctx's owner has made.
 func (s *Store) watch(ctx context.Context, addr string, conn net.Conn) *watched {
 	w := &watched{Conn: conn, addr: addr, store: s}
-	w.abort = context.AfterFunc(ctx, func() { _ = w.Close() })
-	w.stop = context.AfterFunc(s.life, func() { _ = w.Close() })
+	made := make(chan struct{}) // one that has ended already calls at once
+	closed := func() {
+		<-made
+		_ = w.Close()
+	}
+	w.abort, w.stop = context.AfterFunc(ctx, closed), context.AfterFunc(s.life, closed)
+	close(made)
 	return w
 }
 
