@@ -47,7 +47,7 @@ type request struct {
 	of      *truth // nil for none
 	version int
 	view    map[string]string
-	dirty   map[string]bool
+	dirty   map[string]bool // true: it was there before
 }
 
 type world struct {
@@ -152,15 +152,17 @@ func (w *world) change(q *request) {
 	if w.r.IntN(4) == 0 {
 		session.Field[string](name).Delete(q.s)
 		delete(q.view, name)
-		if have {
+		if had, changed := q.dirty[name]; changed && !had { // it came and went
+			delete(q.dirty, name)
+		} else if have {
 			q.dirty[name] = true
 		}
 		return
 	}
 	must(w, session.Field[string](name).Set(q.s, v))
 	q.view[name] = v
-	if !have || old != v {
-		q.dirty[name] = true
+	if _, changed := q.dirty[name]; !changed && (!have || old != v) {
+		q.dirty[name] = have
 	}
 }
 

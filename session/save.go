@@ -67,8 +67,11 @@ func (m *Manager) save(ctx context.Context, s *Session) error {
 		err = m.patch(ctx, s)
 	}
 	id := s.at.id
-	if errors.Is(err, ErrGone) {
+	switch {
+	case errors.Is(err, ErrGone):
 		s.forget()
+	case err != nil:
+		s.doubt()
 	}
 	return m.wrap(op, id, err)
 }
@@ -85,6 +88,9 @@ func (m *Manager) create(ctx context.Context, s *Session) error {
 	copy(args, []string{m.idle, m.life, id[bucketLen:], s.user, s.agent, s.addr})
 	for name, value := range s.fields {
 		args = append(args, "."+name, value)
+	}
+	if len(args) > maxArgs {
+		return tooMany(args)
 	}
 	now, err := m.run(ctx, createScript, keys, args...).Int64()
 	if err != nil {
@@ -132,7 +138,7 @@ func (m *Manager) login(ctx context.Context, s *Session) error {
 
 // merge takes over what others changed since s was loaded: was is what the store had last. What this request did not
 // change itself is in s as it was loaded.
-func (s *Session) merge(was map[string]string, own map[string]struct{}) {
+func (s *Session) merge(was map[string]string, own map[string]bool) {
 	for name, value := range was {
 		_, mine := own[name]
 		if loaded, had := s.fields[name]; !mine && (!had || loaded != value) {
@@ -167,6 +173,9 @@ func (m *Manager) rotate(ctx context.Context, s *Session) error {
 			keys = append(keys, m.index(s.at.user))
 		}
 		args := append([]string{grace, m.tomb, s.at.id[bucketLen:], id}, s.changes()...)
+		if len(args) > maxArgs {
+			return tooMany(args)
+		}
 		heir, err := done(m.run(ctx, rotateScript, keys, args...))
 		if err != nil {
 			return err
@@ -193,7 +202,11 @@ func (m *Manager) patch(ctx context.Context, s *Session) error {
 		if len(s.dirty) == 0 {
 			return nil
 		}
-		heir, err := done(m.run(ctx, patchScript, []string{m.key(s.at.id)}, s.changes()...))
+		args := s.changes()
+		if len(args) > maxArgs {
+			return tooMany(args)
+		}
+		heir, err := done(m.run(ctx, patchScript, []string{m.key(s.at.id)}, args...))
 		if err != nil {
 			return err
 		}
@@ -227,6 +240,11 @@ func (s *Session) changes() []string {
 	}
 	args[0] = strconv.Itoa(len(args) / 2)
 	return append(args, gone...)
+}
+
+// tooMany is for what requests at the same time have made of a session, each within its bounds.
+func tooMany(args []string) error {
+	return fmt.Errorf("%w: %d words to write, want %d at most", ErrTooLarge, len(args), maxArgs)
 }
 
 // done reads the reply of patch and rotate.

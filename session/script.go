@@ -32,7 +32,7 @@ const (
 	taken   = "ERR session: the id is in use"
 )
 
-// maxFields bounds a session's fields, and with them what Lua has to unpack.
+// maxFields bounds a session's fields, as one request sees them.
 const maxFields = 1000
 
 // maxDigits is how long numbers may be.
@@ -230,9 +230,9 @@ end
 return gone
 `
 
-// maxArgsText and batchText are maxFields and batch as the Lua bodies have them.
+// maxArgsText and batchText are maxArgs and batch as the Lua bodies have them.
 const (
-	maxArgsText = "2016" // two per field, and up to 16
+	maxArgsText = "6016"
 	batchText   = "256"
 )
 

@@ -8,7 +8,9 @@ import (
 
 // The Go bodies. What they do, their keys, arguments and replies stand in script.go, with the Lua bodies.
 
-const maxArgs = 2*maxFields + 16
+// maxArgs bounds what a script has to unpack: Lua takes some 8000 words. Requests at the same time can make a session of
+// more than maxFields.
+const maxArgs = 6*maxFields + 16
 
 var (
 	badReply    = store.Fail(store.ServerError(badCall))

@@ -23,9 +23,9 @@ type Session struct {
 	mu sync.Mutex // guards the rest
 	at place      // where the session lies; zero if it is not stored
 
-	fields map[string]string   // as encoded; with this request's changes
-	dirty  map[string]struct{} // names of what this request changed or removed
-	bytes  int                 // of names and values
+	fields map[string]string // as encoded; with this request's changes
+	dirty  map[string]bool   // what this request changed or removed; true if the store may have had it before
+	bytes  int               // of names and values
 
 	user        string
 	agent, addr string
@@ -217,16 +217,28 @@ func (s *Session) remove(name string) (old string, ok bool) {
 	s.change(name)
 	delete(s.fields, name)
 	s.bytes -= len(name) + len(old)
+	if !s.dirty[name] { // it came and went
+		delete(s.dirty, name)
+	}
 	return old, true
 }
 
-// change marks a field as changed.
+// change marks a field as changed, before it is.
 func (s *Session) change(name string) {
 	if s.dirty == nil {
-		s.dirty = map[string]struct{}{}
+		s.dirty = map[string]bool{}
 	}
 	if s.fields == nil {
 		s.fields = map[string]string{}
 	}
-	s.dirty[name] = struct{}{}
+	if _, again := s.dirty[name]; !again {
+		_, s.dirty[name] = s.fields[name]
+	}
+}
+
+// doubt says that the store may have, or not, what was to be written.
+func (s *Session) doubt() {
+	for name := range s.dirty {
+		s.dirty[name] = true
+	}
 }

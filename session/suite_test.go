@@ -111,6 +111,7 @@ func suite(t *testing.T, open func(testing.TB) store.Store) {
 			run(t, desk{t, manager(t, open(t), o)})
 		})
 	}
+	t.Run("many fields", func(t *testing.T) { manyFields(t, open(t)) })
 	t.Run("scs", func(t *testing.T) { scsStore(t, open(t)) })
 	t.Run("scs, deleted", func(t *testing.T) { scsDeleted(t, open(t)) })
 }

@@ -91,13 +91,16 @@ func (m *Manager) Revoke(ctx context.Context, user, id string) (bool, error) {
 	return n > 0, m.wrap("revoke", user, err)
 }
 
-// RevokeAll ends all sessions of a user but those of the given IDs, and tells how many: "log out everywhere", or
+// RevokeAll ends all sessions of a user but those of the given IDs, 255 at most, and tells how many: "log out everywhere", or
 // "everywhere else". When it returns, no session lives that had begun when it was called, and no request that holds one
 // can store anything in it; those that rotate their tokens meanwhile are met too. Two round trips, and one more per 256
 // sessions.
 func (m *Manager) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
 	if err := checkUser(user); err != nil {
 		return 0, err
+	}
+	if len(except) >= batch { // else what is listed first could be these alone, and the others be missed
+		return 0, fmt.Errorf("session: revoke: %w: %d exceptions, want %d at most", store.ErrInvalid, len(except), batch-1)
 	}
 	ctx, end := m.begin(ctx, "revoke", user)
 	n, err := m.revokeAll(ctx, user, except)
