@@ -201,3 +201,17 @@ func testStall(t *testing.T, s *Store) {
 		t.Errorf("after a stall: %q", got)
 	}
 }
+
+// TestTilt has the sentinel itself stand still before and during a failover.
+func TestTilt(t *testing.T) {
+	s := Start(t, Sentinel)
+	w := s.servers.(*watched)
+	w.sentinel.Pause()
+	<-time.After(2200 * time.Millisecond) // the sentinel takes nothing less for a reason
+	w.sentinel.Resume()
+	Eventually(t, "the sentinel to be in tilt", func() bool {
+		return strings.Contains(w.sentinel.Do("INFO", "sentinel"), "sentinel_tilt:1")
+	})
+	s.Failover("k")
+	ask(t, s.Open(t), "SET", "k", "v")
+}
