@@ -96,3 +96,32 @@ func ExampleQueue_Schedule() {
 	fmt.Println(err, nightly.Next(time.Date(2026, 5, 1, 12, 0, 0, 0, zone)))
 	// Output: <nil> 2026-05-04 03:30:00 +0100 CET
 }
+
+// A job takes along what the ctx of its Enqueue says, here the request that it comes from. For OpenTelemetry's traces the
+// two functions are larderotel.Inject and larderotel.Extract.
+func ExampleOptions() {
+	st, err := larder.Open(larder.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer st.Close()
+	type request struct{} // the key in a ctx
+	q, _ := queue.New[string](st, queue.Options{
+		Name: "mails",
+		Inject: func(ctx context.Context) map[string]string {
+			id, _ := ctx.Value(request{}).(string)
+			return map[string]string{"request": id}
+		},
+		Extract: func(ctx context.Context, headers map[string]string) context.Context {
+			return context.WithValue(ctx, request{}, headers["request"])
+		},
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	q.Enqueue(context.WithValue(ctx, request{}, "4711"), "hello")
+	q.Work(ctx, queue.Workers{}, func(ctx context.Context, job *queue.Job[string]) error {
+		fmt.Println(job.Payload, "of request", ctx.Value(request{}))
+		stop()
+		return nil
+	})
+	// Output: hello of request 4711
+}
