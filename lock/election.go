@@ -30,7 +30,7 @@ func (e *Election) Campaign(ctx context.Context) (*Lease, error) {
 
 // Run campaigns and, whenever this process leads, calls lead with a context that ends when it no longer does. When lead
 // returns, Run resigns and returns its error. When leadership is lost, Run waits for lead to return and campaigns again,
-// also while the store is out. It returns ctx's error when ctx ends while it waits.
+// also while the store is out. It returns ctx's error when ctx ends while it waits. When lead panics, it resigns as well.
 func (e *Election) Run(ctx context.Context, lead func(ctx context.Context) error) error {
 	for failures := 0; ; {
 		le, err := e.Campaign(ctx)
@@ -44,11 +44,16 @@ func (e *Election) Run(ctx context.Context, lead func(ctx context.Context) error
 			continue
 		}
 		failures = 0
-		err = lead(le.Context())
-		if released := le.Release(ctx); !errors.Is(released, ErrLost) || ctx.Err() != nil {
+		if lost, err := e.lead(ctx, le, lead); !lost || ctx.Err() != nil {
 			return err
 		}
 	}
+}
+
+// lead calls lead and resigns, also when it panics.
+func (e *Election) lead(ctx context.Context, le *Lease, lead func(ctx context.Context) error) (lost bool, err error) {
+	defer func() { lost = errors.Is(le.Release(ctx), ErrLost) }()
+	return false, lead(le.Context())
 }
 
 // pause waits. false: ctx or the Locker ended.

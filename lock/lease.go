@@ -171,7 +171,7 @@ func (le *Lease) hold(token int64, from, good time.Duration) bool {
 	}
 	le.state, le.token = held, token
 	le.deadline, le.due = from+good-margin(good), from+good/3
-	if le.late || good < l.o.TTL*3/4 {
+	if le.late || good < l.o.TTL/4*3 {
 		le.arm()
 	}
 	return true
@@ -260,22 +260,40 @@ func (le *Lease) end(cause error) {
 // the store fails, so that the error is store.ErrUnavailable, it is tried again in the background for as long as the
 // lease lasts.
 func (le *Lease) Release(ctx context.Context) error {
-	le.mu.Lock()
-	if le.state != held {
-		cause := le.cause
-		le.mu.Unlock()
-		if errors.Is(cause, ErrLost) {
-			return le.lock.wrap("release", ErrLost)
-		}
+	switch cause := le.finish(ErrReleased); {
+	case cause == nil:
+	case errors.Is(cause, ErrLost):
+		return le.lock.wrap("release", ErrLost)
+	default:
 		return nil
 	}
-	le.end(ErrReleased)
-	le.mu.Unlock()
-	k, l := le.lock, le.lock.l
-	defer l.forget(le) // not before: a late message to an unknown id makes the Locker leave in its name
 	if ctx.Done() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
+	return le.giveBack(ctx)
+}
+
+// errWaiting is what finish says of a lease that is still waited for.
+var errWaiting = errors.New("not held yet")
+
+// finish ends a lease that is held, and then is nil; else it is why there is nothing to end.
+func (le *Lease) finish(cause error) error {
+	le.mu.Lock()
+	defer le.mu.Unlock()
+	switch le.state {
+	case held:
+		le.end(cause)
+		return nil
+	case waiting:
+		return errWaiting
+	}
+	return le.cause
+}
+
+// giveBack tells the store of a lease that has just ended.
+func (le *Lease) giveBack(ctx context.Context) error {
+	k, l := le.lock, le.lock.l
+	defer l.forget(le) // not before: a late message to an unknown id makes the Locker leave in its name
 	ctx, end := observe.Begin(ctx, l.o.Observer, k.op("release"))
 	was, err := k.run(ctx, leaveScript, &le.words, le.id, noNumber).Int64()
 	repeated := errors.Is(err, store.ErrUnavailable)

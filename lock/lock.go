@@ -31,6 +31,7 @@ const NoTTL time.Duration = -1
 
 const (
 	minTTL     = 10 * time.Millisecond
+	longest    = 100 * 365 * 24 * time.Hour // of any time
 	claimTime  = 2 * time.Second        // longest claim of a waiter that was served
 	aliveTime  = 15 * time.Second       // how long a waiter counts as alive after it was last heard of
 	pollTime   = 100 * time.Millisecond // how often waiters look where the store cannot wake them
@@ -58,7 +59,7 @@ type Options struct {
 	Prefix string
 
 	// TTL is how long a lease lasts without extension, and so how long a lock stands idle when its holder has died. It
-	// is extended automatically, every third of it. At least 10 ms; default DefaultTTL.
+	// is extended automatically, every third of it. From 10 ms to 100 years; default DefaultTTL.
 	TTL time.Duration
 
 	// Timeout is how long the store may take for one call; default DefaultTimeout, but never more than TTL; negative
@@ -122,8 +123,8 @@ func New(st store.Store, o Options) (*Locker, error) {
 	switch {
 	case strings.ContainsAny(o.Prefix, "{}"):
 		return nil, fmt.Errorf("lock: %w: Prefix %q has a brace; the name of a lock is its hash tag", store.ErrInvalid, o.Prefix)
-	case o.TTL < minTTL:
-		return nil, fmt.Errorf("lock: %w: TTL %v, want at least %v", store.ErrInvalid, o.TTL, minTTL)
+	case o.TTL < minTTL || o.TTL > longest:
+		return nil, fmt.Errorf("lock: %w: TTL %v, want %v to %v", store.ErrInvalid, o.TTL, minTTL, longest)
 	case len(o.Owner) > 100 || strings.ContainsAny(o.Owner, spaces):
 		return nil, fmt.Errorf("lock: %w: Owner %q, want at most 100 bytes without white space", store.ErrInvalid, o.Owner)
 	}
@@ -154,8 +155,8 @@ func keepFor(name string, d, otherwise, least time.Duration) (string, error) {
 		return "0", nil
 	case d == 0:
 		d = otherwise
-	case d < least:
-		return "", fmt.Errorf("lock: %w: %s %v, want at least %v, or NoTTL", store.ErrInvalid, name, d, least)
+	case d < least || d > longest:
+		return "", fmt.Errorf("lock: %w: %s %v, want %v to %v, or NoTTL", store.ErrInvalid, name, d, least, longest)
 	}
 	return digits(store.Millis(d)), nil
 }
@@ -186,7 +187,7 @@ type Lock struct {
 func (l *Locker) Mutex(name string) *Lock { return l.lock(name, "", "x", 0) }
 
 // Semaphore is a lock that up to n hold at a time. All who use the name must agree on n: who waits counts by its own.
-func (l *Locker) Semaphore(name string, n int) *Lock { return l.lock(name, ":sem", "s", max(n, 0)) }
+func (l *Locker) Semaphore(name string, n int) *Lock { return l.lock(name, ":sem", "s", min(max(n, 0), maxReaders)) }
 
 // Reader is a read-write lock's side that any number hold at a time, while no Writer does.
 func (l *Locker) Reader(name string) *Lock { return l.lock(name, ":rw", "s", maxReaders) }
@@ -256,8 +257,8 @@ func (k *Lock) op(verb string) observe.Op {
 // wrap makes an error one of this package.
 func (k *Lock) wrap(op string, err error) error { return store.Wrap("lock", op, k.keys[0], err) }
 
-// Close ends waiting (with store.ErrClosed), releases what is still held, whose contexts end, and waits, at most until
-// ctx ends, for the Locker's goroutines. Call it before the Store is closed. Closing twice is a no-op.
+// Close ends waiting (with store.ErrClosed), releases what is still held, whose contexts end first, and waits for the Locker's
+// goroutines; all that for no longer than ctx lasts. Call it before the Store is closed. Closing twice is a no-op.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	was := l.closed
@@ -270,12 +271,14 @@ func (l *Locker) Close(ctx context.Context) error {
 		return nil
 	}
 	all := l.all()
-	for _, le := range all { // waiters first: what is released is not for them
-		le.stopWaiting(ctx)
-	}
+	var ending []*Lease
 	for _, le := range all {
-		le.Release(ctx) //nolint:errcheck // its time to live does the rest
+		if le.finish(ErrReleased) == nil {
+			ending = append(ending, le)
+		}
 	}
+	each(all, func(le *Lease) { le.stopWaiting(ctx) }) // first: what is released is not for them
+	each(ending, func(le *Lease) { le.giveBack(ctx) }) //nolint:errcheck // its time to live does the rest
 	l.cancel()
 	done := make(chan struct{})
 	go func() {
@@ -288,6 +291,20 @@ func (l *Locker) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("lock: close: %w", ctx.Err())
 	}
+}
+
+// each does something with all leases, with some at a time.
+func each(all []*Lease, do func(le *Lease)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(len(all), 32) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				do(all[i])
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Stats counts what a Locker did in this process since it was made.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ func TestNewRefuses(t *testing.T) {
 	for _, o := range []lock.Options{
 		{Prefix: "a{b}"}, {TTL: time.Millisecond}, {TTL: -1}, {Owner: "a b"}, {Owner: strings.Repeat("x", 101)},
 		{Retention: time.Second}, {Retention: -2}, {TTL: time.Hour, Retention: time.Minute},
+		{TTL: math.MaxInt64}, {Retention: math.MaxInt64},
 	} {
 		if _, err := lock.New(storetest.NewMemory(), o); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%+v: %v", o, err)
