@@ -106,7 +106,7 @@ func look(tx store.Tx, keys, args []string) store.Reply {
 	if err != nil {
 		return store.Fail(err)
 	}
-	scores := tx.Do(append([]string{"ZMSCORE", l.s}, entries...)...)
+	scores := tx.Do(words("ZMSCORE", l.s, entries)...)
 	if scores.Err() != nil {
 		return scores
 	}
@@ -117,11 +117,15 @@ func look(tx store.Tx, keys, args []string) store.Reply {
 		}
 	}
 	if l.data {
-		if data = tx.Do(append([]string{"HMGET", l.d}, members...)...); data.Err() != nil {
+		if data = tx.Do(words("HMGET", l.d, members)...); data.Err() != nil {
 			return data
 		}
 	}
 	return store.ArrayOf(size, scores, stamps, ranks, better, data)
+}
+
+func words(command, key string, rest []string) []string {
+	return append(append(make([]string, 0, 2+len(rest)), command, key), rest...)
 }
 
 // entries are members as the sorted set has them, with their stamps; "" is nobody's.
@@ -129,7 +133,7 @@ func (l *lists) entries(tx store.Tx, members []string) (entries []string, stamps
 	if !l.ties {
 		return members, store.Nil(), nil
 	}
-	stamps = tx.Do(append([]string{"HMGET", l.t}, members...)...)
+	stamps = tx.Do(words("HMGET", l.t, members)...)
 	list, err := stamps.Array()
 	if err != nil {
 		return nil, stamps, err

@@ -63,7 +63,8 @@ type Listener struct {
 	Patience time.Duration
 
 	// OnGap, if set, is told that messages are missing, in its place between those before and those after: what depends on
-	// having seen every message (a local copy, say) should be refreshed. It runs on the goroutine that takes messages.
+	// having seen every message (a local copy, say) should be refreshed. It runs on the goroutine that takes messages, which
+	// with Chan is one that Close waits for: do not Close there.
 	OnGap func(Gap)
 }
 

@@ -37,7 +37,8 @@ type Options struct {
 	// "subscribers".
 	Observer observe.Observer
 
-	// OnError, if set, hears of messages that cannot be decoded. It runs on the goroutine at work and should be quick.
+	// OnError, if set, hears of messages that cannot be decoded. It runs on the goroutine that brings messages: it should be
+	// quick, and must not Close the Topic or a Subscription, which wait for that goroutine.
 	OnError func(ctx context.Context, err error)
 
 	// Clock is for tests of this module; nil is the machine's.
