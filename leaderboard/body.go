@@ -54,28 +54,19 @@ func (l *lists) read(keys []string, flags string) bool {
 	return l.kind == 'o' || l.kind == 'c' || l.kind == 'n' && l.dense
 }
 
-// typed fails unless the keys in use have their types; of the stamps' only if asked.
-func (l *lists) typed(tx store.Tx, stamps bool) (size int64, r store.Reply) {
-	size, err := tx.Do("ZCARD", l.s).Int64()
-	if err != nil {
-		return 0, store.Fail(err)
-	}
-	if l.ties && stamps {
-		if r := tx.Do("HLEN", l.t); r.Err() != nil {
-			return 0, r
+// typed fails unless the keys in use have their types.
+func (l *lists) typed(tx store.Tx) error {
+	for _, part := range [...]struct {
+		used        bool
+		length, key string
+	}{{true, "ZCARD", l.s}, {l.ties, "HLEN", l.t}, {l.dense, "ZCARD", l.n}, {l.data, "HLEN", l.d}} {
+		if part.used {
+			if err := tx.Do(part.length, part.key).Err(); err != nil {
+				return err
+			}
 		}
 	}
-	if l.dense {
-		if r := tx.Do("ZCARD", l.n); r.Err() != nil {
-			return 0, r
-		}
-	}
-	if l.data {
-		if r := tx.Do("HLEN", l.d); r.Err() != nil {
-			return 0, r
-		}
-	}
-	return size, store.Nil()
+	return nil
 }
 
 // place is a member's stamp, and its score as the store spells it; ok is false if it is not on the board.

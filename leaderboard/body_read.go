@@ -180,8 +180,8 @@ func remove(tx store.Tx, keys, args []string) store.Reply {
 	if len(keys) != keysPerBoard || len(args) < 1 || !l.read(keys, args[0]) {
 		return badReply
 	}
-	if _, r := l.typed(tx, true); r.Err() != nil {
-		return r
+	if err := l.typed(tx); err != nil {
+		return store.Fail(err)
 	}
 	var gone int64
 	for _, member := range args[1:] {
@@ -268,8 +268,8 @@ func archive(tx store.Tx, keys, args []string) store.Reply {
 // keep copies the best members to another board, with a TTL in ms unless that is 0.
 func (l *lists) keep(tx store.Tx, to *lists, keep, ttl int64) (kept int64, err error) {
 	for _, b := range [...]*lists{l, to} {
-		if _, r := b.typed(tx, true); r.Err() != nil {
-			return 0, r.Err()
+		if err := b.typed(tx); err != nil {
+			return 0, err
 		}
 	}
 	if err := tx.Do("DEL", to.s, to.t, to.n, to.d).Err(); err != nil {
