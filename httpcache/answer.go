@@ -187,22 +187,27 @@ func parseRange(s string, size int) (from, to int, ok, beyond bool) {
 	return int(n), int(end), true, false
 }
 
-// into writes an answer's header over another one.
+// into writes an answer's header over another one, which may do with it what it likes: others may have the entry too.
 func (a *answer) into(dst http.Header) {
+	lines := make([]string, 0, len(a.header)+8) // one piece of memory for all
+	set := func(name string, values ...string) {
+		from := len(lines)
+		lines = append(lines, values...)
+		dst[name] = lines[from:len(lines):len(lines)]
+	}
 	for name, values := range a.header {
 		if !slices.Contains(a.drop, name) {
-			dst[name] = values[:len(values):len(values)]
+			set(name, values...)
 		}
 	}
-	lines := [...]string{"bytes", a.part, strconv.Itoa(max(a.length, 0))} // one piece of memory for all
 	if a.ranges && len(dst["Accept-Ranges"]) == 0 {
-		dst["Accept-Ranges"] = lines[:1:1]
+		set("Accept-Ranges", "bytes")
 	}
 	if a.part != "" {
-		dst["Content-Range"] = lines[1:2:2]
+		set("Content-Range", a.part)
 	}
 	if a.length >= 0 {
-		dst["Content-Length"] = lines[2:]
+		set("Content-Length", strconv.Itoa(a.length))
 	} else {
 		delete(dst, "Content-Length")
 	}

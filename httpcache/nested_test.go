@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -215,4 +216,35 @@ func TestAround(t *testing.T) {
 	if st := s.cache.Stats(); st.Stored != 2 || st.Hits != 2 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// TestOwnHeaders: what one of those who share a response does to its header is not seen by the others.
+func TestOwnHeaders(t *testing.T) {
+	bubble(t, httpcache.Options{}, func(s *site) {
+		release := make(chan struct{})
+		s.origin = func(w http.ResponseWriter, r *http.Request) {
+			if w.Header().Set("Etag", `"1"`); r.Header.Get("If-None-Match") != "" {
+				<-release
+			}
+			w.Header().Set("Cache-Control", "max-age=10")
+			w.Header().Set("X", "plain")
+			w.WriteHeader(map[bool]int{false: 200, true: 304}[r.Header.Get("If-None-Match") != ""])
+		}
+		s.get("/")
+		<-time.After(time.Minute) // by the bubble's clock
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				got := s.get("/")
+				if got.header.Get("X") != "plain" {
+					s.Errorf("%v", got.header)
+				}
+				got.header["X"][0] = "changed"
+			})
+		}
+		synctest.Wait()
+		waiting(s, 4)
+		close(release)
+		wg.Wait()
+	})
 }
