@@ -13,6 +13,7 @@ import (
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/queue"
 	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/storetest"
 )
 
 // TestMissed stops scheduling for three hours and a half.
@@ -76,7 +77,8 @@ func TestMissed(t *testing.T) {
 func TestLostTick(t *testing.T) {
 	db := fleet.NewClockedAt(t, time.Date(2026, 3, 1, 0, 59, 0, 0, time.UTC))
 	db.BlockUntilWaiters(1)
-	q := newQueue[string](t, db, queue.Options{Name: "cron", Clock: db.Fake})
+	st := storetest.NewFaulty(db)
+	q := newQueue[string](t, st, queue.Options{Name: "cron", Clock: db.Fake})
 	spec, err := queue.ParseSpec("@hourly", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -86,9 +88,13 @@ func TestLostTick(t *testing.T) {
 	go func() {
 		ended <- q.Schedule(ctx, queue.Entry[string]{Name: "e", Spec: spec, Payload: func(tick time.Time) string { return tick.Format("15:04") }})
 	}()
-	minute := func() (jobs []queue.Info[string]) {
+	minute := func(cost int) (jobs []queue.Info[string]) {
+		before := st.Calls()
 		db.Advance(time.Minute)
 		db.BlockUntilWaiters(2)
+		if n := st.Calls() - before; n != cost {
+			t.Errorf("%d calls in a minute, want %d", n, cost)
+		}
 		jobs, err := q.List(t.Context(), queue.Ready, 0, 10)
 		if err != nil {
 			t.Error(err)
@@ -101,7 +107,7 @@ func TestLostTick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jobs := minute()
+	jobs := minute(3)
 	if len(jobs) != 1 || jobs[0].Payload != "01:00" {
 		t.Fatalf("%+v", jobs)
 	}
@@ -111,8 +117,8 @@ func TestLostTick(t *testing.T) {
 	if found, err := q.Cancel(ctx, jobs[0].ID); !found || err != nil {
 		t.Fatal(found, err)
 	}
-	for range 2 {
-		if jobs = minute(); len(jobs) != 1 || jobs[0].Payload != "01:00" {
+	for _, cost := range []int{3, 2} {
+		if jobs = minute(cost); len(jobs) != 1 || jobs[0].Payload != "01:00" {
 			t.Errorf("%+v", jobs)
 		}
 	}
