@@ -14,8 +14,10 @@
 package fleet
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,16 +86,9 @@ type servers interface {
 // left out: Each(t, run, fleet.CanFailover) is for Sentinel and Cluster.
 func Each(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
 	t.Helper()
-	kinds := []Kind{Embedded, Larder, Redis, Sentinel, Cluster}
-	if testing.Short() { // with the race detector: the way to Larder and Sentinel through this process is that to Redis
-		kinds = []Kind{Embedded, Redis, Cluster}
-	}
 	begun := begin(t, Cluster)
 	defer func() { <-begun }() // also if the subtest is not asked for
-	for _, kind := range kinds {
-		if !can(kind, needs) {
-			continue
-		}
+	for _, kind := range kinds(needs) {
 		t.Run(string(kind), func(t *testing.T) {
 			if kind != Cluster {
 				run(t, Start(t, kind))
@@ -105,6 +100,27 @@ func Each(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
 			}
 		})
 	}
+}
+
+// Together is Each with all kinds at the same time: for tests that mostly wait, and do not mind how long for.
+func Together(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
+	t.Helper()
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	for _, kind := range kinds(needs) {
+		wait.Go(func() {
+			t.Run(string(kind), func(t *testing.T) { run(t, Start(t, kind)) })
+		})
+	}
+}
+
+// kinds are those that can do what is needed.
+func kinds(needs []Ability) []Kind {
+	all := []Kind{Embedded, Larder, Redis, Sentinel, Cluster}
+	if testing.Short() { // with the race detector: the way to Larder and Sentinel through this process is that to Redis
+		all = []Kind{Embedded, Redis, Cluster}
+	}
+	return slices.DeleteFunc(all, func(k Kind) bool { return !can(k, needs) })
 }
 
 // begin starts a kind in the background. The channel gives the Store, and is closed then; nil means that it did not start.

@@ -101,7 +101,7 @@ func eventually(t testing.TB, st store.Store, args ...string) (text string) {
 
 // TestDisturb makes one store of each kind go through everything that can be done to it.
 func TestDisturb(t *testing.T) {
-	Each(t, func(t *testing.T, s *Store) {
+	Together(t, func(t *testing.T, s *Store) {
 		for _, test := range []struct {
 			name string
 			need Ability

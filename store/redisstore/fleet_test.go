@@ -21,7 +21,7 @@ import (
 // TestConformance holds every kind of store to the suite of the seam.
 func TestConformance(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		if s.Kind == fleet.Embedded {
 			storetest.Run(t, func(t testing.TB) store.Store { return s.Open(t) })
 			return
@@ -153,7 +153,7 @@ func (l *load) end(t *testing.T, lossless bool) {
 // TestDisturbed writes while the store is disturbed in every way that its kind can be.
 func TestDisturbed(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		rounds := 0
 		disturb := func(name string, needs fleet.Ability, lossless bool, most int, how func(t *testing.T, tag string, l *load)) {
 			if !s.Can(needs) {
@@ -213,7 +213,7 @@ func TestDisturbed(t *testing.T) {
 // TestSubscriptionsFollow listens across a failover and, on a Cluster, while the slot of the sharded channel moves.
 func TestSubscriptionsFollow(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		st := s.Open(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		ready, ended := make(chan bool, 100), make(chan error, 1)
@@ -267,7 +267,7 @@ func TestSubscriptionsFollow(t *testing.T) {
 // TestPipesAndWaiters sends pipelines, and waits in blocking commands, while slots move and primaries fail.
 func TestPipesAndWaiters(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		st := s.Open(t)
 		cmds := make([]store.Cmd, 0, 100)
 		for i := range 50 {

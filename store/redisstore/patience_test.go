@@ -70,7 +70,7 @@ func patientCalls(st store.Store) map[string]func(ctx context.Context) error {
 // connections to be made, and when no connection was ever made.
 func TestNobodyOutstaysItsContext(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		connected, half, fresh := s.Open(t), s.Open(t), s.Open(t)
 		for _, key := range []string{"a", "b", "c", "d"} {
 			if err := connected.Do(t.Context(), "GET", key).Err(); err != nil {
