@@ -126,7 +126,7 @@ func TestOddRequest(t *testing.T) {
 	s := newSite(t, asTransport, httpcache.Options{})
 	s.answer(200, "mine", "Cache-Control: max-age=100")
 	r := s.request("GET", "/")
-	const asWritten = "authorization"
+	asWritten := strings.ToLower("Authorization")
 	r.Header[asWritten] = []string{"me"}
 	s.send(r)
 	if len(s.last().Header[asWritten]) == 0 {
