@@ -25,6 +25,7 @@ func (h *Hashes[T]) LoadMany(ctx context.Context, ids ...string) (map[string]T, 
 	err := h.do(ctx, "load", "", func(ctx context.Context) (string, error) {
 		var failed []error
 		var unsure []string
+		hits := 0
 		for i, r := range h.st.Pipe(ctx, cmds...) {
 			var v T
 			list, err := r.Array()
@@ -42,8 +43,13 @@ func (h *Hashes[T]) LoadMany(ctx context.Context, ids ...string) (map[string]T, 
 			}
 		}
 		failed = append(failed, h.existing(ctx, unsure, out)...)
-		h.hits.Add(uint64(len(out)))
-		h.misses.Add(uint64(max(len(ids)-len(failed)-len(out), 0)))
+		for _, id := range ids { // the same one may be there twice
+			if _, ok := out[id]; ok {
+				hits++
+			}
+		}
+		h.hits.Add(uint64(hits))
+		h.misses.Add(uint64(max(len(ids)-len(failed)-hits, 0)))
 		return observe.OK, errors.Join(failed...)
 	})
 	return out, err

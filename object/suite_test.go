@@ -529,13 +529,14 @@ func TestObserverAndStats(t *testing.T) {
 	_, _, _ = h.Load(ctx, "1")
 	_, _, _ = h.Update(ctx, "1", func(a *account) error { a.Visits++; return nil })
 	_ = h.SaveIf(ctx, "1", &in)
+	_, _ = h.LoadMany(ctx, "1", "2", "1")
 	f.Fail(1)
 	_ = h.Delete(ctx, "1")
-	want := "load 1 miss|save 1 ok|load 1 hit|load 1 hit|update 1 ok|save 1 error|delete 1 error"
+	want := "load 1 miss|save 1 ok|load 1 hit|load 1 hit|update 1 ok|save 1 error|load  ok|delete 1 error"
 	if got := strings.Join(b.lines, "|"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := h.Stats(); got != (object.Stats{Hits: 2, Misses: 1, Saves: 2, Conflicts: 1, Failed: 2}) {
+	if got := h.Stats(); got != (object.Stats{Hits: 4, Misses: 2, Saves: 2, Conflicts: 1, Failed: 2}) {
 		t.Errorf("%+v", got)
 	}
 }
