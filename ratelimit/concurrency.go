@@ -173,6 +173,52 @@ func (l *Lease) Extend(ctx context.Context) (ok bool, err error) {
 	return l.call(ctx, "extend", "e")
 }
 
+// Keep extends the lease every third of its TTL until stop is called, for work that may take longer: stop before Release, or
+// instead of it where the lease is to end by itself. The ctx that it returns is for that work: it is cancelled when the lease has
+// ended nonetheless, because it was Reset or the store lost it; with FailClosed also when the store failed for a whole TTL. That
+// parent ends does not end the lease: who works may not have noticed.
+func (l *Lease) Keep(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, lost := context.WithCancel(parent)
+	if l == nil || l.unsure {
+		return ctx, lost
+	}
+	calls, end := context.WithCancel(context.WithoutCancel(parent))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.extendAll(calls, lost)
+	}()
+	return ctx, func() {
+		end()
+		<-done
+		lost()
+	}
+}
+
+// extendAll extends the lease until ctx ends, or calls lost.
+func (l *Lease) extendAll(ctx context.Context, lost func()) {
+	ttl := l.c.o.TTL
+	every := time.NewTicker(max(ttl/3, time.Millisecond))
+	defer every.Stop()
+	sure := time.Now().Add(ttl)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		now := time.Now()
+		ok, err := l.Extend(ctx)
+		switch {
+		case ok:
+			sure = now.Add(ttl)
+		case err == nil, l.c.o.FailClosed && now.After(sure):
+			lost()
+			return
+		}
+	}
+}
+
 // Release gives the units back. A second call is a no-op, and so is one after the lease has ended, or of the nil lease of a
 // denial. If the store fails the lease ends by itself after its TTL. One round trip.
 func (l *Lease) Release(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/larderdb/larder/store"
 )
@@ -46,41 +45,9 @@ func (m *middleware) lease(w http.ResponseWriter, r *http.Request, c *Concurrenc
 	if !m.passes(w, r, res, err) {
 		return
 	}
-	ctx, lost := context.WithCancel(r.Context())
-	defer lost()
-	defer lease.keep(r.Context(), lost)()
+	ctx, stop := lease.Keep(r.Context())
+	defer stop()
 	next.ServeHTTP(w, r.WithContext(ctx))
-}
-
-// keep extends the lease until stop, which waits for an extension under way, and calls lost if it has ended. It goes on when
-// ctx ends: who works may not have noticed.
-func (l *Lease) keep(ctx context.Context, lost func()) (stop func()) {
-	if l.unsure {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		every := time.NewTicker(max(l.c.o.TTL/3, time.Millisecond))
-		defer every.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-every.C:
-			}
-			// What the store fails is tried again: the lease may still be there.
-			if ok, err := l.Extend(ctx); !ok && err == nil {
-				lost()
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
 }
 
 // concurrency gives the draft's fields.

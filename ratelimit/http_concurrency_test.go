@@ -125,3 +125,43 @@ func TestConcurrencyMiddlewareOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepWithoutTheStore: work that must not go on uncounted is told when its lease may have ended; else it goes on, and the
+// lease too when the store is back.
+func TestKeepWithoutTheStore(t *testing.T) {
+	leaktest.Check(t)
+	for _, closed := range []bool{false, true} {
+		f, ops := storetest.NewFaulty(storetest.NewMemory()), make(heard, 1000)
+		c, err := ratelimit.NewConcurrency(f, ratelimit.ConcurrencyOptions{Limit: 1, TTL: 30 * time.Millisecond, FailClosed: closed, Observer: ops})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease, _, err := c.Acquire(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Fail(-1)
+		ctx, stop := lease.Keep(t.Context())
+		if closed {
+			<-ctx.Done()
+		} else {
+			for range 6 {
+				ops.wait("extend " + observe.Failed)
+			}
+			f.Heal()
+			ops.wait("extend ok")
+			if ctx.Err() != nil {
+				t.Error("cancelled although FailClosed is not set")
+			}
+		}
+		stop()
+		if ctx.Err() == nil {
+			t.Error("stopped, and the context lives on")
+		}
+	}
+	var denied *ratelimit.Lease
+	ctx, stop := denied.Keep(t.Context())
+	if stop(); ctx.Err() == nil {
+		t.Error("the lease of a denial")
+	}
+}
