@@ -32,9 +32,9 @@ const NoTTL time.Duration = -1
 const (
 	minTTL     = 10 * time.Millisecond
 	longest    = 100 * 365 * 24 * time.Hour // of any time
-	claimTime  = 2 * time.Second        // longest claim of a waiter that was served
-	aliveTime  = 15 * time.Second       // how long a waiter counts as alive after it was last heard of
-	pollTime   = 100 * time.Millisecond // how often waiters look where the store cannot wake them
+	claimTime  = 2 * time.Second            // longest claim of a waiter that was served
+	aliveTime  = 15 * time.Second           // how long a waiter counts as alive after it was last heard of
+	pollTime   = 100 * time.Millisecond     // how often waiters look where the store cannot wake them
 	bodySuffix = ":body"
 	changes    = ":changes" // ends the channel on which a leader's lock tells of changes
 )
@@ -187,7 +187,9 @@ type Lock struct {
 func (l *Locker) Mutex(name string) *Lock { return l.lock(name, "", "x", 0) }
 
 // Semaphore is a lock that up to n hold at a time. All who use the name must agree on n: who waits counts by its own.
-func (l *Locker) Semaphore(name string, n int) *Lock { return l.lock(name, ":sem", "s", min(max(n, 0), maxReaders)) }
+func (l *Locker) Semaphore(name string, n int) *Lock {
+	return l.lock(name, ":sem", "s", min(max(n, 0), maxReaders))
+}
 
 // Reader is a read-write lock's side that any number hold at a time, while no Writer does.
 func (l *Locker) Reader(name string) *Lock { return l.lock(name, ":rw", "s", maxReaders) }
