@@ -120,6 +120,13 @@ func TestSCSRoundTrips(t *testing.T) {
 	costs("find nothing", 1, find)
 	costs("delete", 1, func() error { return one.Delete("token") })
 	costs("a commit after a delete", 1, commit)
+	must(t, one.Commit("second", []byte("x"), db.Now().Add(time.Hour)))
+	must(t, db.Do(t.Context(), "FLUSHALL").Err())
+	costs("a commit after the store lost everything", 2, func() error { return one.Commit("second", []byte("x"), db.Now().Add(time.Hour)) })
+	if all, err := other.All(); len(all) != 1 || err != nil {
+		t.Error("it is not listed anew:", len(all), err)
+	}
+	must(t, db.Do(t.Context(), "FLUSHALL").Err())
 	costs("all, of none", 1, func() error { all, err := one.All(); return errors.Join(err, unless(len(all) == 0)) })
 }
 
