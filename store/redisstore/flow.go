@@ -44,7 +44,12 @@ func attend[R any](s *Store, ctx context.Context, blocks bool, call func() R) (R
 	}
 	f := &s.flow
 	f.waiting.Add(1)
-	defer f.waiting.Add(-1)
+	defer func() {
+		if ctx.Err() != nil { // before it counts as waiting no more
+			f.overdue.Store(true)
+		}
+		f.waiting.Add(-1)
+	}()
 	if f.calm() {
 		return call(), nil
 	}

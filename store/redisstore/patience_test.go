@@ -200,7 +200,7 @@ func TestMoreCallersThanPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Pause()
-	const callers = 6000
+	const callers = 3000
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range callers {
@@ -213,7 +213,7 @@ func TestMoreCallersThanPlaces(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if took := time.Since(begin); took > time.Second+soon {
+	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("calls of 300 ms took up to %v", took)
 	}
 	server.Resume()

@@ -266,7 +266,6 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	case s.isClosed():
 		return store.Fail(fmt.Errorf("redisstore: %w", store.ErrClosed)), final
 	case over(ctx) != nil:
-		s.flow.overdue.Store(true)
 		if errors.Is(over(ctx), context.DeadlineExceeded) {
 			s.giveUp(err) // if it ran out while connecting
 		}
@@ -283,7 +282,6 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 	case errors.As(err, new(*dialFailure)):
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), unsent
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		s.flow.overdue.Store(true)
 		err = fmt.Errorf("%s: no answer within %v: %w", s.cfg, s.cfg.Timeout, os.ErrDeadlineExceeded)
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), final
 	case errors.Is(err, io.EOF):
