@@ -130,7 +130,8 @@ func (c *Cache[T]) GetOrLoad(ctx context.Context, key string, load func(ctx cont
 
 // Fetch reads an entry, and on a miss loads the value and stores it.
 //
-// load is called at most once at a time per key, in all processes that share the store, on a goroutine of its own. Its ctx
+// load is called at most once at a time per key, in all processes that share the store, on a goroutine of its own; on the
+// caller's on a store in this process, if ctx never ends and there is no limit to waiting. Its ctx
 // carries the values of the caller's, but ends only when all who wait for it have left, or with Options.LoadTimeout. What
 // it returns is stored and goes to all of them: stored first on the embedded store, handed out first where storing is a
 // round trip. It is not stored if the key was invalidated meanwhile, and callers who come after that do not get it. Its

@@ -12,8 +12,8 @@ import (
 
 // Flights
 //
-// A flight is one call of a loader, for one key or for a batch, on a goroutine of its own, under a lease for each key
-// (lease.go). Its goroutine plants the leases first; a value that it finds instead is its answer. Then it loads, stores,
+// A flight is one call of a loader, for one key or for a batch, on a goroutine of its own (or its caller's, if that cannot
+// leave and storing is no round trip), under a lease for each key (lease.go). It plants the leases first; a value that it finds instead is its answer. Then it loads, stores,
 // and answers all who wait: on the embedded store in this order, since storing takes less than a microsecond; across the
 // network the answer is handed out before, so that nobody waits for a round trip, nor for a store that stalls. A load
 // that failed gives its lease back first: whoever calls again must not meet what has failed.

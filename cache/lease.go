@@ -22,7 +22,7 @@ import (
 //
 // The lease is also what makes loads single across processes: who finds a foreign one waits for its end, of which it is
 // told by a message (wait.go), or serves the stale value that stands in the same key. It ends with its process: a lease
-// without a value has a short TTL, one in an entry an end by the store's clock; the loading process renews it.
+// without a value has a short TTL, one in an entry an end by the store's clock; the loading process renews both.
 //
 // A process that could not end a lease, because the store did not answer, remembers its token as an orphan and takes the
 // lease over when it meets it again.

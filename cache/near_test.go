@@ -86,7 +86,7 @@ func TestDeafStore(t *testing.T) {
 	st := deaf{storetest.NewFaulty(r.db)}
 	reports := make(chan error, 100)
 	o := cache.Options{
-		Prefix: "p:", TTL: time.Minute, Near: 1 << 20, Clock: r.clk, Lease: time.Hour, Timeout: 10 * time.Second,
+		Prefix: "p:", TTL: 1000 * time.Hour, Near: 1 << 20, Clock: r.clk, Lease: time.Hour, Timeout: 10 * time.Second,
 		OnError: func(_ context.Context, _ string, err error) { reports <- err },
 	}
 	c, d := newCache[string](t, st, o), newCache[string](t, st, o)
@@ -145,6 +145,9 @@ func TestDeafStore(t *testing.T) {
 		runtime.Gosched()
 	}
 	close(gate)
+	for c.Loads() > 0 && ctx.Err() == nil { // or its lease would end by the clock that flies
+		runtime.Gosched()
+	}
 	for waiting := true; waiting; {
 		select {
 		case v := <-second:
