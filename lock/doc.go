@@ -36,11 +36,11 @@
 //
 // # Cost
 //
-// Acquire and Release of a lock that nobody else wants are one round trip each: a script of three commands on one small key. Who
-// waits costs a call every 5 s. An extension is a call every third of a TTL. All waiters of a Locker share one
+// Acquire and Release of a lock that nobody else wants are one round trip each: a script of two or three commands on one small
+// key. Who waits costs a call every 5 s. An extension is a call every third of a TTL. All waiters of a Locker share one
 // subscription, made at the first wait. Every step is O(1) but for: the end of a shared lease that was not released, and
-// Inspect, O(n) in holders and waiters. The store keeps some 100 bytes for each lock that is or was in use, until
-// Options.Retention after its last use.
+// Inspect, O(n) in holders and waiters. The store keeps some 100 bytes for each lock that is held, and nine for each that was,
+// until Options.Retention after its last use.
 //
 // # What it needs
 //
