@@ -26,7 +26,7 @@ func limitDuel() duel {
 	return duel{
 		name: "ratelimit: a decision", trips: true,
 		ours: func(st store.Store) (*fighter, error) {
-			l, err := ratelimit.New(st, ratelimit.Options{Limit: perSecond, Window: time.Second, Algorithm: ratelimit.GCRA})
+			l, err := ratelimit.New(st, ratelimit.Options{Limit: perSecond, Window: time.Second, Algorithm: ratelimit.GCRA, Timeout: 10 * time.Second})
 			if err != nil {
 				return nil, err
 			}
