@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func TestSlidingWindow(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for _, o := range []ratelimit.Options{
-		{}, {Limit: 1}, {Window: time.Second}, {Limit: -1, Window: time.Second}, {Limit: 1 << 50, Window: time.Second},
+		{}, {Limit: 1}, {Window: time.Second}, {Limit: -1, Window: time.Second}, {Limit: math.MaxInt, Window: time.Second},
 		{Limit: 1, Window: -time.Second}, {Limit: 1, Window: time.Microsecond}, {Limit: 1, Window: time.Second + 1},
 	} {
 		if _, err := ratelimit.New(storetest.NewMemory(), o); !errors.Is(err, store.ErrInvalid) {

@@ -44,7 +44,7 @@ func TestPlanRefuses(t *testing.T) {
 		"a name's newline": with(func(r *ratelimit.Rule) { r.Name = "a\nb" }),
 		"log and bucket":   {log, {Algorithm: ratelimit.TokenBucket, Limit: 1, Window: time.Second}},
 		"beyond exactness": with(func(r *ratelimit.Rule) {
-			r.Algorithm, r.Limit, r.Window = ratelimit.SlidingCounter, 1<<40, 24*time.Hour
+			r.Algorithm, r.Limit, r.Window = ratelimit.SlidingCounter, 1<<30, 24*time.Hour
 		}),
 	} {
 		if p, err := ratelimit.NewPlan(rules...); !errors.Is(err, store.ErrInvalid) || !strings.HasPrefix(err.Error(), "ratelimit: ") {
