@@ -138,6 +138,20 @@ func (p *pair) advance(d time.Duration) {
 			p.Fatal(err)
 		}
 	}
+	p.atTheEnd()
+}
+
+// atTheEnd removes keys whose TTL has ended on one side and is about to on the other.
+func (p *pair) atTheEnd() {
+	ctx := p.Context()
+	for key := range p.seen {
+		_, a := p.state(p.goSide, key)
+		_, b := p.state(p.lua, key)
+		if a == -2 && 0 <= b && b <= ttlSlack || b == -2 && 0 <= a && a <= ttlSlack {
+			p.goSide.Do(ctx, "DEL", key)
+			p.lua.Do(ctx, "DEL", key)
+		}
+	}
 }
 
 func (p *pair) micros() string {
