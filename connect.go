@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/larderdb/larder/store"
+	"github.com/larderdb/larder/store/kvstore"
 	"github.com/larderdb/larder/store/redisstore"
 )
 
@@ -18,7 +19,7 @@ func connect(_ context.Context, url string, log *slog.Logger) (store.Store, erro
 	case store.Embedded:
 		return orNil(openURL(cfg, log))
 	case store.REST:
-		return nil, errNoREST
+		return orNil(kvstore.Open(cfg, kvstore.Options{Logger: log}))
 	}
 	return orNil(redisstore.Open(cfg, redisstore.Options{Logger: log}))
 }

@@ -220,15 +220,14 @@ func (db *DB) InProcess() bool { return true }
 //	mem://?maxmemory=64mb      an embedded store
 //	redis://host:6379/0        one Redis, Valkey or Larder server
 //	redis+sentinel://host:26379/master, redis+cluster://host:6379
+//	https://TOKEN@host         Vercel KV, Upstash, or a Larder server's REST API
 //
-// An empty URL reads the environment: LARDER_URL, REDIS_URL, or REDIS_HOST with REDIS_PORT and REDIS_PASSWORD;
+// An empty URL reads the environment, see [store.FromEnv]: LARDER_URL, REDIS_URL, KV_REST_API_URL, REDIS_HOST, ...;
 // where none is set the store is embedded. Connections are made when first
 // needed: a wrong address shows with the first command.
 func Connect(ctx context.Context, url string) (store.Store, error) {
 	return connect(ctx, url, slog.New(slog.DiscardHandler))
 }
-
-var errNoREST = errors.New("larder: Connect: REST stores are not there yet")
 
 // Serve answers the Redis clients of a listener until Close, and then returns nil.
 func (db *DB) Serve(l net.Listener) error { return db.ServeContext(context.Background(), l) }

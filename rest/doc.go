@@ -24,6 +24,8 @@
 // a pipeline, an array of those. Maps are flat arrays, booleans 1 and 0, floating point numbers strings, as in RESP2. The
 // request header Upstash-Encoding: base64 has the strings of results in base64, which is the only way to get bytes that are
 // no UTF-8; Upstash-Response-Format: resp2 has the reply as RESP2.
+// Larder's own clients may use two things more: strings of JSON that are no UTF-8, and, by the request header Larder-Words:
+// base64, events whose names and payloads are in base64.
 //
 // # What is refused
 //

@@ -29,6 +29,7 @@ type hub struct {
 type source struct {
 	name    string
 	pattern bool
+	coded   bool // names and payloads go out in base64
 }
 
 // feed is a subscription of the Store.
@@ -165,7 +166,7 @@ func (h *hub) leave(f *feed, s *subscriber) {
 func (h *hub) run(ctx context.Context, f *feed) {
 	defer f.cancel()
 	sub := store.Subscription{
-		OnMessage: func(m store.Message) { h.publish(f, messageEvent(m)) },
+		OnMessage: func(m store.Message) { h.publish(f, f.event(m)) },
 		OnReady: func(resumed bool) {
 			if !resumed {
 				close(f.ready)

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Requests are arrays of strings, numbers and booleans, or arrays of those. They are read by hand, since numbers keep their
-// spelling and a pipeline has thousands of words; strings with escapes are left to encoding/json.
+// spelling and a pipeline has thousands of words, and bytes that are no UTF-8 stay.
 
 // scanner reads a request's JSON. Words are parts of the request's text where they can be.
 type scanner struct {
@@ -142,8 +145,8 @@ func (s *scanner) text() (string, error) {
 			if plain {
 				return s.b[start+1 : i], nil
 			}
-			var text string
-			if err := json.Unmarshal([]byte(s.b[start:s.at]), &text); err != nil {
+			text, ok := unescape(s.b[start+1 : i])
+			if !ok {
 				return "", s.fail("a string with a wrong escape")
 			}
 			return text, nil
@@ -157,6 +160,60 @@ func (s *scanner) text() (string, error) {
 	}
 	s.at = len(s.b)
 	return "", s.fail("a string without an end")
+}
+
+// unescape undoes the escapes of a string. Other bytes stay as they are, also those that are no UTF-8.
+func unescape(s string) (text string, ok bool) {
+	b := make([]byte, 0, len(s))
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 {
+			return string(append(b, s...)), true
+		}
+		b = append(b, s[:i]...)
+		c := s[i+1]
+		s = s[i+2:]
+		if c == 'u' {
+			r, rest, ok := escaped(s)
+			if !ok {
+				return "", false
+			}
+			b, s = utf8.AppendRune(b, r), rest
+			continue
+		}
+		k := strings.IndexByte(`"\/bfnrt`, c)
+		if k < 0 {
+			return "", false
+		}
+		b = append(b, "\"\\/\b\f\n\r\t"[k])
+	}
+}
+
+// escaped reads the four digits after \u, and a second half if they are the first of a surrogate pair. Half a pair is U+FFFD.
+func escaped(s string) (r rune, rest string, ok bool) {
+	if r, ok = hex4(s); !ok {
+		return 0, "", false
+	}
+	s = s[4:]
+	if !utf16.IsSurrogate(r) {
+		return r, s, true
+	}
+	if strings.HasPrefix(s, `\u`) {
+		if second, ok := hex4(s[2:]); ok {
+			if pair := utf16.DecodeRune(r, second); pair != utf8.RuneError {
+				return pair, s[6:], true
+			}
+		}
+	}
+	return utf8.RuneError, s, true
+}
+
+func hex4(s string) (r rune, ok bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[:4], 16, 32)
+	return rune(n), err == nil && s[0] != '+' && s[0] != '_'
 }
 
 const hexDigits = "0123456789abcdef"

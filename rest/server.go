@@ -343,12 +343,17 @@ func (s *Server) answer(w http.ResponseWriter, status int, f format, text func(b
 	h["Upstash-Sync-Token"] = []string{s.run + ":" + strconv.FormatUint(s.writes.Load(), 36)}
 	h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
 	h["Cache-Control"] = noStore
+	h[wordsHeader] = takesBytes
 	w.WriteHeader(status)
 	_, _ = w.Write(*buf) // who has left does not want to know
 	if cap(*buf) <= keepBuffer {
 		s.buffer.Put(buf)
 	}
 }
+
+// wordsHeader is Larder's own. In answers it says that strings of a request's JSON may hold any bytes; in a subscriber's request
+// "base64" asks for names and payloads in base64, which events would spoil otherwise.
+const wordsHeader = "Larder-Words"
 
 // keepBuffer is the largest buffer that is used again.
 const keepBuffer = 1 << 20
@@ -358,4 +363,6 @@ var (
 	jsonType  = []string{"application/json"}
 	bytesType = []string{"application/octet-stream"}
 	noStore   = []string{"no-store"}
+
+	takesBytes = []string{"bytes"}
 )

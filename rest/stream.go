@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 		first, err = s.monitor(ctx, u, sub)
 	} else {
 		var leave func()
-		first, leave, err = u.subscribe(ctx, what, names, sub)
+		first, leave, err = u.subscribe(ctx, source{pattern: what == "psubscribe", coded: r.Header.Get(wordsHeader) == "base64"}, names, sub)
 		defer leave()
 	}
 	if err == nil {
@@ -59,6 +60,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
+	h[wordsHeader] = takesBytes
 	h.Set("Upstash-Sync-Token", s.run+":"+strconv.FormatUint(s.writes.Load(), 36))
 	w.WriteHeader(http.StatusOK)
 	sub.feed(ctx, w, control, first)
@@ -101,7 +103,7 @@ func (s *subscriber) feed(ctx context.Context, w http.ResponseWriter, control *h
 }
 
 // subscribe joins the feeds and waits until the Store has confirmed them.
-func (u *user) subscribe(ctx context.Context, what string, names []string, sub *subscriber) (first []byte, leave func(), err error) {
+func (u *user) subscribe(ctx context.Context, from source, names []string, sub *subscriber) (first []byte, leave func(), err error) {
 	var feeds []*feed
 	leave = func() {
 		for _, f := range feeds {
@@ -109,7 +111,8 @@ func (u *user) subscribe(ctx context.Context, what string, names []string, sub *
 		}
 	}
 	for i, name := range names {
-		f := u.hub.join(source{name, what == "psubscribe"}, sub)
+		from.name = name
+		f := u.hub.join(from, sub)
 		feeds = append(feeds, f)
 		select {
 		case <-f.ready:
@@ -118,7 +121,7 @@ func (u *user) subscribe(ctx context.Context, what string, names []string, sub *
 		case <-ctx.Done():
 			return nil, leave, ctx.Err()
 		}
-		first = appendEvent(first, what+","+name+","+strconv.Itoa(i+1))
+		first = appendEvent(first, from.kind("subscribe")+","+from.text(name)+","+strconv.Itoa(i+1))
 	}
 	return first, leave, nil
 }
@@ -145,12 +148,27 @@ func (s *Server) monitor(ctx context.Context, u *user, sub *subscriber) (first [
 	return appendEvent(nil, `"OK"`), nil
 }
 
-// messageEvent words a message.
-func messageEvent(m store.Message) []byte {
-	if m.Pattern != "" {
-		return appendEvent(nil, "pmessage,"+m.Pattern+","+m.Channel+","+m.Payload)
+// event words a message.
+func (f source) event(m store.Message) []byte {
+	text := f.kind("message") + ","
+	if f.pattern {
+		text += f.text(m.Pattern) + ","
 	}
-	return appendEvent(nil, "message,"+m.Channel+","+m.Payload)
+	return appendEvent(nil, text+f.text(m.Channel)+","+f.text(m.Payload))
+}
+
+func (f source) kind(what string) string {
+	if f.pattern {
+		return "p" + what
+	}
+	return what
+}
+
+func (f source) text(s string) string {
+	if f.coded {
+		return base64.StdEncoding.EncodeToString([]byte(s))
+	}
+	return s
 }
 
 // appendEvent adds a server-sent event. A line's end within text begins another line of data, as the standard has it.

@@ -92,13 +92,28 @@ func duration(value string, to *time.Duration) (want string) {
 
 // FromEnv reads the address from the environment, through getenv (os.Getenv).
 //
-// The first that is set wins: LARDER_URL; REDIS_URL; REDIS_HOST with REDIS_PORT (6379) and REDIS_PASSWORD. ok is false
+// The first that is set wins: LARDER_URL; REDIS_URL; KV_REST_API_URL with KV_REST_API_TOKEN, or
+// UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN; REDIS_HOST with REDIS_PORT (6379) and REDIS_PASSWORD. ok is false
 // when none is: the caller then takes the embedded store. REDIS_PORT or REDIS_PASSWORD alone mean localhost.
 func FromEnv(getenv func(string) string) (c Config, ok bool, err error) {
 	for _, name := range []string{"LARDER_URL", "REDIS_URL"} {
 		if s := getenv(name); s != "" {
 			if c, err = ParseURL(s); err != nil {
 				return Config{}, false, fmt.Errorf("%s: %w", name, err)
+			}
+			return c, true, nil
+		}
+	}
+	for _, name := range []string{"KV_REST_API", "UPSTASH_REDIS_REST"} {
+		if s := getenv(name + "_URL"); s != "" {
+			if c, err = ParseURL(s); err == nil && c.Target != REST {
+				err = badURL("not the address of a REST API, which is https://host")
+			}
+			if err != nil {
+				return Config{}, false, fmt.Errorf("%s_URL: %w", name, err)
+			}
+			if token := getenv(name + "_TOKEN"); token != "" {
+				c.Username, c.Password = "", token
 			}
 			return c, true, nil
 		}

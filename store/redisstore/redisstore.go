@@ -101,7 +101,7 @@ func (s *Store) Do(ctx context.Context, args ...string) store.Reply {
 	if err := check(args); err != nil {
 		return store.Fail(err)
 	}
-	return s.do(ctx, args, traitsOf(args))
+	return s.do(ctx, args, store.TraitsOf(args))
 }
 
 // Run executes a script by its SHA, and by its text when the server does not have it yet.
@@ -112,9 +112,9 @@ func (s *Store) Run(ctx context.Context, script *store.Script, keys []string, ar
 	words := make([]string, 3, 3+len(keys)+len(args))
 	words[0], words[1], words[2] = "EVALSHA", script.SHA(), strconv.Itoa(len(keys))
 	words = append(append(words, keys...), args...)
-	tr := traits{repeat: script.ReadOnly}
+	tr := store.Traits{Reads: script.ReadOnly}
 	if len(keys) > 0 {
-		tr.key = 3
+		tr.Key = 3
 	}
 	r := s.do(ctx, words, tr)
 	if r.Kind() == store.KindError && errors.Is(r.Err(), store.ErrNoScript) {
@@ -125,25 +125,25 @@ func (s *Store) Run(ctx context.Context, script *store.Script, keys []string, ar
 }
 
 // do is one request: attempts with pauses in between.
-func (s *Store) do(ctx context.Context, words []string, tr traits) store.Reply {
+func (s *Store) do(ctx context.Context, words []string, tr store.Traits) store.Reply {
 	var p patience
 	for {
 		r, verdict := s.once(ctx, words, tr)
-		if verdict == final || verdict == ambiguous && !tr.repeat || !s.pause(ctx, &p, r.Err()) {
+		if verdict == final || verdict == ambiguous && !tr.Reads || !s.pause(ctx, &p, r.Err()) {
 			return r
 		}
 	}
 }
 
 // once is one attempt.
-func (s *Store) once(ctx context.Context, words []string, tr traits) (store.Reply, verdict) {
+func (s *Store) once(ctx context.Context, words []string, tr store.Traits) (store.Reply, verdict) {
 	client, err := s.connect(ctx)
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	bounded, cancel := s.bound(ctx, tr.blocks)
+	bounded, cancel := s.bound(ctx, tr.Blocks)
 	defer cancel()
-	res, err := attend(s, bounded, tr.blocks, func() rueidis.RedisResult {
+	res, err := attend(s, bounded, tr.Blocks, func() rueidis.RedisResult {
 		return client.Do(bounded, build(client.B(), words, tr))
 	})
 	if err != nil {
@@ -171,13 +171,13 @@ func (s *Store) judge(ctx context.Context, res rueidis.RedisResult) (store.Reply
 func (s *Store) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
 	replies := make([]store.Reply, len(cmds))
 	todo := make([]int, 0, len(cmds)) // indexes of what is not settled
-	all := make([]traits, len(cmds))
+	all := make([]store.Traits, len(cmds))
 	for i, c := range cmds {
 		if err := check(c); err != nil {
 			replies[i] = store.Fail(err)
 			continue
 		}
-		all[i] = traitsOf(c)
+		all[i] = store.TraitsOf(c)
 		todo = append(todo, i)
 	}
 	var p patience
@@ -192,7 +192,7 @@ func (s *Store) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
 }
 
 // pipeOnce sends the commands listed in todo, sets their replies, and returns those that may be tried again.
-func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []traits, todo []int, replies []store.Reply) (again []int) {
+func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []store.Traits, todo []int, replies []store.Reply) (again []int) {
 	client, err := s.connect(ctx)
 	blocks := false
 	var results []rueidis.RedisResult
@@ -200,7 +200,7 @@ func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []traits, to
 		built := make([]rueidis.Completed, len(todo))
 		for k, i := range todo {
 			built[k] = build(client.B(), cmds[i], all[i])
-			blocks = blocks || all[i].blocks
+			blocks = blocks || all[i].Blocks
 		}
 		bounded, cancel := s.bound(ctx, blocks)
 		defer cancel()
@@ -213,7 +213,7 @@ func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []traits, to
 		} else {
 			replies[i], v = s.judge(ctx, results[k])
 		}
-		if v == unsent || v == ambiguous && all[i].repeat {
+		if v == unsent || v == ambiguous && all[i].Reads {
 			again = append(again, i)
 		}
 	}
