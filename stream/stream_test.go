@@ -216,7 +216,8 @@ func TestResumeBeforeSweep(t *testing.T) {
 	if n := s.Stats(); n.Handled != 100 {
 		t.Errorf("%+v", n)
 	}
-	if first := st.index(t, "XREADGROUP >"); first > slices.IndexFunc(st.cmds, func(s string) bool { return strings.HasPrefix(s, "XAUTOCLAIM") }) {
+	claim := slices.IndexFunc(st.cmds, func(s string) bool { return strings.HasPrefix(s, "XAUTOCLAIM") })
+	if first := st.index(t, "XREADGROUP >"); claim >= 0 && claim < first { // a sweep that finds nothing pending claims nothing
 		t.Errorf("claimed before the entries of its own were taken up: %q", st.cmds)
 	}
 }
