@@ -27,17 +27,20 @@ func TestCloseOfAHungStore(t *testing.T) {
 		st.Hang(-1)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		context.AfterFunc(all[99].Context(), func() {
-			for _, le := range all {
-				if le.Context().Err() == nil {
-					t.Error("a lease that goes on")
-				}
-			}
-		})
 		began := time.Now()
+		ended := make(chan time.Duration, len(all))
+		for _, le := range all {
+			context.AfterFunc(le.Context(), func() { ended <- time.Since(began) })
+		}
 		_ = l.Close(ctx)
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("Close took %v", took)
+		}
+		first := <-ended
+		for range all[1:] {
+			if took := <-ended; took != first {
+				t.Errorf("a lease ended after %v, another after %v", first, took)
+			}
 		}
 		st.Heal()
 	})

@@ -133,6 +133,7 @@ func (s *Store) tls() *tls.Config {
 // dial makes every connection, reports it, and marks failures: what failed to connect was certainly not run.
 func (s *Store) dial(ctx context.Context, addr string, dialer *net.Dialer, tlsConfig *tls.Config) (net.Conn, error) {
 	s.flow.unproven.Add(1)
+	ctx = ownerOf(ctx)
 	bounded, cancel := context.WithTimeout(ctx, s.cfg.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()

@@ -82,7 +82,8 @@ func Open(cfg store.Config, opts Options) (*Store, error) {
 		cfg.Retries = store.DefaultRetries
 	}
 	cfg.Retries = max(cfg.Retries, 0)
-	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts), timeout: store.NewCallTimeout(cfg.Timeout), flow: newFlow()}
+	s := &Store{cfg: cfg, opts: opts, events: newEvents(opts), timeout: store.NewCallTimeout(cfg.Timeout)}
+	s.flow.init(cfg.Target == store.Cluster)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -143,8 +144,8 @@ func (s *Store) once(ctx context.Context, words []string, tr store.Traits) (stor
 	}
 	bounded, cancel := s.bound(ctx, tr.Blocks)
 	defer cancel()
-	res, err := attend(s, bounded, tr.Blocks, func() rueidis.RedisResult {
-		return client.Do(bounded, build(client.B(), words, tr))
+	res, err := attend(&s.flow, bounded, s.flow.lane(words, tr), tr.Blocks, func(ctx context.Context) rueidis.RedisResult {
+		return client.Do(ctx, build(client.B(), words, tr))
 	})
 	if err != nil {
 		return s.failed(ctx, err)
@@ -158,7 +159,6 @@ func (s *Store) judge(ctx context.Context, res rueidis.RedisResult) (store.Reply
 		return s.failed(ctx, err)
 	}
 	s.gate.answered()
-	s.flow.answered()
 	m, _ := res.ToMessage()
 	r := convert(&m)
 	if r.Kind() != store.KindError {
@@ -204,7 +204,8 @@ func (s *Store) pipeOnce(ctx context.Context, cmds []store.Cmd, all []store.Trai
 		}
 		bounded, cancel := s.bound(ctx, blocks)
 		defer cancel()
-		results, err = attend(s, bounded, blocks, func() []rueidis.RedisResult { return client.DoMulti(bounded, built...) })
+		lane := s.flow.lane(cmds[todo[0]], all[todo[0]])
+		results, err = attend(&s.flow, bounded, lane, blocks, func(ctx context.Context) []rueidis.RedisResult { return client.DoMulti(ctx, built...) })
 	}
 	for k, i := range todo {
 		var v verdict
