@@ -27,6 +27,7 @@ var floors = []floor{
 	{0, "internal/types/number", nil, none},
 	{0, "internal/glob", nil, none},
 	{0, "internal/xxh3", nil, none},
+	{0, "internal/info", []string{}, none},
 	{0, "internal/clock", nil, none},
 	{0, "internal/vfs", nil, none},
 	{0, "internal/invariant", nil, none},
@@ -53,8 +54,8 @@ var floors = []floor{
 	{12, "store/kvstore", []string{"store", "internal/clock"}, some},
 
 	{14, "rest", []string{"store", "internal/clock"}, some},
-	{14, "dashboard", []string{"store", "internal/clock"}, some},
-	{14, "metrics", []string{"store", "internal/clock"}, some},
+	{14, "dashboard", []string{"store", "internal/clock", "internal/info"}, some},
+	{14, "metrics", []string{"store", "internal/clock", "internal/info"}, some},
 
 	{60, ".", nil, some},
 	{70, "cmd/...", nil, some},
