@@ -47,7 +47,8 @@ type Options struct {
 	Buckets []float64
 
 	// Exemplar, if set, gives the labels that lead from a measurement to its trace, usually trace_id; nil for none. It
-	// is called once for each operation that ends, with the ctx that the operation ran in.
+	// is called once for each operation that ends, with the ctx that the operation ran in. Labels that Prometheus refuses, such as
+	// more than 128 characters together, are left out.
 	Exemplar func(ctx context.Context) prometheus.Labels
 }
 
@@ -138,12 +139,18 @@ func (w *Observer) Begin(ctx context.Context, op observe.Op) (context.Context, o
 		h := series{op.Pattern, op.Name, op.Verb, result}.histogram(w)
 		if w.exemplar != nil {
 			if labels := w.exemplar(ctx); labels != nil {
-				h.(prometheus.ExemplarObserver).ObserveWithExemplar(took, labels)
+				withExemplar(h.(prometheus.ExemplarObserver), took, labels)
 				return
 			}
 		}
 		h.Observe(took)
 	}
+}
+
+// withExemplar observes. What Prometheus thinks of the exemplar it says by a panic, after it has counted: no operation should end by that.
+func withExemplar(h prometheus.ExemplarObserver, took float64, labels prometheus.Labels) {
+	defer func() { _ = recover() }()
+	h.ObserveWithExemplar(took, labels)
 }
 
 // Count implements observe.Observer. A counter does not go down: n below 1 is not counted.

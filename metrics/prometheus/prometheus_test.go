@@ -124,6 +124,24 @@ func TestNamesOfAnyBytes(t *testing.T) {
 
 type traceKey struct{}
 
+// TestBadExemplars: labels that Prometheus refuses cost their exemplar, and nothing else.
+func TestBadExemplars(t *testing.T) {
+	bad := []prometheus.Labels{{"trace_id": strings.Repeat("x", 200)}, {"trace_id": "\xff"}, {"not a\xffname": "1"}}
+	calls := 0
+	r, w := newObserver(t, larderprom.Options{Exemplar: func(context.Context) prometheus.Labels { calls++; return bad[calls-1] }})
+	for range bad {
+		_, end := w.Begin(t.Context(), observe.Op{Pattern: "cache", Name: "p:", Verb: "get"})
+		end(observe.Hit, nil)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := families[0].GetMetric()[0].GetHistogram().GetSampleCount(); got != uint64(len(bad)) {
+		t.Errorf("%d operations counted, want %d", got, len(bad))
+	}
+}
+
 func TestExemplars(t *testing.T) {
 	r, w := newObserver(t, larderprom.Options{Exemplar: func(ctx context.Context) prometheus.Labels {
 		if id, ok := ctx.Value(traceKey{}).(string); ok {
