@@ -110,7 +110,7 @@ func TestDownAndUpAgain(t *testing.T) {
 	if err := st.Do(ctx, "GET", "k").Err(); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("behind the gate: %v", err)
 	}
-	if took := time.Since(start); took > 40*time.Millisecond {
+	if took := time.Since(start); took > soon {
 		t.Errorf("behind the gate a caller waited %v", took)
 	}
 	if n := d.dials.Load(); n != 4 {
@@ -308,13 +308,9 @@ func TestCredentials(t *testing.T) {
 	host := strings.TrimPrefix(server.URL(), "redis://")
 	for _, url := range []string{"redis://:wrong@" + host, "redis://nobody:x@" + host, "redis://:wrong@" + host + "?protocol=2", "redis://" + host} {
 		st := open(t, url, redisstore.Options{})
-		start := time.Now()
 		err := st.Do(t.Context(), "GET", "k").Err()
 		if !errors.Is(err, store.ErrDenied) || strings.Contains(err.Error(), "wrong@") {
 			t.Errorf("%s: %v, want ErrDenied", url, err)
-		}
-		if took := time.Since(start); took > 40*time.Millisecond && !testing.Short() {
-			t.Logf("%s: refusal took %v", url, took)
 		}
 		subscription := store.Subscription{Channels: []string{"c"}, OnMessage: func(store.Message) {}}
 		if err := st.Subscribe(t.Context(), subscription); !errors.Is(err, store.ErrDenied) {
