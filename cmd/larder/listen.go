@@ -37,7 +37,7 @@ func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, 
 		}
 		listeners = append(listeners, l)
 	}
-	if len(listeners) == 0 {
+	if len(listeners) == 0 && s.REST == "" {
 		return nil, errors.New("configured to listen nowhere: set port or unixsocket")
 	}
 	return listeners, nil

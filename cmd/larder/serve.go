@@ -35,10 +35,13 @@ func newServeCommand() *cobra.Command {
 		Long: `Serve the store to Redis clients in any language. Configuration file and flags are redis-server's: every directive
 of redis.conf can be given as a flag, and flags win over the file. "-" reads directives from standard input.
 
-Without a password only clients on this machine are served (protected-mode).`,
+Without a password only clients on this machine are served (protected-mode).
+
+--rest ADDRESS --rest-token TOKEN serves the same store over HTTP as well, in the protocol of Vercel KV and Upstash.`,
 		Example: `  larder serve
   larder serve --port 7000 --requirepass secret --maxmemory 1gb --maxmemory-policy allkeys-lru
-  larder serve /etc/redis/redis.conf --bind 127.0.0.1 ::1`,
+  larder serve /etc/redis/redis.conf --bind 127.0.0.1 ::1
+  larder serve --rest 127.0.0.1:8079 --rest-token secret --rest-readonly-token reader`,
 		DisableFlagParsing: true, // directives take several values, which flags cannot
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
@@ -121,7 +124,11 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	}
 	s := newSockets(db, listeners)
 	c.OnChange(s.follow, "bind", "port")
-	return run(ctx, log, db, s)
+	web, err := openSites(ctx, log, c.Settings(), db)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return run(ctx, log, db, s, web...)
 }
 
 // patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
@@ -138,9 +145,12 @@ type server interface {
 	Close() error
 }
 
-// run serves every socket until ctx ends or one of them fails, then closes db.
-func run(ctx context.Context, log *slog.Logger, db server, s *sockets) error {
+// run serves every socket and site until ctx ends or one of them fails, then closes db.
+func run(ctx context.Context, log *slog.Logger, db server, s *sockets, web ...*site) error {
 	s.start()
+	for _, w := range web {
+		w.start(s.fail)
+	}
 	log.Info("ready", "pid", os.Getpid())
 	var failure error
 	select {
@@ -150,6 +160,7 @@ func run(ctx context.Context, log *slog.Logger, db server, s *sockets) error {
 		log.Error("listener failed", "err", failure)
 	}
 	start := time.Now()
+	closeSites(web)
 	err := db.Close()
 	s.wait()
 	log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())

@@ -82,12 +82,17 @@ func (s *sockets) serve(k *socket) {
 	s.wg.Go(func() {
 		defer close(k.ended)
 		if err := s.db.ServeContext(ctx, k.Listener); err != nil && ctx.Err() == nil {
-			select {
-			case s.failed <- err:
-			default: // one is enough
-			}
+			s.fail(err)
 		}
 	})
+}
+
+// fail says that a socket has ended. Of several the first is enough.
+func (s *sockets) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
 // wait waits until no socket is served any more, after the server was closed.

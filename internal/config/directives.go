@@ -36,7 +36,7 @@ const (
 // bind is loopback, save is off (a store inside a program writes no files unasked), and dir is where the process is.
 func directives() []directive {
 	return concat(network(), general(), memoryLimits(), dataStructures(), persistence(), replication(), security(), tls(),
-		cluster(), system())
+		overHTTP(), cluster(), system())
 }
 
 func concat(groups ...[]directive) (all []directive) {
@@ -232,6 +232,18 @@ func tls() []directive {
 		{"tls-session-cache-timeout", "", inert, "300", integer{0, maxInt}},
 		{"tls-cluster", "", inert, "no", boolean{}},
 		{"tls-replication", "", 0, "no", boolean{}},
+	}
+}
+
+// overHTTP is of Larder alone.
+func overHTTP() []directive {
+	return []directive{
+		{"rest", "", immutable, "", text{hostPort}},
+		{"rest-token", "", immutable | sensitive | hidden, "", text{}},
+		{"rest-readonly-token", "", immutable | sensitive | hidden, "", text{}},
+		{"rest-origins", "", immutable | multiArg, "", words{}},
+		{"rest-tls-cert-file", "", immutable, "", text{}},
+		{"rest-tls-key-file", "", immutable, "", text{}},
 	}
 }
 

@@ -77,6 +77,7 @@ type Settings struct {
 	RDBKeySaveDelay int64  // microseconds for each key of a snapshot in the background; tests set it
 	LogFile         string // empty: standard error
 	PidFile         string // empty: none
+	ShutdownTimeout int    // seconds; 0: what is at work is not waited for
 
 	// Replication.
 	ReplicaReadOnly    bool
@@ -86,6 +87,14 @@ type Settings struct {
 	MinReplicasMaxLag  int // seconds
 	ReplPingPeriod     time.Duration
 	ReplTimeout        time.Duration
+
+	// What is served over HTTP, and where; empty: nowhere.
+	REST              string
+	RESTToken         string
+	RESTReadOnlyToken string
+	RESTOrigins       []string
+	RESTCertFile      string // PEM; empty: no TLS
+	RESTKeyFile       string
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -212,6 +221,13 @@ func (c *Config) settings(values []value) *Settings {
 		RDBKeySaveDelay: max(num("rdb-key-save-delay"), 0),
 		LogFile:         at("logfile").text,
 		PidFile:         at("pidfile").text,
+		ShutdownTimeout: count("shutdown-timeout"),
+
+		REST:              at("rest").text,
+		RESTToken:         at("rest-token").text,
+		RESTReadOnlyToken: at("rest-readonly-token").text,
+		RESTCertFile:      at("rest-tls-cert-file").text,
+		RESTKeyFile:       at("rest-tls-key-file").text,
 
 		ACLFile:            at("aclfile").text,
 		ACLLogMaxLen:       count("acllog-max-len"),
@@ -228,6 +244,7 @@ func (c *Config) settings(values []value) *Settings {
 		EnableProtectedConfigs: Allowed(num("enable-protected-configs")),
 	}
 	s.Bind, _ = at("bind").data.([]string)
+	s.RESTOrigins, _ = at("rest-origins").data.([]string)
 	s.OutputLimits, _ = at("client-output-buffer-limit").data.([numClientClasses]OutputLimit)
 	s.LatencyPercentiles, _ = at("latency-tracking-info-percentiles").data.([]float64)
 	s.Save, _ = at("save").data.([]SavePoint)

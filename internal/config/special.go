@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -207,6 +208,28 @@ func (addresses) parse(args []string, _ value) (value, error) {
 		args = nil
 	}
 	return value{text: strings.Join(args, " "), data: append([]string(nil), args...)}, nil
+}
+
+// words is any number of them.
+type words struct{}
+
+func (words) parse(args []string, _ value) (value, error) {
+	if len(args) == 1 && args[0] == "" {
+		args = nil
+	}
+	return value{text: strings.Join(args, " "), data: append([]string(nil), args...)}, nil
+}
+
+// hostPort is the check of an address to listen at.
+func hostPort(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if n, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil || strconv.FormatUint(n, 10) != port {
+		return errors.New("argument must be an address such as 127.0.0.1:8079")
+	}
+	return nil
 }
 
 // primary is "host port" or "no one".
