@@ -217,7 +217,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f form
 	case v.err != nil:
 		reply = store.Fail(v.err)
 	case !v.done:
-		reply = u.st.Do(r.Context(), words...)
+		reply = asRESP2(words, u.st.Do(r.Context(), words...))
 	}
 	if v.write {
 		s.writes.Add(1)
@@ -249,7 +249,7 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 	}
 	if len(cmds) > 0 {
 		for k, reply := range u.st.Pipe(r.Context(), cmds...) {
-			replies[at[k]] = reply
+			replies[at[k]] = asRESP2(cmds[k], reply)
 		}
 	}
 	if wrote {
@@ -304,6 +304,9 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 		if replies, err = tx.Transaction(r.Context(), cmds...); err != nil {
 			s.fail(w, statusOf(err), err)
 			return
+		}
+		for i := range replies {
+			replies[i] = asRESP2(cmds[i], replies[i])
 		}
 	}
 	if wrote {

@@ -49,7 +49,7 @@ func (r Reply) Float64() (float64, error) {
 	return 0, r.missing("a number")
 }
 
-// Text is a string or status reply. Numbers are spelled out, so that Text works for RESP2's and RESP3's scores.
+// Text is a string or status reply. Numbers are spelled as RESP2 has them, so that Text works for RESP2's and RESP3's scores.
 func (r Reply) Text() (string, error) {
 	switch r.kind {
 	case KindBulk, KindStatus:
@@ -57,7 +57,7 @@ func (r Reply) Text() (string, error) {
 	case KindInt:
 		return strconv.FormatInt(r.num, 10), nil
 	case KindDouble:
-		return strconv.FormatFloat(r.double(), 'g', -1, 64), nil
+		return spell(r.double()), nil
 	}
 	return "", r.missing("a string")
 }
