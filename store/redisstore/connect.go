@@ -84,6 +84,7 @@ func (s *Store) options() rueidis.ClientOption {
 		Password:            s.cfg.Password,
 		SelectDB:            s.cfg.DB,
 		ClientName:          s.cfg.ClientName,
+		ClientNoTouch:       s.opts.NoTouch,
 		ClientSetInfo:       []string{"larder", "0"},
 		TLSConfig:           s.tls(),
 		ConnWriteTimeout:    s.cfg.Timeout,

@@ -31,6 +31,11 @@ type Options struct {
 
 	// Dial replaces the network: tests and the embedded store's Dial use it. TLS is not added to what it returns.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+
+	// NoTouch has the server leave the access clocks and counters of keys alone (CLIENT NO-TOUCH, Redis 7.2 and later), so
+	// that what this Store reads does not count as use when the server evicts. Older servers, and users who may not send it,
+	// get no connection.
+	NoTouch bool
 }
 
 // Store is a store.Store over the network. Make one with Open.

@@ -22,6 +22,7 @@ import (
 	"github.com/larderdb/larder/cmd/larder/internal/layer"
 	"github.com/larderdb/larder/cmd/larder/internal/load"
 	"github.com/larderdb/larder/cmd/larder/internal/market"
+	"github.com/larderdb/larder/cmd/larder/internal/progress"
 	"github.com/larderdb/larder/cmd/larder/internal/shop"
 	"github.com/larderdb/larder/cmd/larder/internal/shopdb"
 	"github.com/larderdb/larder/store"
@@ -160,10 +161,10 @@ func (d *demo) openDatabase(ctx context.Context) (closeAll func() error, err err
 		}
 		closeAll = func() error { return errors.Join(d.db.Close(), os.RemoveAll(dir)) }
 	}
-	bar := newProgress(d.Out, "filling "+d.db.Name())
+	bar := progress.New(d.Out, "filling "+d.db.Name())
 	note := count(int64(d.size.Products)) + " products, " + count(int64(d.size.Orders)) + " orders"
-	err = d.db.Seed(ctx, d.size, d.Seed, func(done float64) { bar.update(done, note) })
-	bar.finish()
+	err = d.db.Seed(ctx, d.size, d.Seed, func(done float64) { bar.Update(done, note) })
+	bar.Finish()
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
@@ -214,13 +215,13 @@ func (d *demo) compare(ctx context.Context, plain, layered *server) error {
 
 // measure drives one server.
 func (d *demo) measure(ctx context.Context, s *server, label string) (measured, error) {
-	bar := newProgress(d.Out, label)
+	bar := progress.New(d.Out, label)
 	before := d.db.Queries()
 	result, err := load.Run(ctx, load.Options{
 		Addr: s.addr, Connections: d.Connections, Duration: d.Duration, MaxRequests: math.MaxInt64, Source: d.traffic.source,
-		Progress: func(done float64, answered int64) { bar.update(done, count(answered)+" requests") },
+		Progress: func(done float64, answered int64) { bar.Update(done, count(answered)+" requests") },
 	})
-	bar.finish()
+	bar.Finish()
 	if err != nil {
 		return measured{}, err
 	}

@@ -60,28 +60,6 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-func TestProgressWithoutTerminal(t *testing.T) {
-	var b bytes.Buffer
-	p := newProgress(&b, "filling")
-	for i := range 101 {
-		p.update(float64(i)/100, "rows")
-	}
-	p.finish()
-	if got := b.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, "100 %  rows") || strings.Contains(got, "\r") {
-		t.Error(got)
-	}
-}
-
-func TestProgressOnTerminal(t *testing.T) {
-	var b bytes.Buffer
-	p := progress{w: &b, terminal: true, label: "filling"}
-	p.update(0.5, "rows")
-	p.finish()
-	if got := b.String(); !strings.HasPrefix(got, "\r") || strings.Count(got, "█") != barWidth/2 || !strings.Contains(got, " 50 %") {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestTraffic(t *testing.T) {
 	tr := newTraffic(shopdb.SizeOf(1000), 500, 7)
 	next, again, other := tr.source(0), tr.source(0), tr.source(1)
