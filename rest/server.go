@@ -217,7 +217,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f form
 	case v.err != nil:
 		reply = store.Fail(v.err)
 	case !v.done:
-		reply = asRESP2(words, u.st.Do(r.Context(), words...))
+		reply = u.shaped(r.Context(), words, u.st.Do(r.Context(), sentAs(words)...))
 	}
 	if v.write {
 		s.writes.Add(1)
@@ -243,13 +243,13 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 		case v.done:
 			replies[i] = v.reply
 		default:
-			cmds, at = append(cmds, words), append(at, i)
+			cmds, at = append(cmds, sentAs(words)), append(at, i)
 		}
 		wrote = wrote || v.write
 	}
 	if len(cmds) > 0 {
 		for k, reply := range u.st.Pipe(r.Context(), cmds...) {
-			replies[at[k]] = asRESP2(cmds[k], reply)
+			replies[at[k]] = u.shaped(r.Context(), list[at[k]], reply)
 		}
 	}
 	if wrote {
@@ -297,7 +297,7 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 		case v.done:
 			words = []string{"ECHO", "OK"} // its place has to be kept
 		}
-		cmds[i], wrote = words, wrote || v.write
+		cmds[i], wrote = sentAs(words), wrote || v.write
 	}
 	var replies []store.Reply
 	if len(cmds) > 0 {
@@ -306,7 +306,7 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 			return
 		}
 		for i := range replies {
-			replies[i] = asRESP2(cmds[i], replies[i])
+			replies[i] = u.shaped(r.Context(), list[i], replies[i])
 		}
 	}
 	if wrote {

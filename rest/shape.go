@@ -1,16 +1,22 @@
 package rest
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/larderdb/larder/store"
 )
+
+var errSame = store.ServerError("ERR source and destination objects are the same")
 
 // asRESP2 gives the reply of a command the shape that it has in RESP2, which is what clients over HTTP know. Stores may answer as in
 // RESP3. Maps, sets, booleans and doubles need no command's name and are dealt with as they are written; here are the
 // commands whose arrays are nested otherwise.
 func asRESP2(words []string, r store.Reply) store.Reply {
 	list, err := r.Array()
+	if err != nil && strings.EqualFold(words[0], "copy") && errors.Is(err, errSame) {
+		return store.Int(0) // Upstash copied nothing; Redis complains
+	}
 	if err != nil || len(list) == 0 {
 		return r
 	}

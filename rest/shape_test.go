@@ -73,3 +73,23 @@ func jsonArray(words []string) string {
 	}
 	return string(b)
 }
+
+func TestScanWithTypes(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct{ path, body, want string }{
+		{"/", `["SCAN",0,"WITHTYPE"]`, `{"result":["0",[]]}`},
+		{"/pipeline", `[["SET","withtype","v"],["SCAN",0,"MATCH","withtype"],["scan","0","match","withtype","withtype"],["SCAN","0","TYPE","hash","WITHTYPE"]]`,
+			`[{"result":"OK"},{"result":["0",["withtype"]]},{"result":["0",["withtype","string"]]},{"result":["0",[]]}]`},
+		{"/multi-exec", `[["DEL","withtype"],["ZADD","z",1,"m"],["SCAN","0","COUNT",10,"WITHTYPE"]]`, `[{"result":1},{"result":1},{"result":["0",["z","zset"]]}]`},
+		{"/", `["SCAN","0","WITHTYPE","x"]`, `{"error":"ERR syntax error"}`},
+		{"/", `["SCAN","x","WITHTYPE"]`, `{"error":"ERR invalid cursor"}`},
+		{"/", `["COPY","z","z"]`, `{"result":0}`},
+	} {
+		if _, _, got := s.request("POST", c.path, c.body); got != c.want {
+			t.Errorf("%s: %s, want %s", c.body, got, c.want)
+		}
+	}
+	if _, _, got := s.request("POST", "/", `["SCAN",0,"WITHTYPE"]`, "Authorization", "Bearer "+readOnly); !strings.Contains(got, "NOPERM") {
+		t.Errorf("the read-only token may scan: %s", got)
+	}
+}
