@@ -94,6 +94,9 @@ type Config struct {
 //	server_name=NAME        the name in the certificate, if not the host
 //	sentinel_username=U, sentinel_password=P   credentials at the sentinels themselves
 //
+// Of those a REST API takes dial_timeout, timeout, keepalive, retries, skip_verify and server_name; and token=T or _token=T for
+// its token, where that is not the user.
+//
 // A malformed URL, a misspelt parameter or a value out of range is an ErrInvalid whose text shows no password.
 func ParseURL(s string) (Config, error) {
 	c := Config{
@@ -197,7 +200,7 @@ func (c *Config) setForeign(scheme, authority, path string, query url.Values) er
 		return badURL(scheme + ":// needs a host")
 	}
 	c.Addrs = []string{authority}
-	return nil
+	return c.setTransport(query)
 }
 
 func (c *Config) setRedis(authority, port, path string, query url.Values) error {

@@ -57,8 +57,9 @@ func TestParseURLLeavesForeignParameters(t *testing.T) {
 	if err != nil || c.Target != Embedded || c.Path != "/var/lib/x" || c.Params.Get("maxmemory") != "64mb" {
 		t.Errorf("mem: %+v, %v", c, err)
 	}
-	c, err = ParseURL("https://tok@kv.example.com/base?x=1")
-	if err != nil || c.Target != REST || c.Username != "tok" || c.Addrs[0] != "kv.example.com" || c.Path != "/base" || !c.TLS {
+	c, err = ParseURL("https://tok@kv.example.com/base?timeout=2s&retries=0&token=t")
+	if err != nil || c.Target != REST || c.Username != "tok" || c.Addrs[0] != "kv.example.com" || c.Path != "/base" || !c.TLS ||
+		c.Timeout != 2*time.Second || c.Retries != -1 || c.Params.Encode() != "token=t" {
 		t.Errorf("https: %+v, %v", c, err)
 	}
 	if s := c.String(); strings.Contains(s, "tok") {
@@ -72,7 +73,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"redis://::1", "redis://h/one", "redis://h/1/2", "redis://h/-1", "redis://h/1?db=1", "redis://a,b", "redis://h?typo=1",
 		"redis://h?db=1&db=2", "redis://h?timeout=5", "redis://h?timeout=-5s", "redis://h?protocol=4", "redis://h?retries=-1",
 		"redis://h?skip_verify=maybe", "redis://%zz@h", "redis+sentinel://h", "redis+sentinel://h/m/0/0", "redis+cluster://h/1",
-		"redis+unix://host/path", "redis+unix://", "mem://host", "https://", "redis://h?%zz", "redis://h#frag", "redis://[::1",
+		"redis+unix://host/path", "redis+unix://", "mem://host", "https://", "https://t@h?x=1", "https://t@h?timeout=0", "https://t@h?token=a&token=b", "redis://h?%zz", "redis://h#frag", "redis://[::1",
 	} {
 		if c, err := ParseURL(s); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%q: %+v, %v; want ErrInvalid", s, c, err)

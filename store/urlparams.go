@@ -31,6 +31,26 @@ func (c *Config) setParams(query url.Values) error {
 	return nil
 }
 
+// setTransport reads what a REST API's query says of the way there, and leaves Params without it.
+func (c *Config) setTransport(query url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if n := len(query[name]); n != 1 {
+			return badURL(fmt.Sprintf("parameter %s is given %d times", clip(name), n))
+		}
+		switch name {
+		case "dial_timeout", "timeout", "keepalive", "retries", "skip_verify", "server_name":
+			if _, want := c.setParam(name, query.Get(name)); want != "" {
+				return badURL(fmt.Sprintf("parameter %s: want %s", name, want))
+			}
+			query.Del(name)
+		case "token", "_token":
+		default:
+			return badURL(fmt.Sprintf("unknown parameter %q", clip(name)))
+		}
+	}
+	return nil
+}
+
 // setParam sets one parameter. want is empty when the value was fine. The value itself is never shown: it may be a
 // password.
 func (c *Config) setParam(name, value string) (known bool, want string) {
