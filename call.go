@@ -16,6 +16,7 @@ type call struct {
 	session *command.Session
 	value   command.Value
 	words   [][]byte
+	guest   bool // it acts in a user's name
 }
 
 // begin takes a call from the pool, or says why there is none. done must follow.
@@ -38,6 +39,10 @@ func (db *DB) done(c *call) {
 		c.words = nil
 	}
 	c.value.Reset(3)
+	if c.guest {
+		c.session.Act(nil)
+		c.guest = false
+	}
 	db.calls.Put(c)
 }
 
@@ -71,15 +76,24 @@ func (db *DB) do(ctx context.Context, c *call, args []string) store.Reply {
 
 // Pipe runs commands in order. It is not atomic.
 func (db *DB) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
-	replies := make([]store.Reply, len(cmds))
 	c, err := db.begin(ctx)
 	if err != nil {
-		for i := range replies {
-			replies[i] = store.Fail(err)
-		}
-		return replies
+		return failAll(len(cmds), err)
 	}
 	defer db.done(c)
+	return db.pipe(ctx, c, cmds)
+}
+
+func failAll(n int, err error) []store.Reply {
+	replies := make([]store.Reply, n)
+	for i := range replies {
+		replies[i] = store.Fail(err)
+	}
+	return replies
+}
+
+func (db *DB) pipe(ctx context.Context, c *call, cmds []store.Cmd) []store.Reply {
+	replies := make([]store.Reply, len(cmds))
 	for i, cmd := range cmds {
 		replies[i] = db.do(ctx, c, cmd)
 	}

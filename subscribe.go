@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/larderdb/larder/internal/acl"
 	"github.com/larderdb/larder/store"
 )
 
@@ -22,9 +23,16 @@ type listener struct {
 	queue   []store.Message
 	size    int // bytes of the queue's channels and payloads
 	dropped bool
-	ended   bool
+	err     error // why it has ended
 	wake    chan struct{}
+	account *acl.Account // in whose name it listens; nil: the program's own
 }
+
+// Account implements command.Guest.
+func (l *listener) Account() *acl.Account { return l.account }
+
+// Expel implements command.Guest.
+func (l *listener) Expel(reason string) { l.end(expelled(reason)) }
 
 // Deliver implements engine.Subscriber. It never blocks.
 func (l *listener) Deliver(pattern, channel, payload []byte) {
@@ -47,42 +55,46 @@ func (l *listener) signal() {
 }
 
 // take empties the queue.
-func (l *listener) take() (messages []store.Message, dropped, ended bool) {
+func (l *listener) take() (messages []store.Message, dropped bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	messages, dropped, ended = l.queue, l.dropped, l.ended
+	messages, dropped, err = l.queue, l.dropped, l.err
 	l.queue, l.size, l.dropped = nil, 0, false
-	return messages, dropped, ended
+	return messages, dropped, err
 }
 
-func (l *listener) end() {
+func (l *listener) end(err error) {
 	l.mu.Lock()
-	l.ended = true
+	if l.err == nil {
+		l.err = err
+	}
 	l.mu.Unlock()
 	l.signal()
 }
 
-// listeners are the running Subscribes, for Close to end.
+// listeners are the running Subscribes and Monitors, for Close to end.
 type listeners struct {
 	mu     sync.Mutex
-	all    map[*listener]struct{}
+	all    map[ender]struct{}
 	closed bool
 }
 
-func (s *listeners) add(l *listener) bool {
+type ender interface{ end(err error) }
+
+func (s *listeners) add(l ender) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
 	if s.all == nil {
-		s.all = make(map[*listener]struct{})
+		s.all = make(map[ender]struct{})
 	}
 	s.all[l] = struct{}{}
 	return true
 }
 
-func (s *listeners) remove(l *listener) {
+func (s *listeners) remove(l ender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, l)
@@ -93,20 +105,43 @@ func (s *listeners) closeAll() {
 	defer s.mu.Unlock()
 	s.closed = true
 	for l := range s.all {
-		l.end()
+		l.end(store.ErrClosed)
 	}
+}
+
+// register has Close end a Subscribe or Monitor: that of the DB, and that of the user in whose name it is.
+func (db *DB) register(l ender, u *User) (leave func(), err error) {
+	if !db.subs.add(l) {
+		return nil, store.ErrClosed
+	}
+	if u != nil && !u.subs.add(l) {
+		db.subs.remove(l)
+		return nil, store.ErrClosed
+	}
+	return func() {
+		db.subs.remove(l)
+		if u != nil {
+			u.subs.remove(l)
+		}
+	}, nil
 }
 
 // Subscribe delivers published messages to sub.OnMessage until ctx ends; see [store.Store].
 func (db *DB) Subscribe(ctx context.Context, sub store.Subscription) error {
+	return db.subscribe(ctx, sub, nil)
+}
+
+// subscribe is Subscribe, in a user's name if there is one.
+func (db *DB) subscribe(ctx context.Context, sub store.Subscription, u *User) error {
 	if len(sub.Channels)+len(sub.Patterns)+len(sub.Shards) == 0 || sub.OnMessage == nil {
 		return store.ErrInvalid
 	}
-	l := &listener{wake: make(chan struct{}, 1)}
-	if !db.subs.add(l) {
-		return store.ErrClosed
+	l := &listener{wake: make(chan struct{}, 1), account: u.acts()}
+	leave, err := db.register(l, u)
+	if err != nil {
+		return err
 	}
-	defer db.subs.remove(l)
+	defer leave()
 	hub := &db.engine.Hub
 	for _, c := range sub.Channels {
 		c = strings.Clone(c)
@@ -123,6 +158,9 @@ func (db *DB) Subscribe(ctx context.Context, sub store.Subscription) error {
 		hub.SSubscribe(l, c)
 		defer hub.SUnsubscribe(l, c)
 	}
+	if err := u.maySubscribe(sub); err != nil { // only now: who takes the permission away from now on finds l
+		return err
+	}
 	if sub.OnReady != nil {
 		sub.OnReady(false)
 	}
@@ -136,9 +174,9 @@ func (l *listener) run(ctx context.Context, sub store.Subscription) error {
 			return ctx.Err()
 		case <-l.wake:
 		}
-		messages, dropped, ended := l.take()
-		if ended {
-			return store.ErrClosed
+		messages, dropped, err := l.take()
+		if err != nil {
+			return err
 		}
 		if dropped && sub.OnReady != nil {
 			sub.OnReady(true)

@@ -15,7 +15,8 @@ type Transactor interface {
 
 // A Monitor is a Store that shows the commands which its server runs: MONITOR.
 type Monitor interface {
-	// Monitor calls fn with one line per command, as MONITOR words it, until ctx ends; it returns ctx's error, or why it
-	// could not begin or go on. fn is called from one goroutine.
+	// Monitor calls fn with OK once it has begun and then with one line per command, as MONITOR words it, until ctx ends; it
+	// returns ctx's error, or why it could not begin or go on. A lost connection ends it: the lines meanwhile are lost. fn is
+	// called from one goroutine.
 	Monitor(ctx context.Context, fn func(line string)) error
 }

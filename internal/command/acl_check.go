@@ -184,6 +184,7 @@ func (c *Ctx) disconnect(changes ...acl.Change) {
 					c.kick(s, "user removed")
 				}
 			})
+			c.expel(ch.Account)
 			continue
 		}
 		lost := acl.Revoked(ch.Before, ch.After)
@@ -191,8 +192,14 @@ func (c *Ctx) disconnect(changes ...acl.Change) {
 			continue
 		}
 		c.Engine.Hub.Each(func(sub engine.Subscriber, name string, pattern bool) {
-			if l, ok := sub.(listener); ok && l.session().account.Load() == ch.Account && lost.Denies([]byte(name), pattern) {
-				c.kick(l.session(), "channel permission revoked")
+			if !lost.Denies([]byte(name), pattern) {
+				return
+			}
+			const reason = "channel permission revoked"
+			if l, ok := sub.(listener); ok && l.session().account.Load() == ch.Account {
+				c.kick(l.session(), reason)
+			} else if g, ok := sub.(Guest); ok && g.Account() == ch.Account {
+				g.Expel(reason)
 			}
 		})
 	}

@@ -15,7 +15,11 @@ type monitors struct {
 
 	mu       sync.Mutex // also keeps the feeds of all of them in one order
 	sessions []*Session
+	taps     []Tap
 }
+
+// counted is called with mu held after the lists have changed.
+func (m *monitors) counted() { m.count.Store(int32(len(m.sessions) + len(m.taps))) }
 
 // monitor makes the session one that is fed. What it does not take in time is bounded as for subscribers
 // (client-output-buffer-limit pubsub).
@@ -33,7 +37,7 @@ func monitor(c *Ctx) {
 	m := &c.Processor.monitors
 	m.mu.Lock()
 	m.sessions = append(m.sessions, s)
-	m.count.Store(int32(len(m.sessions)))
+	m.counted()
 	m.mu.Unlock()
 	c.OK()
 }
@@ -48,7 +52,7 @@ func (s *Session) stopMonitor() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sessions = slices.DeleteFunc(m.sessions, func(o *Session) bool { return o == s })
-	m.count.Store(int32(len(m.sessions)))
+	m.counted()
 }
 
 // announce tells the monitors of a command before it runs: of one that runs others, as it comes before those, and of one
@@ -79,6 +83,9 @@ func (m *monitors) tell(c *Ctx) {
 	defer m.mu.Unlock()
 	for _, s := range m.sessions {
 		s.client.Push(func(out *resp.Writer) { out.Raw(line) })
+	}
+	for _, t := range m.taps {
+		t.Feed(line[1 : len(line)-2])
 	}
 }
 
