@@ -100,7 +100,9 @@ func (l *loop) listen(a *acceptor) error {
 	}
 	l.srv.wg.Go(func() {
 		<-a.done
+		l.accept(a.sys) // who has connected already would be cut off
 		l.unlisten(a)
+		close(a.released)
 	})
 	return nil
 }

@@ -103,6 +103,8 @@ type endpoint struct {
 	once sync.Once
 	done chan struct{} // closed by end
 	err  error         // why it ended; read it after done
+
+	released chan struct{} // closed when no loop listens to it any more
 }
 
 func (e *endpoint) end(err error) {
@@ -114,10 +116,10 @@ func (e *endpoint) end(err error) {
 }
 
 // Serve accepts connections from ln until ctx is done, or Shutdown or Close is called, and then returns nil, with ln closed.
-// Connections live on. It returns an error when ln fails or somebody else closes it. On Linux, connections of a
+// Connections live on, on Linux also those that nobody had accepted yet. It returns an error when ln fails or somebody else closes it. On Linux, connections of a
 // *net.TCPListener or *net.UnixListener are served by event loops; wrap a listener to avoid that.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	e := &endpoint{ln: ln, done: make(chan struct{})}
+	e := &endpoint{ln: ln, done: make(chan struct{}), released: make(chan struct{})}
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -130,14 +132,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.mu.Unlock()
 	defer s.wg.Done()
 	s.log.Info("listening", "addr", ln.Addr().String())
-	stop := context.AfterFunc(ctx, func() { e.end(nil) })
-	defer stop()
 	served, err := s.serveLoops(e)
+	stop := context.AfterFunc(ctx, func() { e.end(nil) }) // not before the loops know of those who wait
+	defer stop()
 	switch {
 	case err != nil:
 		e.end(err)
 	case served:
-		<-e.done
+		<-e.released // before that the address is in use
 	default:
 		s.acceptAll(e)
 	}
