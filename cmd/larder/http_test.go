@@ -228,7 +228,7 @@ func TestRunEndsWithSite(t *testing.T) {
 	}
 	_ = w.listener.Close()
 	db := newFakeServer(nil)
-	err := run(context.Background(), slog.New(slog.DiscardHandler), db, newSockets(db, nil), w)
+	err := run(context.Background(), slog.New(slog.DiscardHandler), db, newSockets(db, nil, nil), w)
 	if err == nil || !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "metrics") {
 		t.Error(err)
 	}

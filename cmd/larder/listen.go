@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,8 +14,8 @@ import (
 	"github.com/larderdb/larder/internal/config"
 )
 
-// listen opens every socket that the settings ask for, or none.
-func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, err error) {
+// listen opens every socket that the settings ask for, or none. Those of tls-port speak TLS as conf says.
+func listen(ctx context.Context, s *config.Settings, conf *tls.Config) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(listeners)
@@ -22,7 +23,7 @@ func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, 
 		}
 	}()
 	for _, e := range endpoints(s) {
-		l, err := e.listen(ctx)
+		l, err := e.listen(ctx, conf)
 		if err != nil {
 			return listeners, err
 		}
@@ -38,7 +39,7 @@ func listen(ctx context.Context, s *config.Settings) (listeners []net.Listener, 
 		listeners = append(listeners, l)
 	}
 	if len(listeners) == 0 && s.REST == "" {
-		return nil, errors.New("configured to listen nowhere: set port or unixsocket")
+		return nil, errors.New("configured to listen nowhere: set port, tls-port or unixsocket")
 	}
 	return listeners, nil
 }
@@ -48,24 +49,29 @@ type endpoint struct {
 	host     string
 	port     int
 	optional bool // it is no fault if this machine has no such address
+	secure   bool // TLS
 }
 
 // endpoints are those of TCP that the settings ask for.
 func endpoints(s *config.Settings) (list []endpoint) {
-	if s.Port == 0 {
-		return nil
-	}
 	for _, addr := range bindAddresses(s.Bind) {
 		host, optional := strings.CutPrefix(addr, "-")
-		list = append(list, endpoint{host, s.Port, optional})
+		if s.Port != 0 {
+			list = append(list, endpoint{host, s.Port, optional, false})
+		}
+		if s.TLS.Port != 0 {
+			list = append(list, endpoint{host, s.TLS.Port, optional, true})
+		}
 	}
 	return list
 }
 
 // listen opens an endpoint; nil where it is optional and there is no such address.
-func (e endpoint) listen(ctx context.Context) (net.Listener, error) {
+func (e endpoint) listen(ctx context.Context, conf *tls.Config) (net.Listener, error) {
 	l, err := listenTCP(ctx, e.host, e.port)
 	switch {
+	case err == nil && e.secure:
+		return secured{tls.NewListener(l, conf)}, nil
 	case err == nil:
 		return l, nil
 	case e.optional && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)):

@@ -35,7 +35,7 @@ func TestListen(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "larder.sock")
 	port := freePort(t)
 	c := settings(t, "--port", port, "--bind", "127.0.0.1", "-203.0.113.1", "--unixsocket", socket, "--unixsocketperm", "700")
-	listeners, err := listen(t.Context(), c.Settings())
+	listeners, err := listen(t.Context(), c.Settings(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,15 +47,15 @@ func TestListen(t *testing.T) {
 		t.Error(info, err)
 	}
 
-	_, err = listen(t.Context(), settings(t, "--port", port).Settings())
+	_, err = listen(t.Context(), settings(t, "--port", port).Settings(), nil)
 	if err == nil || !strings.Contains(err.Error(), "port "+port+" on 127.0.0.1 is in use") || !strings.Contains(err.Error(), "--port") {
 		t.Error(err)
 	}
-	_, err = listen(t.Context(), settings(t, "--port", "0", "--unixsocket", socket).Settings())
+	_, err = listen(t.Context(), settings(t, "--port", "0", "--unixsocket", socket).Settings(), nil)
 	if err == nil || !strings.Contains(err.Error(), "in use by another server") {
 		t.Error(err)
 	}
-	if _, err = listen(t.Context(), settings(t, "--port", port, "--bind", "203.0.113.1").Settings()); err == nil {
+	if _, err = listen(t.Context(), settings(t, "--port", port, "--bind", "203.0.113.1").Settings(), nil); err == nil {
 		t.Error("bound an address that is not here")
 	}
 }
@@ -71,7 +71,7 @@ func TestListenReplacesDeadSocketOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := settings(t, "--port", "0", "--unixsocket", socket)
-	listeners, err := listen(t.Context(), c.Settings())
+	listeners, err := listen(t.Context(), c.Settings(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestListenReplacesDeadSocketOnly(t *testing.T) {
 	if err := os.WriteFile(socket, []byte("a file of somebody"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(t.Context(), c.Settings()); err == nil {
+	if _, err := listen(t.Context(), c.Settings(), nil); err == nil {
 		t.Error("replaced a file")
 	}
 }
@@ -88,7 +88,7 @@ func TestBindAddresses(t *testing.T) {
 	if got := bindAddresses(nil); len(got) != 2 {
 		t.Error(got)
 	}
-	l, err := listen(t.Context(), settings(t, "--port", freePort(t), "--bind", "").Settings())
+	l, err := listen(t.Context(), settings(t, "--port", freePort(t), "--bind", "").Settings(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,10 @@ Without a password only clients on this machine are served (protected-mode).
 func checkSupported(c *config.Config) error {
 	for _, unsupported := range []struct{ name, off, what string }{
 		{"appendonly", "no", "append-only file"},
-		{"tls-port", "0", "TLS"},
+		{"tls-replication", "no", "TLS to the server it follows"},
+		{"tls-key-file-pass", "", "encrypted keys: write the key without a passphrase, readable by the server alone"},
+		{"tls-ciphers", "", "choice of ciphers: Go's TLS offers its safe ones only"},
+		{"tls-ciphersuites", "", "choice of ciphers: Go's TLS offers its safe ones only"},
 		{"cluster-enabled", "no", "cluster mode"},
 	} {
 		if value, _ := c.Value(unsupported.name); value != unsupported.off {
@@ -77,7 +80,9 @@ func checkSupported(c *config.Config) error {
 // refuseWhatIsMissing does for CONFIG SET what checkSupported does at the start. Where DEBUG is allowed, which is where
 // tests are run, an append-only file may be asked for nevertheless: tests do it on their way to something else.
 func refuseWhatIsMissing(c *config.Config, log *slog.Logger) {
-	c.OnChange(func(*config.Settings) error { return errors.New("this version has no TLS") }, "tls-port")
+	for _, name := range []string{"tls-replication", "tls-key-file-pass", "tls-ciphers", "tls-ciphersuites"} {
+		c.OnChange(func(*config.Settings) error { return errors.New("this version cannot do that") }, name)
+	}
 	c.OnChange(func(s *config.Settings) error {
 		if !s.AppendOnly {
 			return nil
@@ -103,7 +108,11 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 		}
 	}
 	refuseWhatIsMissing(c, log)
-	listeners, err := listen(ctx, c.Settings())
+	certs, err := newIdentity(c, log)
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(ctx, c.Settings(), certs.config())
 	if err != nil {
 		return err
 	}
@@ -122,8 +131,8 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	s := newSockets(db, listeners)
-	c.OnChange(s.follow, "bind", "port")
+	s := newSockets(db, listeners, certs.config())
+	c.OnChange(s.follow, "bind", "port", "tls-port")
 	web, err := openSites(ctx, log, c.Settings(), db)
 	if err != nil {
 		return errors.Join(err, db.Close())

@@ -61,7 +61,7 @@ func TestRunEndsWithContext(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	db := newFakeServer(nil)
 	ended := make(chan error)
-	go func() { ended <- run(ctx, log, db, newSockets(db, twoListeners(t))) }()
+	go func() { ended <- run(ctx, log, db, newSockets(db, twoListeners(t), nil)) }()
 	<-db.serving
 	<-db.serving
 	stop(errors.New("terminated"))
@@ -78,7 +78,7 @@ func TestRunEndsWithContext(t *testing.T) {
 func TestRunEndsWithListener(t *testing.T) {
 	failure := errors.New("accept failed")
 	db := newFakeServer(failure)
-	err := run(t.Context(), slog.New(slog.DiscardHandler), db, newSockets(db, twoListeners(t)))
+	err := run(t.Context(), slog.New(slog.DiscardHandler), db, newSockets(db, twoListeners(t), nil))
 	if !errors.Is(err, failure) {
 		t.Error(err)
 	}
@@ -134,7 +134,7 @@ func TestMissingIsRefused(t *testing.T) {
 	for _, debug := range []string{"no", "yes"} {
 		c := settings(t, "--enable-debug-command", debug)
 		refuseWhatIsMissing(c, slog.New(slog.DiscardHandler))
-		for name, value := range map[string]string{"appendonly": "yes", "tls-port": "7000"} {
+		for name, value := range map[string]string{"appendonly": "yes", "tls-replication": "yes", "tls-key-file-pass": "x"} {
 			err := c.Set(config.Remote, config.Pair{Name: name, Value: value})
 			if want := name == "appendonly" && debug == "yes"; (err == nil) != want {
 				t.Errorf("%s %s with debug %s: %v", name, value, debug, err)

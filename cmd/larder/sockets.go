@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -17,6 +18,7 @@ import (
 // any more; connections live on.
 type sockets struct {
 	db     server
+	tls    *tls.Config
 	failed chan error // why a socket that nobody closed has ended; the first one
 	wg     sync.WaitGroup
 
@@ -27,13 +29,14 @@ type sockets struct {
 // socket is a listener that is served.
 type socket struct {
 	net.Listener
-	addr  string             // as asked for, see endpoint.name; empty: not of TCP
+	addr  string // as asked for, see endpoint.name; empty: not of TCP
+	tls   bool
 	stop  context.CancelFunc // nil before start
 	ended chan struct{}
 }
 
-func newSockets(db server, listeners []net.Listener) *sockets {
-	s := &sockets{db: db, failed: make(chan error, 1)}
+func newSockets(db server, listeners []net.Listener, conf *tls.Config) *sockets {
+	s := &sockets{db: db, tls: conf, failed: make(chan error, 1)}
 	for _, l := range listeners {
 		s.open = append(s.open, newSocket(l))
 	}
@@ -45,6 +48,7 @@ func newSocket(l net.Listener) *socket {
 	if _, ok := l.Addr().(*net.TCPAddr); ok {
 		k.addr = l.Addr().String()
 	}
+	_, k.tls = l.(secured)
 	return k
 }
 
@@ -109,18 +113,21 @@ var (
 func (s *sockets) follow(want *config.Settings) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wanted := endpoints(want)
-	names := make([]string, len(wanted))
+	names := make(map[string]bool) // of the wanted, to whether they are of TLS
 	var missing []endpoint
-	for i, e := range wanted {
-		names[i] = e.name()
-		if !slices.ContainsFunc(s.open, func(k *socket) bool { return k.addr == names[i] }) {
+	for _, e := range endpoints(want) {
+		name := e.name()
+		names[name] = e.secure
+		if !slices.ContainsFunc(s.open, func(k *socket) bool { return k.addr == name && k.tls == e.secure }) {
 			missing = append(missing, e)
 		}
 	}
-	unwanted := func(k *socket) bool { return k.addr != "" && !slices.Contains(names, k.addr) }
-	stays := samePort(s.open, want.Port)
-	added, err := openAll(missing)
+	unwanted := func(k *socket) bool {
+		secure, wanted := names[k.addr]
+		return k.addr != "" && (!wanted || secure != k.tls)
+	}
+	stays := samePort(s.open, want.Port) || samePort(s.open, want.TLS.Port)
+	added, err := s.openAll(missing)
 	if stays && errors.As(err, new(inUseError)) {
 		added, err = s.replace(missing, unwanted)
 	}
@@ -147,9 +154,9 @@ func samePort(open []*socket, port int) bool {
 }
 
 // openAll opens endpoints, or none.
-func openAll(list []endpoint) (added []*socket, err error) {
+func (s *sockets) openAll(list []endpoint) (added []*socket, err error) {
 	for _, e := range list {
-		l, err := e.listen(context.Background())
+		l, err := e.listen(context.Background(), s.tls)
 		if err != nil {
 			for _, k := range added {
 				_ = k.Close()
@@ -183,7 +190,7 @@ const releaseTries = 1000
 // replace closes the unwanted sockets first. If the missing ones cannot be opened then, it opens the closed ones again.
 func (s *sockets) replace(missing []endpoint, unwanted func(k *socket) bool) (added []*socket, err error) {
 	dropped := s.drop(unwanted)
-	added, err = openFreed(missing)
+	added, err = s.openFreed(missing)
 	if err == nil {
 		return added, nil
 	}
@@ -193,7 +200,7 @@ func (s *sockets) replace(missing []endpoint, unwanted func(k *socket) bool) (ad
 		if splitErr != nil || numErr != nil {
 			continue
 		}
-		again, againErr := openFreed([]endpoint{{host: host, port: n}})
+		again, againErr := s.openFreed([]endpoint{{host: host, port: n, secure: k.tls}})
 		if againErr != nil {
 			continue // somebody was faster: the others go on
 		}
@@ -206,11 +213,11 @@ func (s *sockets) replace(missing []endpoint, unwanted func(k *socket) bool) (ad
 }
 
 // openFreed is openAll for addresses that a closed socket may still keep for a moment.
-func openFreed(list []endpoint) (added []*socket, err error) {
+func (s *sockets) openFreed(list []endpoint) (added []*socket, err error) {
 	again := clock.System().NewTicker(time.Millisecond)
 	defer again.Stop()
 	for range releaseTries {
-		added, err = openAll(list)
+		added, err = s.openAll(list)
 		if !errors.As(err, new(inUseError)) {
 			break
 		}

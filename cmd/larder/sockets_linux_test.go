@@ -18,11 +18,11 @@ func TestPortAndBindChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listeners, err := listen(t.Context(), c.Settings())
+	listeners, err := listen(t.Context(), c.Settings(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSockets(db, listeners)
+	s := newSockets(db, listeners, nil)
 	c.OnChange(s.follow, "bind", "port")
 	s.start()
 	defer s.wait()

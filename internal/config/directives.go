@@ -35,7 +35,7 @@ const (
 // directives lists every directive that CONFIG GET answers in Redis 7.2 and Valkey 8.0. Defaults are Valkey's, with three exceptions:
 // bind is loopback, save is off (a store inside a program writes no files unasked), and dir is where the process is.
 func directives() []directive {
-	return concat(network(), general(), memoryLimits(), dataStructures(), persistence(), replication(), security(), tls(),
+	return concat(network(), general(), memoryLimits(), dataStructures(), persistence(), replication(), security(), encryption(),
 		overHTTP(), cluster(), system())
 }
 
@@ -210,7 +210,7 @@ func security() []directive {
 	}
 }
 
-func tls() []directive {
+func encryption() []directive {
 	return []directive{
 		{"tls-port", "", 0, "0", integer{0, 65535}},
 		{"tls-cert-file", "", volatile, "", text{}},

@@ -10,7 +10,8 @@ import (
 type Settings struct {
 	// Network.
 	Bind             []string
-	Port             int         // 0: no TCP
+	Port             int // 0: no TCP
+	TLS              TLSSettings
 	UnixSocket       string      // path; empty: none
 	UnixSocketPerm   fs.FileMode // 0: as the process's umask leaves it
 	ProtectedMode    bool
@@ -163,6 +164,7 @@ func (c *Config) settings(values []value) *Settings {
 	yes := func(name string) bool { return num(name) != 0 }
 	s := &Settings{
 		Port:             count("port"),
+		TLS:              tlsSettings(at),
 		UnixSocket:       at("unixsocket").text,
 		UnixSocketPerm:   fs.FileMode(num("unixsocketperm")),
 		ProtectedMode:    yes("protected-mode"),
