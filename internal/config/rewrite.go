@@ -229,7 +229,7 @@ func (d directive) fileLines(v value) []string {
 		if _, ok := k.kind.(memory); ok {
 			said = memoryText(uint64(v.num))
 		}
-	case addresses:
+	case addresses, words:
 		list, _ := v.data.([]string)
 		words := make([]string, len(list))
 		for i, addr := range list {
