@@ -3,18 +3,19 @@ package rest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/larderdb/larder/store"
 )
 
-// All subscribers of a channel, or of a pattern, share one subscription of the Store: a connection, where the Store has
-// connections. A message is worded once, and its bytes wait in a bounded queue for each of them.
+// All subscribers of the same channels, or of the same patterns, share one subscription of the Store: a connection, where the Store has
+// connections. So messages on different channels keep their order. A message is worded once, and its bytes wait in a bounded
+// queue for each of them.
 
-// hub keeps the feeds of a Store.
+// hub keeps the feeds.
 type hub struct {
-	st  store.Store
 	o   *Options
 	ctx context.Context // ends with the Server
 
@@ -27,14 +28,17 @@ type hub struct {
 
 // source is what a feed listens to.
 type source struct {
-	name    string
+	user    string // in whose name; see user
+	names   string // length and text of each
 	pattern bool
 	coded   bool // names and payloads go out in base64
 }
 
-// feed is a subscription of the Store.
+// feed is a subscription of a Store.
 type feed struct {
 	source
+	names  []string
+	st     store.Store
 	cancel context.CancelFunc
 	ready  chan struct{} // closed when the Store has confirmed
 	ended  chan struct{} // closed when it has ended
@@ -126,7 +130,12 @@ func (s *subscriber) take(into [][]byte) ([][]byte, error) {
 }
 
 // join adds a subscriber to a source's feed, which begins with the first.
-func (h *hub) join(from source, s *subscriber) *feed {
+func (h *hub) join(st store.Store, from source, names []string, s *subscriber) *feed {
+	var key []byte
+	for _, name := range names {
+		key = append(append(strconv.AppendInt(key, int64(len(name)), 10), ':'), name...)
+	}
+	from.names = string(key)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.feeds[from]
@@ -134,7 +143,7 @@ func (h *hub) join(from source, s *subscriber) *feed {
 		if h.feeds == nil {
 			h.feeds = map[source]*feed{}
 		}
-		f = &feed{source: from, ready: make(chan struct{}), ended: make(chan struct{}), subs: map[*subscriber]struct{}{}}
+		f = &feed{source: from, names: names, st: st, ready: make(chan struct{}), ended: make(chan struct{}), subs: map[*subscriber]struct{}{}}
 		var ctx context.Context
 		ctx, f.cancel = context.WithCancel(h.ctx)
 		h.feeds[from] = f
@@ -174,11 +183,11 @@ func (h *hub) run(ctx context.Context, f *feed) {
 		},
 	}
 	if f.pattern {
-		sub.Patterns = []string{f.name}
+		sub.Patterns = f.names
 	} else {
-		sub.Channels = []string{f.name}
+		sub.Channels = f.names
 	}
-	err := h.st.Subscribe(ctx, sub)
+	err := f.st.Subscribe(ctx, sub)
 	h.mu.Lock() // nobody joins what has ended
 	if h.feeds[f.source] == f {
 		delete(h.feeds, f.source)

@@ -25,8 +25,15 @@ type Options struct {
 	ReadOnlyToken string
 
 	// Users maps further tokens to Stores of their own, such as one that is logged in as another user of the same server
-	// (Redis ACL): what that user may not do is refused by the Store.
+	// (Redis ACL): what that user may not do is refused by the Store. What commands do is asked of the Handler's Store.
 	Users map[string]store.Store
+
+	// LogIn, if set, is asked about tokens of the form name:password that are none of the above, each time that a request
+	// brings one. It returns the Store in the hands of that user, or an error, which the client is told as a wrong token unless
+	// it is store.ErrUnavailable or store.ErrClosed. It should take the same time for every wrong one; larder.DB.LogIn does:
+	//
+	//	LogIn: func(name, password string) (store.Store, error) { return db.LogIn(name, password) }
+	LogIn func(name, password string) (store.Store, error)
 
 	// MaxRequest bounds a request's body, in bytes, and MaxPipeline the commands of a pipeline or transaction. Defaults
 	// DefaultMaxRequest and DefaultMaxPipeline.
@@ -49,10 +56,10 @@ type Options struct {
 
 // check fills in the defaults.
 func (o *Options) check() error {
-	if o.Token == "" && o.ReadOnlyToken == "" && len(o.Users) == 0 {
+	if o.Token == "" && o.ReadOnlyToken == "" && len(o.Users) == 0 && o.LogIn == nil {
 		return fmt.Errorf("rest: %w: no Token; without one anybody could do anything", store.ErrInvalid)
 	}
-	if o.Token == o.ReadOnlyToken {
+	if o.Token == o.ReadOnlyToken && o.Token != "" {
 		return fmt.Errorf("rest: %w: Token and ReadOnlyToken are the same", store.ErrInvalid)
 	}
 	for token, st := range o.Users {

@@ -56,7 +56,7 @@ func queryWords(words []string, query string) ([]string, error) {
 			if err != nil {
 				return nil, errPath
 			}
-			if i == 0 && text == "_token" {
+			if i == 0 && text == tokenName {
 				break
 			}
 			if i == 0 || text != "" {

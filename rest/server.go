@@ -3,8 +3,6 @@ package rest
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -21,6 +19,8 @@ import (
 type Server struct {
 	o      Options
 	users  []user
+	gate   gate
+	hub    hub
 	run    string        // tells one Server from another, in sync tokens
 	writes atomic.Uint64 // requests that may have changed something
 	buffer sync.Pool     // of *[]byte
@@ -28,20 +28,6 @@ type Server struct {
 	requests, refused atomic.Uint64
 	ctx               context.Context // ends with Close
 	end               context.CancelFunc
-}
-
-// user is whom a token stands for.
-type user struct {
-	token    [sha256.Size]byte // its hash
-	readOnly bool
-	*access
-}
-
-// access is a Store and what is kept for it.
-type access struct {
-	st   store.Store
-	gate gate
-	hub  hub
 }
 
 // Handler makes a Server, which is an http.Handler, in front of st. It does not touch the Store.
@@ -55,25 +41,10 @@ func Handler(st store.Store, o Options) (*Server, error) {
 	s.run = hex.EncodeToString(id[:])
 	s.buffer.New = func() any { return new([]byte) }
 	s.ctx, s.end = context.WithCancel(context.Background())
-	common := s.access(st)
-	add := func(token string, readOnly bool, a *access) {
-		if token != "" {
-			s.users = append(s.users, user{sha256.Sum256([]byte(token)), readOnly, a})
-		}
-	}
-	add(o.Token, false, common)
-	add(o.ReadOnlyToken, true, common)
-	for token, own := range o.Users {
-		add(token, false, s.access(own))
-	}
+	s.gate.st = st
+	s.hub.o, s.hub.ctx = &s.o, s.ctx
+	s.addUsers(st)
 	return s, nil
-}
-
-func (s *Server) access(st store.Store) *access {
-	a := &access{st: st}
-	a.gate.st = st
-	a.hub.st, a.hub.o, a.hub.ctx = st, &s.o, s.ctx
-	return a
 }
 
 // Close ends all subscriptions, so that http.Server.Shutdown need not wait for them. The Store stays open.
@@ -92,16 +63,10 @@ type Stats struct {
 
 // Stats is a snapshot.
 func (s *Server) Stats() Stats {
-	n := Stats{Requests: s.requests.Load(), Refused: s.refused.Load()}
-	seen := map[*access]bool{}
-	for _, u := range s.users {
-		if !seen[u.access] {
-			seen[u.access] = true
-			n.Subscribers += int(u.hub.count.Load())
-			n.Slow += u.hub.slow.Load()
-		}
+	return Stats{
+		Requests: s.requests.Load(), Refused: s.refused.Load(),
+		Subscribers: int(s.hub.count.Load()), Slow: s.hub.slow.Load(),
 	}
-	return n
 }
 
 // ServeHTTP answers a request.
@@ -117,11 +82,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusMethodNotAllowed, errors.New("ERR method not allowed"))
 		return
 	}
-	u := s.authorize(r)
-	if u == nil {
+	u, err := s.authorize(r)
+	switch {
+	case errors.Is(err, errNoToken):
 		s.refused.Add(1)
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		s.fail(w, http.StatusUnauthorized, errors.New("WRONGPASS invalid or missing auth token"))
+		s.fail(w, http.StatusUnauthorized, err)
+		return
+	case err != nil:
+		s.fail(w, statusOf(err), err)
 		return
 	}
 	f, err := formatOf(r)
@@ -148,24 +117,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.command(w, r, u, f, body)
 	}
-}
-
-// authorize finds the user of the request's token; nil: none. It takes the same time for every token.
-func (s *Server) authorize(r *http.Request) (found *user) {
-	token := r.URL.Query().Get("_token")
-	if scheme, bearer, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
-		token = strings.TrimSpace(bearer)
-	}
-	if token == "" {
-		return nil
-	}
-	sum := sha256.Sum256([]byte(token))
-	for i := range s.users {
-		if subtle.ConstantTimeCompare(sum[:], s.users[i].token[:]) == 1 {
-			found = &s.users[i]
-		}
-	}
-	return found
 }
 
 var errFormat = errors.New("ERR Upstash-Response-Format resp2 cannot be combined with base64")
@@ -211,7 +162,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f form
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	v := u.gate.judge(r.Context(), words, u.readOnly)
+	v := s.gate.judge(r.Context(), words, u.readOnly)
 	reply := v.reply
 	switch {
 	case v.err != nil:
@@ -236,7 +187,7 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 	cmds, at := make([]store.Cmd, 0, len(list)), make([]int, 0, len(list))
 	wrote := false
 	for i, words := range list {
-		v := u.gate.judge(r.Context(), words, u.readOnly)
+		v := s.gate.judge(r.Context(), words, u.readOnly)
 		switch {
 		case v.err != nil:
 			replies[i] = store.Fail(v.err)
@@ -289,7 +240,7 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 	cmds := make([]store.Cmd, len(list))
 	wrote := false
 	for i, words := range list {
-		v := u.gate.judge(r.Context(), words, u.readOnly)
+		v := s.gate.judge(r.Context(), words, u.readOnly)
 		switch {
 		case v.err != nil:
 			s.fail(w, http.StatusBadRequest, store.ServerError("EXECABORT Transaction discarded because of: "+errorText(v.err)))

@@ -27,12 +27,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	if u.hub.count.Add(1) > int64(s.o.MaxSubscribers) {
-		u.hub.count.Add(-1)
+	if s.hub.count.Add(1) > int64(s.o.MaxSubscribers) {
+		s.hub.count.Add(-1)
 		s.fail(w, http.StatusServiceUnavailable, errMany)
 		return
 	}
-	defer u.hub.count.Add(-1)
+	defer s.hub.count.Add(-1)
 	control := http.NewResponseController(w)
 	sub := newSubscriber(&s.o)
 	ctx, cancel := context.WithCancel(r.Context())
@@ -42,7 +42,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 		first, err = s.monitor(ctx, u, sub)
 	} else {
 		var leave func()
-		first, leave, err = u.subscribe(ctx, source{pattern: what == "psubscribe", coded: r.Header.Get(wordsHeader) == "base64"}, names, sub)
+		first, leave, err = s.subscribe(ctx, u, source{user: u.name, pattern: what == "psubscribe", coded: r.Header.Get(wordsHeader) == "base64"}, names, sub)
 		defer leave()
 	}
 	if err == nil {
@@ -102,28 +102,34 @@ func (s *subscriber) feed(ctx context.Context, w http.ResponseWriter, control *h
 	}
 }
 
-// subscribe joins the feeds and waits until the Store has confirmed them.
-func (u *user) subscribe(ctx context.Context, from source, names []string, sub *subscriber) (first []byte, leave func(), err error) {
-	var feeds []*feed
-	leave = func() {
-		for _, f := range feeds {
-			u.hub.leave(f, sub)
-		}
+// subscribe joins the feed and waits until the Store has confirmed it.
+func (s *Server) subscribe(ctx context.Context, u *user, from source, names []string, sub *subscriber) (first []byte, leave func(), err error) {
+	f := s.hub.join(u.st, from, distinct(names), sub)
+	leave = func() { s.hub.leave(f, sub) }
+	select {
+	case <-f.ready:
+	case <-f.ended:
+		return nil, leave, f.err
+	case <-ctx.Done():
+		return nil, leave, ctx.Err()
 	}
 	for i, name := range names {
-		from.name = name
-		f := u.hub.join(from, sub)
-		feeds = append(feeds, f)
-		select {
-		case <-f.ready:
-		case <-f.ended:
-			return nil, leave, f.err
-		case <-ctx.Done():
-			return nil, leave, ctx.Err()
-		}
 		first = appendEvent(first, from.kind("subscribe")+","+from.text(name)+","+strconv.Itoa(i+1))
 	}
 	return first, leave, nil
+}
+
+// distinct takes out what comes again.
+func distinct(names []string) []string {
+	seen := make(map[string]bool, len(names))
+	list := make([]string, 0, len(names))
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 var errClosing = errors.New("ERR the server is closing")
@@ -136,15 +142,27 @@ func (s *Server) monitor(ctx context.Context, u *user, sub *subscriber) (first [
 	if !ok {
 		return nil, errNoMonitor
 	}
+	began := make(chan struct{})
 	go func() {
 		stop := context.AfterFunc(s.ctx, func() { sub.stop(store.ErrClosed) })
 		defer stop()
+		var once bool
 		sub.stop(m.Monitor(ctx, func(line string) {
+			if !once {
+				once = true
+				close(began)
+				return
+			}
 			if sub.offer(appendEvent(nil, line)) {
-				u.hub.slow.Add(1)
+				s.hub.slow.Add(1)
 			}
 		}))
 	}()
+	select {
+	case <-began:
+	case <-sub.wake: // it has ended before it began, or has begun and goes on
+		sub.signal()
+	}
 	return appendEvent(nil, `"OK"`), nil
 }
 

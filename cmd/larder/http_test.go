@@ -158,7 +158,7 @@ func TestSitesAreRefused(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--rest", "127.0.0.1:0"}, "set rest-token"},
+		{[]string{"--rest", "127.0.0.1:0"}, "set rest-token or requirepass"},
 		{[]string{"--rest", "127.0.0.1:0", "--rest-token", "a", "--rest-readonly-token", "a"}, "the same"},
 		{[]string{"--rest", "127.0.0.1:0", "--rest-token", "a", "--rest-origins", "nowhere"}, "origin"},
 		{[]string{"--rest", "127.0.0.1:0", "--rest-token", "a", "--rest-tls-cert-file", "x"}, "go together"},

@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/rest"
 	"github.com/larderdb/larder/store"
 )
 
 // openSites opens what the settings have served over HTTP, or nothing.
-func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, st store.Store) (open []*site, err error) {
+func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, db *larder.DB) (open []*site, err error) {
 	var wanted []*site
 	if s.REST != "" {
-		w, err := restSite(log, s, st)
+		w, err := restSite(log, s, db)
 		if err != nil {
 			return nil, err
 		}
@@ -31,16 +32,17 @@ func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, st sto
 	return open, nil
 }
 
-// restSite is the store in the protocol of Vercel KV and Upstash.
-func restSite(log *slog.Logger, s *config.Settings, st store.Store) (*site, error) {
-	if s.RESTToken == "" && s.RESTReadOnlyToken == "" {
-		return nil, fmt.Errorf("rest %s: set rest-token: without one anybody could do anything", s.REST)
+// restSite is the store in the protocol of Vercel KV and Upstash. Besides the two tokens "user:password" is one for every ACL user.
+func restSite(log *slog.Logger, s *config.Settings, db *larder.DB) (*site, error) {
+	if s.RESTToken == "" && s.RESTReadOnlyToken == "" && s.RequirePass == "" && s.ACLFile == "" {
+		return nil, fmt.Errorf("rest %s: set rest-token or requirepass: without either nobody could get in", s.REST)
 	}
 	if (s.RESTCertFile == "") != (s.RESTKeyFile == "") {
 		return nil, errors.New("rest: rest-tls-cert-file and rest-tls-key-file go together")
 	}
-	h, err := rest.Handler(st, rest.Options{
+	h, err := rest.Handler(db, rest.Options{
 		Token: s.RESTToken, ReadOnlyToken: s.RESTReadOnlyToken, Origins: s.RESTOrigins, Logger: log,
+		LogIn: func(name, password string) (store.Store, error) { return db.LogIn(name, password) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rest %s: %w", s.REST, err)
