@@ -42,7 +42,7 @@ func memoryUsage(c *Ctx) {
 			return
 		}
 	}
-	e := c.Tx.Lookup(c.Args[2], engine.NoTouch)
+	e := c.Tx.Lookup(c.Args[2], engine.NoTouch|engine.NoStats)
 	if e == nil {
 		c.Out.Null()
 		return

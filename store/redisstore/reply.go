@@ -54,13 +54,30 @@ func elements(m *rueidis.RedisMessage) []store.Reply {
 func mapElements(m *rueidis.RedisMessage) []store.Reply {
 	pairs, err := m.ToMap()
 	if err != nil {
-		return nil
+		return oddMap(m)
 	}
 	out := make([]store.Reply, 0, 2*len(pairs))
 	for k, v := range pairs {
 		out = append(out, store.Bulk(k), convert(&v))
 	}
 	return out
+}
+
+// oddMap flattens a map of which a key is no string: the buckets of LATENCY HISTOGRAM are integers. No accessor of rueidis
+// gives it away, so it is written out in the form of its cache, 7 bytes and a type, and read back as the array that it
+// would be in RESP2.
+func oddMap(m *rueidis.RedisMessage) []store.Reply {
+	const typeAt, aMap, anArray = 7, '%', '*'
+	raw := m.CacheMarshal(nil)
+	if len(raw) <= typeAt || raw[typeAt] != aMap {
+		return nil
+	}
+	raw[typeAt] = anArray
+	var flat rueidis.RedisMessage
+	if flat.CacheUnmarshalView(raw) != nil {
+		return nil
+	}
+	return elements(&flat)
 }
 
 // serverText restores the code that rueidis cuts off an ERR while it makes a connection.
