@@ -44,6 +44,7 @@ func infoSections() []infoSection {
 		{"latencystats", "Latencystats", inAll, infoLatencyStats},
 		{"cluster", "Cluster", usually, infoCluster},
 		{"keyspace", "Keyspace", usually, infoKeyspace},
+		{"namespaces", "Namespaces", inAll, infoNamespaces},
 		{"debug", "Debug", byName, infoDebug},
 	}
 }

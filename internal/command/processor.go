@@ -121,6 +121,14 @@ func (p *Processor) followConfig() {
 		p.watch.set(s)
 		return nil
 	}, "slowlog-log-slower-than", "slowlog-max-len", "latency-monitor-threshold", "latency-tracking")
+	count := func(s *config.Settings) error {
+		n := s.Namespaces
+		p.Engine.SetNaming(engine.Naming{Depth: n.Depth, Separator: n.Separator, Patterns: n.Patterns, Max: s.NamespacesMax})
+		return nil
+	}
+	_ = count(p.Config.Settings())
+	p.Engine.Recount() // there are no keys yet: all shards begin with it
+	p.Config.OnChange(count, "namespaces", "namespaces-max")
 	p.Config.OnChange(apply, "maxmemory", "maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time",
 		"hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "set-max-intset-entries",
 		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",

@@ -88,6 +88,8 @@ func general() []directive {
 		{"latency-tracking", "", 0, "yes", boolean{}},
 		{"latency-tracking-info-percentiles", "", multiArg, "50 99 99.9", percentiles{}},
 		{"notify-keyspace-events", "", 0, "", notifyClasses{}},
+		{"namespaces", "", multiArg | volatile, "depth 1", namespaces{}}, // of Larder alone, as is the next
+		{"namespaces-max", "", 0, "256", integer{1, 4096}},
 		{"propagation-error-behavior", "", 0, "ignore", enum{"ignore", "panic", "panic-on-replicas"}},
 	}
 }

@@ -41,6 +41,8 @@ type Settings struct {
 	ActiveExpireEffort int // 1 to 10
 	ActiveDefrag       bool
 	NotifyEvents       NotifyFlags
+	Namespaces         Namespaces
+	NamespacesMax      int
 	LazyUserDel        bool
 	LazyServerDel      bool // SPOP of all is journaled as UNLINK
 	LazyUserFlush      bool
@@ -179,6 +181,7 @@ func (c *Config) settings(values []value) *Settings {
 		TrackingTableMaxKeys:   num("tracking-table-max-keys"),
 		TrackingTableMaxMemory: num("tracking-table-max-memory"),
 
+		NamespacesMax:      count("namespaces-max"),
 		Databases:          count("databases"),
 		MaxMemory:          uint64(num("maxmemory")),
 		MaxMemoryPolicy:    Policy(num("maxmemory-policy")),
@@ -250,5 +253,6 @@ func (c *Config) settings(values []value) *Settings {
 	s.OutputLimits, _ = at("client-output-buffer-limit").data.([numClientClasses]OutputLimit)
 	s.LatencyPercentiles, _ = at("latency-tracking-info-percentiles").data.([]float64)
 	s.Save, _ = at("save").data.([]SavePoint)
+	s.Namespaces, _ = at("namespaces").data.(Namespaces)
 	return s
 }

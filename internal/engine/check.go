@@ -22,6 +22,9 @@ func (e *Engine) Check() error {
 				return fmt.Errorf("shard %d, database %d: %w", i, db, err)
 			}
 		}
+		if err := e.checkBooks(s); err != nil {
+			return fmt.Errorf("shard %d: %w", i, err)
+		}
 	}
 	return e.checkTracking()
 }

@@ -17,6 +17,7 @@ type Draft struct {
 func (tx *Tx) Draft(key []byte, k Kind, n int) *Draft {
 	h := tx.hash(key)
 	s := tx.shard(h)
+	s.books.enter(key)
 	d := &Draft{tx: tx, key: key, table: table.New(s.arena, tx.e.tableOptions(0))}
 	d.table.Insert(h, key, n, 0, byte(k), &d.entry)
 	return d
@@ -27,6 +28,7 @@ func (d *Draft) Entry() *table.Entry { return &d.entry }
 
 // Drop gives the value up and its memory back, that of a large one in steps. Cost: O(1).
 func (d *Draft) Drop() {
+	d.tx.shard(d.tx.hash(d.key)).books.enter(d.key)
 	d.tx.release(&d.entry)
 	d.table.Free()
 }
@@ -35,6 +37,7 @@ func (d *Draft) Drop() {
 // time in milliseconds, 0 for none. The caller tells the change. Cost: O(1).
 func (d *Draft) Keep(expiry int64) *table.Entry {
 	tx := d.tx
+	tx.shard(tx.hash(d.key)).books.enter(d.key)
 	if old := tx.Lookup(d.key, NoStats|NoTouch); old != nil {
 		tx.release(old)
 		old.Delete()

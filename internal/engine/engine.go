@@ -64,6 +64,9 @@ type Engine struct {
 
 	waiting atomic.Int64 // waiters, once for each of their keys
 
+	naming  atomic.Pointer[names] // how keys fall into namespaces; nil: there are none
+	renamed atomic.Pointer[names] // by which all shards count
+
 	evict    evictor
 	tracking tracking
 
@@ -81,6 +84,7 @@ type shard struct {
 	graves   []grave
 	tracked  *tracked // what clients keep copies of; nil: nothing yet
 	stats    ShardStats
+	books    books
 	reported int64 // arena bytes already added to Engine.used
 	expireAt []uint64
 	fields   fieldIndex // of hashes in which fields expire
@@ -124,11 +128,10 @@ func New(o Options) *Engine {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.arena = arena.New()
+		s.books.arena = s.arena
 		s.dbs = make([]table.Table, o.Databases)
 		s.expireAt = make([]uint64, o.Databases)
-		for d := range s.dbs {
-			s.dbs[d] = table.New(s.arena, e.tableOptions(i))
-		}
+		e.newTables(i)
 	}
 	e.tickLRU()
 	return e
@@ -208,6 +211,9 @@ const usedSlack = 4 << 10 // bytes
 
 // settle brings the shared byte counter up to date. The shard is locked.
 func (e *Engine) settle(s *shard) {
+	if s.books.window != 0 {
+		s.books.open(0)
+	}
 	live := s.arena.Live()
 	if d := live - s.reported; d > usedSlack || d < -usedSlack || d != 0 && e.tight.Load() {
 		s.reported = live
@@ -271,8 +277,15 @@ func (e *Engine) resetShard(i int) {
 	s.arena.Reset()
 	e.graves.Add(-int64(len(s.graves)))
 	s.graves, s.sweep, s.fields = nil, sweep{}, fieldIndex{}
+	s.books.emptied()
+	e.newTables(i)
+}
+
+func (e *Engine) newTables(shard int) {
+	s := &e.shards[shard]
 	for d := range s.dbs {
-		s.dbs[d] = table.New(s.arena, e.tableOptions(i))
+		s.dbs[d] = table.New(s.arena, e.tableOptions(shard))
+		s.dbs[d].Books = &s.books
 	}
 }
 
@@ -296,6 +309,7 @@ func (e *Engine) Tick(budget time.Duration) {
 	}
 	e.makeRoom(func() bool { return e.clock.Now().Before(deadline) }) // maxmemory may be lower than it was
 	e.bury(deadline)
+	e.renameCycle(deadline)
 	e.TrimTracking(trimTick)
 	e.compactCycle(deadline)
 }

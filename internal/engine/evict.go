@@ -218,6 +218,7 @@ func (e *Engine) remove(c *candidate, l *Limits) bool {
 	tx.release(r)
 	r.Delete()
 	e.shards[c.shard].stats.Evicted++
+	e.shards[c.shard].books.evicted(c.key, tx.hash(c.key))
 	tx.vanish(c.key, EventEvicted)
 	return true
 }

@@ -61,6 +61,7 @@ func (tx *Tx) ExpectFields(e *table.Entry, key []byte) {
 	case !e.Flag(flagIndexed):
 		t.Insert(h, key, 0, at, table.Bare, &r)
 		e.SetFlag(flagIndexed, true)
+		s.books.indexed(key, 1)
 	case t.Find(h, key, &r) && at < r.Expiry():
 		r.SetExpiry(at)
 	}
@@ -72,6 +73,7 @@ func (f *fieldIndex) table(e *Engine, s *shard, db int) *table.Table {
 		f.dbs, f.at = make([]table.Table, e.databases), make([]uint64, e.databases)
 		for i := range f.dbs {
 			f.dbs[i] = table.New(s.arena, table.Options{Seed: e.seed})
+			f.dbs[i].Books = indexBooks{&s.books}
 		}
 		e.fieldTTLs.Store(true)
 	}
@@ -85,6 +87,7 @@ func (f *fieldIndex) forget(e *Engine, db int, hash *table.Entry) {
 		r.Delete()
 	}
 	hash.SetFlag(flagIndexed, false)
+	e.shardFor(hash.Key()).books.indexed(hash.Key(), -1)
 }
 
 // flush empties the index of a database.

@@ -53,6 +53,7 @@ func (tx *Tx) Stats() (sum ShardStats) {
 func (tx *Tx) ResetStats() {
 	tx.eachShard(func(_ int, s *shard) bool {
 		s.stats = ShardStats{}
+		s.books.resetStats()
 		return true
 	})
 	tx.e.freed.Store(0)

@@ -16,8 +16,11 @@ const (
 	manyToFree = 64  // cells from which on a structure counts as one that was freed in steps, even if two did
 )
 
-// grave is a structure whose record is gone: a call frees a step of it and reports whether that was the last.
-type grave func(budget int) (done bool)
+// grave is a structure whose record is gone: a call of free frees a step of it and reports whether that was the last.
+type grave struct {
+	free  func(budget int) (done bool)
+	space uint64 // whose it was; see books
+}
 
 // release gives back what a record's value refers to; the record, which is of the
 // transaction's database, is to be deleted or given another value next.
@@ -33,24 +36,38 @@ func (tx *Tx) release(e *table.Entry) {
 	if !large {
 		return
 	}
-	g := grave(kinds[e.Kind()].freeing(e))
-	if g(manyToFree) {
+	if e.Table().Books == nil { // a draft's: the window is its key's
+		tx.free(s, e)
 		return
 	}
-	if g(freeStep - manyToFree) {
+	before := s.books.enter(e.Key())
+	tx.free(s, e)
+	s.books.open(before)
+}
+
+// free gives back what a large value refers to, in the window of its namespace.
+func (tx *Tx) free(s *shard, e *table.Entry) {
+	free := kinds[e.Kind()].freeing(e)
+	if free(manyToFree) {
+		return
+	}
+	if free(freeStep - manyToFree) {
 		tx.e.freed.Add(1)
 		return
 	}
-	s.graves = append(s.graves, g)
+	s.graves = append(s.graves, grave{free, s.books.window})
 	tx.e.graves.Add(1)
 }
 
 // dig frees a step of a shard's oldest grave. The shard is locked.
 func (e *Engine) dig(s *shard) {
-	if !s.graves[0](freeStep) {
+	before := s.books.open(s.graves[0].space)
+	done := s.graves[0].free(freeStep)
+	s.books.open(before)
+	if !done {
 		return
 	}
-	s.graves[0] = nil
+	s.graves[0] = grave{}
 	if s.graves = s.graves[1:]; len(s.graves) == 0 {
 		s.graves = nil
 	}

@@ -39,12 +39,14 @@ func (tx *Tx) Lookup(key []byte, how Lookup) *table.Entry {
 	if !ok {
 		if how&NoStats == 0 {
 			s.stats.Misses++
+			s.books.miss(key, h)
 			tx.hint(key, EventKeyMiss)
 		}
 		return nil
 	}
 	if how&NoStats == 0 {
 		s.stats.Hits++
+		s.books.hit(key)
 	}
 	if how&NoTouch == 0 {
 		tx.touch(e)
@@ -82,6 +84,9 @@ func (tx *Tx) Create(key []byte, k Kind, n int, expiry int64) *table.Entry {
 	e := tx.entry()
 	s.dbs[tx.db].Insert(h, key, n, expiry, byte(k), e)
 	e.SetClock(tx.e.newClock())
+	if k != String {
+		s.books.Editing(key, e.Ref())
+	}
 	tx.hint(key, EventNew)
 	return e
 }
@@ -137,6 +142,7 @@ func (tx *Tx) expire(s *shard, e *table.Entry, key []byte) {
 	tx.release(e)
 	e.Delete()
 	s.stats.Expired++
+	s.books.expired(key)
 	tx.vanish(key, EventExpired)
 }
 
@@ -215,6 +221,9 @@ func (tx *Tx) Transfer(src, dst []byte, to int, move bool) {
 		if isIndexed(e) {
 			tx.shard(tx.hash(src)).fields.forget(tx.e, from, e)
 		}
+		if e.Flag(table.FlagLarge) {
+			tx.shard(tx.hash(src)).books.move(src, dst, func() int { return kinds[kind].bytes(e) })
+		}
 		takeOver(d, e)
 		e.Delete()
 	case move:
@@ -235,7 +244,9 @@ func (tx *Tx) Transfer(src, dst []byte, to int, move bool) {
 // Memory is the arena of a key's shard and the seed of its tables: where a value
 // that is to become the key's is built. The shard is locked.
 func (tx *Tx) Memory(key []byte) (a *arena.Arena, seed uint64) {
-	return tx.shard(tx.hash(key)).arena, tx.e.seed
+	s := tx.shard(tx.hash(key))
+	s.books.enter(key)
+	return s.arena, tx.e.seed
 }
 
 // Replace makes the key a value of n undefined bytes without an expiry, whatever was there before.

@@ -26,7 +26,12 @@ func (e *Entry) Key() []byte { return e.rec[e.key:e.value:e.value] }
 func (e *Entry) Value() []byte { return e.rec[e.value:e.end:e.end] }
 
 // Change announces that the caller is about to write to the value in place.
-func (e *Entry) Change() { e.t.change(e.bucket) }
+func (e *Entry) Change() {
+	e.t.change(e.bucket)
+	if e.rec[0]&kindMask != 0 && e.t.Books != nil {
+		e.t.Books.Editing(e.Key(), e.ref)
+	}
+}
 
 // Ref returns the record's cell. It changes when the record moves: through SetLen, Splice, SetExpiry and compaction.
 func (e *Entry) Ref() arena.Ref { return e.ref }
@@ -144,6 +149,9 @@ func (e *Entry) relay(expiry int64, off, del, ins int) {
 		ref = e.t.a.Alloc(to.end)
 		rec = e.t.a.Bytes(ref)
 		copy(rec, e.rec[:e.t.base])
+		if e.t.Books != nil {
+			e.t.Books.Record(e.Key(), 0, len(rec)-len(e.rec), 0)
+		}
 	}
 	// Head is the key and the value before off, tail the value behind off+del. In place they may overlap: what moves
 	// to the right must not run over what still has to move.
@@ -172,6 +180,9 @@ func (e *Entry) hash() uint64 { return Hash(e.t.o.Seed, e.Key()) }
 func (e *Entry) Delete() {
 	t := e.t
 	t.change(e.bucket)
+	if t.Books != nil {
+		t.Books.Record(e.Key(), -1, -len(e.rec), -lasting(e.Expiry()))
+	}
 	h := e.hash()
 	w := t.segment(h)
 	n := uint32(t.sizes[w.code()])

@@ -1,6 +1,10 @@
 package table
 
-import "math"
+import (
+	"math"
+
+	"github.com/larderdb/larder/internal/mem/arena"
+)
 
 // Free frees the segments, the directory and the records, but not the cells that values refer to: the caller frees
 // those first. The table is empty then and may be used again. O(n).
@@ -43,9 +47,19 @@ func (t *Table) freeSegment(w word) int {
 		t.change(at)
 		b := t.a.Line(at)
 		for set := used(b); set != 0; set = rest(set) {
-			t.a.Free(refAt(b, first(set)))
+			ref := refAt(b, first(set))
+			if t.Books != nil {
+				t.tellFreed(ref)
+			}
+			t.a.Free(ref)
 		}
 	}
 	t.release(w)
 	return n
+}
+
+// tellFreed enters in the books that a record goes.
+func (t *Table) tellFreed(ref arena.Ref) {
+	key, _ := t.Record(ref)
+	t.Books.Record(key, -1, -t.a.Size(ref), -lasting(t.Expiry(ref)))
 }

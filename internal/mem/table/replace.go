@@ -36,4 +36,7 @@ func (e *Entry) countExpiry(on bool) {
 	}
 	addExpiring(e.t.a.Line(e.t.segment(e.hash()).ref()), d)
 	e.t.expiring += d
+	if e.t.Books != nil {
+		e.t.Books.Record(e.Key(), 0, 0, -d)
+	}
 }

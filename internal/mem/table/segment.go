@@ -237,6 +237,7 @@ func (t *Table) build(items []item, code int, d uint) word {
 	n := int(t.sizes[code])
 	ref := t.a.Alloc((n + 1) * bucketSize)
 	clear(t.a.Bytes(ref))
+	t.tellOverhead(t.a.Size(ref))
 	w := word(ref) | word(code)
 	if t.epoch != 0 {
 		for i := range uint32(n) {
@@ -257,7 +258,16 @@ func (t *Table) build(items []item, code int, d uint) word {
 }
 
 // release frees the cell of a segment.
-func (t *Table) release(w word) { t.a.Free(w.ref()) }
+func (t *Table) release(w word) {
+	t.tellOverhead(-t.a.Size(w.ref()))
+	t.a.Free(w.ref())
+}
+
+func (t *Table) tellOverhead(bytes int) {
+	if t.Books != nil {
+		t.Books.Overhead(bytes)
+	}
+}
 
 // segment is the segment of a hash; 0 if the table has none yet.
 func (t *Table) segment(h uint64) word {
@@ -327,7 +337,11 @@ func (t *Table) halveDirectory() {
 }
 
 func (t *Table) swapDirectory(dir []byte, ref arena.Ref, depth uint8) {
+	if ref != 0 {
+		t.tellOverhead(t.a.Size(ref))
+	}
 	if t.dirRef != 0 {
+		t.tellOverhead(-t.a.Size(t.dirRef))
 		t.a.Free(t.dirRef)
 	} else {
 		t.root = 0

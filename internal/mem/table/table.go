@@ -46,6 +46,9 @@ type Table struct {
 	// the bucket through EachIn, and must not change the table but through SetEpoch.
 	BeforeChange func(bucket arena.Ref)
 
+	// Books, if set, are told of every change of the sizes of the table's cells.
+	Books Books
+
 	a     *arena.Arena
 	o     Options
 	sizes *sizes
@@ -61,6 +64,22 @@ type Table struct {
 	freed    uint32 // how far FreeStep has come in the directory
 	count    int
 	expiring int
+}
+
+// Books are kept by an owner who counts what the records of a table, and the table itself, take. Its methods must not
+// call the table.
+type Books interface {
+	// Record tells that the table has so many more records of the key's owner (1, 0, -1), which take so many more bytes
+	// and of which so many more have no expiry. The key is valid during the call.
+	Record(key []byte, records, bytes, lasting int)
+
+	// Overhead tells that segments and the directory take so many more bytes.
+	Overhead(bytes int)
+
+	// Editing tells, before that happens, that the value of a record of another kind than 0 is about to change, and with
+	// it perhaps cells that it refers to. Values of kind 0 refer to nothing. The key is valid during the call; at is the
+	// record's cell.
+	Editing(key []byte, at arena.Ref)
 }
 
 // RootSize is the size in bytes of what Save writes.
@@ -184,6 +203,9 @@ func (t *Table) Insert(h uint64, key []byte, valueLen int, expiry int64, kind by
 	}
 	ref := t.a.Alloc(headLen(t.base, kind, len(key), valueLen, expiry != 0) + len(key) + valueLen)
 	rec := t.a.Bytes(ref)
+	if t.Books != nil {
+		t.Books.Record(key, 1, len(rec), lasting(expiry))
+	}
 	rec[0] = kind & kindMask
 	clear(rec[1:t.base])
 	p := putHead(rec, t.base, len(key), valueLen, expiry)
@@ -199,6 +221,14 @@ func (t *Table) Insert(h uint64, key []byte, valueLen int, expiry int64, kind by
 		t.expiring++
 	}
 	*e = Entry{t: t, rec: rec, layout: layout{p, p + len(key), p + len(key) + valueLen}, ref: ref, bucket: at, slot: slot}
+}
+
+// lasting is the number of records without an expiry in one with this expiry.
+func lasting(expiry int64) int {
+	if expiry == 0 {
+		return 1
+	}
+	return 0
 }
 
 // place puts a reference into the first bucket from the hash's home on that has a free slot. There must be one.

@@ -58,6 +58,7 @@ const popWalkFactor = 5
 // with each, in no particular order. fn must not change the shard; what it is
 // given is valid during the call. O(n); O(members) in a listpack, or when few stay.
 func Pop(e *table.Entry, lim Limits, rnd func() uint64, n int, fn func(member packed.Value)) {
+	e.Change()
 	stay := Len(e) - n
 	switch {
 	case stay <= 0:

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestNamespaces(t *testing.T) {
+	for _, tc := range []struct {
+		in, text string
+		want     Namespaces
+	}{
+		{"off", "off", Namespaces{}},
+		{"OFF", "off", Namespaces{}},
+		{"depth 1", "depth 1", Namespaces{Depth: 1, Separator: ':'}},
+		{"Depth 3  /", "depth 3 /", Namespaces{Depth: 3, Separator: '/'}},
+		{"patterns user:* a?c", "patterns user:* a?c", Namespaces{Patterns: []string{"user:*", "a?c"}}},
+	} {
+		c := New()
+		if err := c.Set(Program, Pair{"namespaces", tc.in}); err != nil {
+			t.Errorf("%q: %v", tc.in, err)
+			continue
+		}
+		if text, _ := c.Value("namespaces"); text != tc.text || !reflect.DeepEqual(c.Settings().Namespaces, tc.want) {
+			t.Errorf("%q: %q, %+v", tc.in, text, c.Settings().Namespaces)
+		}
+	}
+	for _, in := range []string{"", "on", "depth", "depth 0", "depth 9", "depth x", "depth 1 ::", "depth 1 : :", "off off", "patterns",
+		"patterns" + strings.Repeat(" p", mostPatterns+1)} {
+		if err := New().Set(Program, Pair{"namespaces", in}); err == nil {
+			t.Errorf("%q was taken", in)
+		}
+	}
+}
