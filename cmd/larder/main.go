@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,8 +17,14 @@ func main() {
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "larder:", err)
-		os.Exit(1)
+		code, own := 1, new(exitCode)
+		if errors.As(err, &own) {
+			code = own.code
+		}
+		if err.Error() != "" {
+			fmt.Fprintln(os.Stderr, "larder:", err)
+		}
+		os.Exit(code)
 	}
 }
 
@@ -28,6 +35,6 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true, // a port in use is no question of usage
 	}
-	root.AddCommand(newServeCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
 	return root
 }

@@ -1,0 +1,70 @@
+package doctor
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/larderdb/larder/store"
+)
+
+// question is one command about each key of a page.
+type question struct {
+	from source
+	cmd  func(key string) store.Cmd
+	take func(k *key, r store.Reply) error
+}
+
+// questions are asked about every key. None of them counts as use of the key.
+var questions = []question{
+	{fromType, func(key string) store.Cmd { return store.Cmd{"TYPE", key} }, func(k *key, r store.Reply) error {
+		word, err := r.Text()
+		k.kind = kindOf(word)
+		if word == "none" {
+			k.kind = kinds
+		}
+		return err
+	}},
+	{fromTTL, func(key string) store.Cmd { return store.Cmd{"PTTL", key} }, func(k *key, r store.Reply) error {
+		millis, err := r.Int64()
+		if k.ttl = -1; millis >= 0 {
+			k.ttl = time.Duration(millis) * time.Millisecond
+		}
+		return err
+	}},
+	{fromUsage, func(key string) store.Cmd { return store.Cmd{"MEMORY", "USAGE", key} }, func(k *key, r store.Reply) (err error) {
+		k.bytes, err = r.Int64()
+		return err
+	}},
+	{fromFreq, func(key string) store.Cmd { return store.Cmd{"OBJECT", "FREQ", key} }, func(k *key, r store.Reply) (err error) {
+		k.freq, err = r.Int64()
+		return err
+	}},
+	{fromIdle, func(key string) store.Cmd { return store.Cmd{"OBJECT", "IDLETIME", key} }, func(k *key, r store.Reply) error {
+		seconds, err := r.Int64()
+		k.idle = time.Duration(seconds) * time.Second
+		return err
+	}},
+}
+
+// asked are the questions that this server answers: it counts accesses or remembers the last one, not both.
+func (s *scan) asked(about *Server) (qs []question) {
+	counts := strings.HasSuffix(about.text("maxmemory_policy"), "-lfu")
+	for _, q := range questions {
+		if !s.deaf[q.from] && (q.from != fromFreq || counts) && (q.from != fromIdle || !counts) {
+			qs = append(qs, q)
+		}
+	}
+	if !counts {
+		s.miss(fromFreq, errors.New("the server counts accesses only with a maxmemory-policy of allkeys-lfu or volatile-lfu"))
+	} else {
+		s.miss(fromIdle, errors.New("the server counts accesses (LFU) instead of remembering the last one"))
+	}
+	return qs
+}
+
+func (s *scan) miss(from source, why error) {
+	if s.keys.Missing[from] == nil {
+		s.keys.Missing[from] = why
+	}
+}
