@@ -1,0 +1,170 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/larderdb/larder/store"
+)
+
+// Package leaderboard says how a board lies in the store: leaderboard/script.go.
+
+// boardRow is a leaderboard in the list.
+type boardRow struct {
+	Key     blob  `json:"key"`
+	Prefix  blob  `json:"prefix"`
+	Group   blob  `json:"group"`
+	Name    blob  `json:"name"`
+	Members int64 `json:"members"`
+	TTL     int64 `json:"ttl"`   // ms; -1: none
+	Dense   bool  `json:"dense"` // it keeps its different scores
+	Data    bool  `json:"data"`
+	Ties    bool  `json:"ties"`   // who was first stands first
+	Lowest  bool  `json:"lowest"` // the lowest score is the best
+}
+
+// stampLen is how many bytes stand before a member where ties are by who was first.
+const stampLen = 6
+
+// boardKeys takes the key of a board's scores apart: PREFIX{TAG}s:NAME.
+func boardKeys(key string) (row boardRow, root, name string, ok bool) {
+	prefix, tag, rest, ok := splitTag(key)
+	if !ok {
+		return row, "", "", false
+	}
+	if name, ok = strings.CutPrefix(rest, "s:"); !ok {
+		return row, "", "", false
+	}
+	row = boardRow{Key: blob{s: key}, Prefix: blob{s: prefix}, Name: blob{s: name}, Group: blob{s: tag}}
+	if name == "" {
+		row.Name, row.Group = row.Group, blob{}
+	}
+	return row, prefix + "{" + tag + "}", name, true
+}
+
+// boards answers the leaderboards that a scan finds: match, cursor.
+func (d *Dashboard) boards(ctx context.Context, q *query) (any, error) {
+	f, err := d.find(ctx, q, "*{*}s:*", "zset", maxFound)
+	if err != nil {
+		return nil, err
+	}
+	out := []boardRow{}
+	for _, k := range f.keys {
+		row, ok, err := d.boardFacts(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		if ok && len(out) < maxFound {
+			out = append(out, row)
+		}
+	}
+	return struct {
+		found
+		Boards []boardRow `json:"boards"`
+	}{f, out}, nil
+}
+
+func (d *Dashboard) boardFacts(ctx context.Context, key string) (row boardRow, ok bool, err error) {
+	row, root, name, ok := boardKeys(key)
+	if !ok {
+		return row, false, nil
+	}
+	r := d.st.Pipe(ctx, store.Cmd{"ZCARD", key}, store.Cmd{"PTTL", key}, store.Cmd{"EXISTS", root + "t:" + name},
+		store.Cmd{"EXISTS", root + "n:" + name}, store.Cmd{"EXISTS", root + "d:" + name}, store.Cmd{"ZRANGE", key, "-1", "-1", "WITHSCORES"})
+	if row.Members, err = r[0].Int64(); err != nil || row.Members == 0 {
+		return row, false, unless(err, store.ErrWrongType)
+	}
+	for i, to := range []*bool{&row.Ties, &row.Dense, &row.Data} {
+		if *to, err = r[2+i].Bool(); err != nil {
+			return row, false, err
+		}
+	}
+	if row.TTL, err = r[1].Int64(); err != nil {
+		return row, false, err
+	}
+	// Scores are stored with the best first, so where the highest is the best they are negated. Where the last stored one is above 0 the
+	// board is one of times, or of scores below zero, which are rarer.
+	worst, err := r[5].Scores()
+	row.Lowest = len(worst) == 1 && worst[0].Score > 0
+	return row, true, err
+}
+
+// unless is err, but nil if it is of a kind that means: somebody else's keys.
+func unless(err, kind error) error {
+	if err == nil || errors.Is(err, kind) {
+		return nil
+	}
+	return err
+}
+
+// entryRow is a member of a board.
+type entryRow struct {
+	Rank   int64   `json:"rank"` // ordinal
+	Member blob    `json:"member"`
+	Score  float64 `json:"score"`
+	Data   *blob   `json:"data,omitempty"`
+}
+
+// board answers a page of a board: key, from, count.
+func (d *Dashboard) board(ctx context.Context, q *query) (any, error) {
+	key, err := q.bytes("key")
+	if err != nil {
+		return nil, err
+	}
+	from, err := q.number("from", 0, 1<<40, 0)
+	if err != nil {
+		return nil, err
+	}
+	row, ok, err := d.boardFacts(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, failure{404, "there is no such leaderboard"}
+	}
+	list, err := d.st.Do(ctx, "ZRANGE", key, strconv.FormatInt(from, 10), strconv.FormatInt(from+pageElements-1, 10), "WITHSCORES").Scores()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entryRow, 0, len(list))
+	members := []string{}
+	for i, s := range list {
+		if row.Ties && len(s.Member) >= stampLen {
+			s.Member = s.Member[stampLen:]
+		}
+		if !row.Lowest && s.Score != 0 {
+			s.Score = -s.Score
+		}
+		members = append(members, s.Member)
+		entries = append(entries, entryRow{Rank: from + int64(i) + 1, Member: clipped(s.Member, clipBytes), Score: s.Score})
+	}
+	if row.Data && len(members) > 0 {
+		if err := d.addData(ctx, key, entries, members); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"board": row, "entries": entries}, nil
+}
+
+// addData adds what the board keeps of its members.
+func (d *Dashboard) addData(ctx context.Context, key string, entries []entryRow, members []string) error {
+	_, root, name, _ := boardKeys(key)
+	of := root + "d:" + name
+	r, _, err := d.clip(ctx, of, append([]string{"HMGET", of}, members...)...)
+	if err != nil {
+		return err
+	}
+	list, err := r.Array()
+	if err != nil || len(list) != len(entries) {
+		return store.ErrReply
+	}
+	for i := range entries {
+		if !list[i].IsNil() {
+			data := unclip(list[i])
+			entries[i].Data = &data
+		}
+	}
+	return nil
+}
