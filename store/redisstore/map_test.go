@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/larderdb/larder"
@@ -40,6 +41,22 @@ func TestMapOfIntegers(t *testing.T) {
 			if err != nil || len(buckets) < 2 || len(buckets)%2 != 0 || buckets[len(buckets)-1] < 3 {
 				t.Errorf("%s: buckets %v %v", query, about[i+1], err)
 			}
+		}
+	}
+}
+
+// INFO and CLIENT LIST answer verbatim strings in RESP3, which begin with their format.
+func TestVerbatim(t *testing.T) {
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	dial := func(context.Context, string) (net.Conn, error) { return db.Dial() }
+	st := open(t, "redis://larder.test?protocol=3", redisstore.Options{Dial: dial})
+	for command, want := range map[string]string{"INFO": "# Server\r\n", "CLIENT LIST": "id="} {
+		if text, err := st.Do(t.Context(), strings.Fields(command)...).Text(); err != nil || !strings.HasPrefix(text, want) {
+			t.Errorf("%s begins with %.20q, want %q (%v)", command, text, want, err)
 		}
 	}
 }

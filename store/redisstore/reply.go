@@ -35,7 +35,16 @@ func convert(m *rueidis.RedisMessage) store.Reply {
 	if err != nil {
 		return store.Fail(store.ServerError(s))
 	}
-	return store.Bulk(s) // verbatim strings and big numbers
+	return store.Bulk(unlabelled(s)) // verbatim strings and big numbers
+}
+
+// unlabelled takes the format off a verbatim string, as which INFO and CLIENT LIST answer in RESP3: three characters and a
+// colon, which a big number has not.
+func unlabelled(s string) string {
+	if len(s) >= 4 && s[3] == ':' {
+		return s[4:]
+	}
+	return s
 }
 
 func elements(m *rueidis.RedisMessage) []store.Reply {
