@@ -45,6 +45,7 @@ type Processor struct {
 	slowlog    slowlog
 	latency    latencyEvents
 	monitors   monitors
+	paths      jsonPaths
 	pause      pause
 
 	blocked atomic.Int64 // sessions that wait

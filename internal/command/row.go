@@ -100,11 +100,12 @@ const (
 	CatConnection
 	CatTransaction
 	CatScripting
+	CatJSON // a module's category, in Redis
 )
 
 var categoryNames = [...]string{
 	"keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
-	"pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+	"pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting", "json",
 }
 
 // categories are those of the row and those that its flags imply.

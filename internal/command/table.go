@@ -4,7 +4,7 @@ package command
 func families() [][]Command {
 	return [][]Command{
 		bitmapRows(), hllRows(), geoRows(), sortRows(),
-		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(),
+		stringRows(), genericRows(), hashRows(), listRows(), setRows(), zsetRows(), streamRows(), jsonRows(),
 		transactionRows(), pubsubRows(), connectionRows(), serverRows(), scriptRows(), waitRows(), replicateRows(), dumpRows(), standaloneRows(), persistRows(),
 	}
 }

@@ -74,6 +74,20 @@ const (
 	EventXConsumerDelete
 	EventXGroupDestroy
 	EventXGroupSetID
+	EventJSONSet
+	EventJSONMSet
+	EventJSONMerge
+	EventJSONDel
+	EventJSONNumIncrBy
+	EventJSONNumMultBy
+	EventJSONNumPowBy
+	EventJSONToggle
+	EventJSONStrAppend
+	EventJSONArrAppend
+	EventJSONArrInsert
+	EventJSONArrPop
+	EventJSONArrTrim
+	EventJSONClear
 	EventNew     // a hint: before the event that tells why
 	EventKeyMiss // a hint
 	EventFlush   // of a database
@@ -148,6 +162,20 @@ var eventRows = [...]struct {
 	EventXConsumerDelete:  {'t', "xgroup-delconsumer"},
 	EventXGroupDestroy:    {'t', "xgroup-destroy"},
 	EventXGroupSetID:      {'t', "xgroup-setid"},
+	EventJSONSet:          {'d', "json.set"},
+	EventJSONMSet:         {'d', "json.mset"},
+	EventJSONMerge:        {'d', "json.merge"},
+	EventJSONDel:          {'d', "json.del"},
+	EventJSONNumIncrBy:    {'d', "json.numincrby"},
+	EventJSONNumMultBy:    {'d', "json.nummultby"},
+	EventJSONNumPowBy:     {'d', "json.numpowby"},
+	EventJSONToggle:       {'d', "json.toggle"},
+	EventJSONStrAppend:    {'d', "json.strappend"},
+	EventJSONArrAppend:    {'d', "json.arrappend"},
+	EventJSONArrInsert:    {'d', "json.arrinsert"},
+	EventJSONArrPop:       {'d', "json.arrpop"},
+	EventJSONArrTrim:      {'d', "json.arrtrim"},
+	EventJSONClear:        {'d', "json.clear"},
 	EventNew:              {'n', "new"},
 	EventKeyMiss:          {'m', "keymiss"},
 	EventFlush:            {0, "flush"},

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/jsondoc"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/nested"
 	"github.com/larderdb/larder/internal/types/set"
@@ -20,6 +21,7 @@ const (
 	Set    Kind = 2
 	ZSet   Kind = 3
 	Hash   Kind = 4
+	JSON   Kind = 5 // a module's value, in Redis
 	Stream Kind = 6
 )
 
@@ -53,6 +55,7 @@ var kinds = [...]kind{
 		freeing: zset.Freeing, compact: zset.Compact},
 	Hash: {name: "hash", encoding: hash.Encoding, len: hash.Len, clone: hash.Clone, bytes: hash.Bytes, check: hash.Check,
 		freeing: hash.Freeing, compact: hash.Compact},
+	JSON: {name: "ReJSON-RL", encoding: jsondoc.Encoding, len: jsondoc.Len, clone: jsondoc.Clone, bytes: jsondoc.Bytes, check: jsondoc.Check},
 	Stream: {name: "stream", encoding: stream.Encoding, len: stream.Len, clone: stream.Clone, bytes: stream.Bytes, check: stream.Check,
 		freeing: stream.Freeing, compact: stream.Compact, stays: true},
 }

@@ -1,0 +1,372 @@
+package command
+
+import (
+	"math"
+
+	"github.com/larderdb/larder/internal/engine"
+	"github.com/larderdb/larder/internal/types/jsondoc"
+)
+
+// jsonEditing is a command that changes all values of one type that a path leads to, in the same way. What it replies of
+// each is gathered first, for it may fail at the last.
+type jsonEditing struct {
+	event   engine.Event
+	is      func(t jsondoc.Type) bool
+	nothing error // where a legacy path leads to no such value
+	change  func(i int, n jsondoc.Node) (jsondoc.Change, error)
+	reply   func(i int)                             // what is told of value i
+	all     func(found []jsondoc.Node, legacy bool) // instead of reply: the whole reply
+	changed func() bool                             // nil: every change is one
+	ordered bool                                    // of a legacy path the last reply is that of the last in RedisJSON's order of changes
+}
+
+func (c *Ctx) jsonEditEach(path int, o jsonEditing) {
+	e, p, found, ok := c.jsonTarget(path)
+	if !ok {
+		return
+	}
+	var targets []jsondoc.Node
+	var at []int // of each target among those found
+	for i, n := range found {
+		if o.is(n.Type()) {
+			targets, at = append(targets, n), append(at, i)
+		}
+	}
+	if p.Legacy() && len(targets) == 0 {
+		c.Fail(o.nothing)
+		return
+	}
+	last := len(targets) - 1
+	if p.Legacy() && o.ordered {
+		last = jsondoc.LastChanged(jsondoc.Root(e.Value()), targets)
+	}
+	same := jsonSame(found)
+	isTarget := make([]bool, len(found))
+	for _, i := range at {
+		isTarget[i] = true
+	}
+	if len(targets) > 0 {
+		err := jsondoc.Apply(e, targets, func(i int, n jsondoc.Node) (jsondoc.Change, error) { return o.change(at[i], n) })
+		if err != nil {
+			c.jsonFail(err)
+			return
+		}
+		if o.changed == nil || o.changed() || p.Legacy() {
+			c.Tx.Changed(c.Args[1], o.event)
+		}
+	}
+	switch {
+	case o.all != nil:
+		o.all(found, p.Legacy())
+	case p.Legacy():
+		o.reply(same[at[last]])
+	default:
+		c.Out.Array(len(found))
+		for i := range found {
+			if isTarget[i] {
+				o.reply(same[i])
+			} else {
+				c.Out.Null()
+			}
+		}
+	}
+}
+
+// jsonSame says of each value which is the first in its place: a path may lead to one several times, which is changed once.
+func jsonSame(found []jsondoc.Node) []int {
+	same := make([]int, len(found))
+	if len(found) == 1 {
+		return same
+	}
+	first := make(map[int]int, len(found))
+	for i, n := range found {
+		if _, ok := first[n.At()]; !ok {
+			first[n.At()] = i
+		}
+		same[i] = first[n.At()]
+	}
+	return same
+}
+
+func jsonNumIncrBy(c *Ctx) {
+	c.jsonNumber(engine.EventJSONNumIncrBy, func(a, b int64) int64 { return a + b }, func(a, b float64) float64 { return a + b })
+}
+
+func jsonNumMultBy(c *Ctx) {
+	c.jsonNumber(engine.EventJSONNumMultBy, func(a, b int64) int64 { return a * b }, func(a, b float64) float64 { return a * b })
+}
+
+func jsonNumPowBy(c *Ctx) {
+	c.jsonNumber(engine.EventJSONNumPowBy, jsonPower, math.Pow)
+}
+
+// jsonPower is a to the power of the lower 32 bits of b.
+func jsonPower(a, b int64) int64 {
+	r := int64(1)
+	for e := uint32(b); e != 0; e >>= 1 {
+		if e&1 != 0 {
+			r *= a
+		}
+		a *= a
+	}
+	return r
+}
+
+// jsonNumber computes with numbers: with integers, which wrap around as in RedisJSON, while both are.
+func (c *Ctx) jsonNumber(ev engine.Event, ints func(a, b int64) int64, floats func(a, b float64) float64) {
+	results := map[int]jsondoc.Value{}
+	var by jsondoc.Node
+	c.jsonEditEach(2, jsonEditing{
+		event: ev, is: jsondoc.Type.Number, nothing: errJSONPath + " or does not contains a number",
+		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
+			if len(results) == 0 {
+				b, err := jsondoc.Parse(nil, c.Args[3])
+				if err != nil {
+					return jsondoc.Keep(), err
+				}
+				if by = jsondoc.Root(b); !by.Type().Number() {
+					return jsondoc.Keep(), engine.Error("bad input number")
+				}
+			}
+			var v jsondoc.Value
+			if n.Type() == jsondoc.Int && by.Type() == jsondoc.Int {
+				v = jsondoc.IntValue(ints(n.Int(), by.Int()))
+			} else {
+				f := floats(n.Float(), by.Float())
+				if math.IsInf(f, 0) || math.IsNaN(f) {
+					return jsondoc.Keep(), engine.Error("result is not a number")
+				}
+				v = jsondoc.FloatValue(f)
+			}
+			results[i] = v
+			return jsondoc.Replace(v), nil
+		},
+		all: func(found []jsondoc.Node, legacy bool) { c.jsonReplyNumbers(found, results, legacy) },
+	})
+}
+
+// jsonReplyNumbers replies new numbers: an array for RESP3, else text, of a legacy path that of the last.
+func (c *Ctx) jsonReplyNumbers(found []jsondoc.Node, results map[int]jsondoc.Value, legacy bool) {
+	same := jsonSame(found)
+	if c.Out.Proto() == 3 {
+		c.Out.Array(len(found))
+		for i := range found {
+			if v, ok := results[same[i]]; !ok {
+				c.Out.Null()
+			} else if n := jsondoc.Root(v.Bytes); n.Type() == jsondoc.Int {
+				c.Out.Int(n.Int())
+			} else {
+				c.Out.Double(n.Float())
+			}
+		}
+		return
+	}
+	f := &jsondoc.Format{}
+	b := f.Open(nil, '[')
+	var last []byte
+	for i := range found {
+		b = f.Next(b, i)
+		if v, ok := results[same[i]]; ok {
+			last = jsondoc.Root(v.Bytes).AppendText(nil)
+			b = append(b, last...)
+		} else {
+			b = append(b, "null"...)
+		}
+	}
+	if legacy {
+		c.Out.Bulk(last)
+		return
+	}
+	c.Out.Bulk(f.Close(b, ']', len(found)))
+}
+
+func jsonToggle(c *Ctx) {
+	results := map[int]bool{}
+	c.jsonEditEach(2, jsonEditing{
+		event: engine.EventJSONToggle, is: isJSON(jsondoc.Bool), nothing: errJSONPath + " or not a bool",
+		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
+			results[i] = !n.Bool()
+			return jsondoc.Replace(jsondoc.BoolValue(!n.Bool())), nil
+		},
+		reply: func(i int) {
+			switch {
+			case !isLegacyArg(c.Args[2]):
+				c.Bool(results[i])
+			case results[i]:
+				c.Out.BulkString("true")
+			default:
+				c.Out.BulkString("false")
+			}
+		},
+	})
+}
+
+func jsonStrAppend(c *Ctx) {
+	path, text := 2, c.Args[len(c.Args)-1]
+	if len(c.Args) == 3 {
+		path = len(c.Args) // the root
+	} else {
+		text = c.Args[3]
+	}
+	var more []byte
+	lens := map[int]int{}
+	c.jsonEditEach(path, jsonEditing{
+		event: engine.EventJSONStrAppend, is: isJSON(jsondoc.String), nothing: errJSONPath + " or not a string",
+		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
+			if len(lens) == 0 {
+				b, err := jsondoc.Parse(nil, text)
+				if err != nil {
+					return jsondoc.Keep(), err
+				}
+				if jsondoc.Root(b).Type() != jsondoc.String {
+					return jsondoc.Keep(), errJSONWanted("string")
+				}
+				more = jsondoc.Root(b).Bytes()
+			}
+			lens[i] = len(n.Bytes()) + len(more)
+			return jsondoc.Replace(jsondoc.StringValue(n.Bytes(), more)), nil
+		},
+		reply: func(i int) { c.Out.Int(int64(lens[i])) },
+	})
+}
+
+// jsonValues parses the texts from an argument on, one behind the other. false: the error is replied.
+func (c *Ctx) jsonValues(from int) (all jsondoc.Value, n int, ok bool) {
+	for i := from; i < len(c.Args); i++ {
+		v, ok := c.jsonValue(i)
+		if !ok {
+			return all, 0, false
+		}
+		all.Bytes = append(all.Bytes, v.Bytes...)
+		all.Depth = max(all.Depth, v.Depth)
+	}
+	return all, len(c.Args) - from, true
+}
+
+// jsonArrays changes arrays; fn gives the change and the new length.
+func (c *Ctx) jsonArrays(ev engine.Event, ordered bool, fn func(n jsondoc.Node) (jsondoc.Change, int, error)) {
+	lens := map[int]int{}
+	c.jsonEditEach(2, jsonEditing{
+		event: ev, is: isJSON(jsondoc.Array), nothing: errJSONNotArray, ordered: ordered,
+		change: func(i int, n jsondoc.Node) (change jsondoc.Change, err error) {
+			change, lens[i], err = fn(n)
+			return change, err
+		},
+		reply: func(i int) { c.Out.Int(int64(lens[i])) },
+	})
+}
+
+func jsonArrAppend(c *Ctx) {
+	v, count, ok := c.jsonValues(3)
+	if !ok {
+		return
+	}
+	c.jsonArrays(engine.EventJSONArrAppend, false, func(n jsondoc.Node) (jsondoc.Change, int, error) {
+		return jsondoc.Insert(n, n.Len(), count, v), n.Len() + count, nil
+	})
+}
+
+func jsonArrInsert(c *Ctx) {
+	at, ok := c.jsonIndexArg(3, 0)
+	if !ok {
+		return
+	}
+	v, count, ok := c.jsonValues(4)
+	if !ok {
+		return
+	}
+	c.jsonArrays(engine.EventJSONArrInsert, true, func(n jsondoc.Node) (jsondoc.Change, int, error) {
+		i, size := at, int64(n.Len())
+		if i < 0 {
+			i += size
+		}
+		if i < 0 || i > size {
+			return jsondoc.Keep(), 0, engine.Error("ERR index out of bounds")
+		}
+		return jsondoc.Insert(n, int(i), count, v), n.Len() + count, nil
+	})
+}
+
+func jsonArrTrim(c *Ctx) {
+	start, ok := c.jsonIndexArg(3, 0)
+	if !ok {
+		return
+	}
+	stop, ok := c.jsonIndexArg(4, 0)
+	if !ok {
+		return
+	}
+	c.jsonArrays(engine.EventJSONArrTrim, true, func(n jsondoc.Node) (jsondoc.Change, int, error) {
+		from, to := jsonRange(start, stop, int64(n.Len()))
+		return jsondoc.Trim(n, int(from), int(to)), int(to - from), nil
+	})
+}
+
+// jsonRange are the bounds of what JSON.ARRTRIM keeps of n elements; the second is not part of it.
+func jsonRange(start, stop, n int64) (from, to int64) {
+	if start >= n || n == 0 {
+		return 0, 0
+	}
+	if start < 0 {
+		start = max(0, n+max(start, -n))
+	}
+	if stop < 0 {
+		stop = max(0, n+max(stop, -n))
+	}
+	stop = min(stop, n-1)
+	if start > stop {
+		return 0, 0
+	}
+	return start, stop + 1
+}
+
+// jsonArrPop takes the last element where no position is given, or one that is no number.
+func jsonArrPop(c *Ctx) {
+	l := jsonLayout{reply: "STRINGS", resp3: c.Out.Proto() == 3}
+	path := 2
+	if len(c.Args) > 3 && c.Is(2, "FORMAT") {
+		if err := l.setReply(c.Args[3]); err != nil || l.reply == "STRING" {
+			c.Fail(errJSONFormat)
+			return
+		}
+		if !l.resp3 {
+			c.FailText("ERR FORMAT argument is not supported on RESP2")
+			return
+		}
+		path = 4
+	}
+	if l.reply != "STRINGS" && isLegacyArg(c.jsonPathArg(path)) {
+		c.FailText("Legacy paths are supported only with FORMAT STRINGS")
+		return
+	}
+	at := int64(-1)
+	if path+1 < len(c.Args) {
+		if n, err := c.IntArg(path + 1); err == nil {
+			at = n
+		}
+	}
+	popped := map[int][]byte{}
+	c.jsonEditEach(path, jsonEditing{
+		event: engine.EventJSONArrPop, is: isJSON(jsondoc.Array), nothing: errJSONNotArray, ordered: true,
+		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
+			if n.Len() == 0 {
+				return jsondoc.Keep(), nil
+			}
+			from := int(jsonStart(at, int64(n.Len())))
+			popped[i] = n.Index(from).Copy()
+			return jsondoc.Remove(n, from, 1), nil
+		},
+		changed: func() bool { return len(popped) > 0 },
+		reply: func(i int) {
+			v, ok := popped[i]
+			switch {
+			case !ok:
+				c.Out.Null()
+			case l.expanded():
+				c.jsonReplyNode(jsondoc.Root(v), &l)
+			default:
+				c.Out.Bulk(jsondoc.Root(v).AppendText(nil))
+			}
+		},
+	})
+}
