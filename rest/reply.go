@@ -26,8 +26,10 @@ func (f format) appendReply(b []byte, r store.Reply) []byte {
 		return append(appendText(append(b, `{"error":`...), errorText(err)), '}')
 	}
 	b = append(b, `{"result":`...)
-	if text, err := r.Text(); r.Kind() == store.KindStatus && err == nil && text == "OK" {
-		return append(b, `"OK"}`...) // the one string that base64 leaves alone
+	if k := r.Kind(); k == store.KindStatus || k == store.KindBulk { // not every Store tells one from the other
+		if text, err := r.Text(); err == nil && text == "OK" {
+			return append(b, `"OK"}`...) // the one string that base64 leaves alone
+		}
 	}
 	return append(f.appendValue(b, r), '}')
 }

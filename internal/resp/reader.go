@@ -67,6 +67,9 @@ func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReader(r)} }
 // Buffered is the number of bytes read ahead.
 func (r *Reader) Buffered() int { return r.br.Buffered() }
 
+// Rest is the stream behind the values that were read, for what is no RESP.
+func (r *Reader) Rest() io.Reader { return r.br }
+
 // Read decodes the next value, whose bytes are its own. It returns io.EOF between values, io.ErrUnexpectedEOF inside one,
 // and a ProtocolError for what is not RESP; nothing can be read after that.
 func (r *Reader) Read() (Value, error) {
