@@ -35,6 +35,6 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true, // a port in use is no question of usage
 	}
-	root.AddCommand(newServeCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newDoctorCommand(), newDemoCommand(), newTopCommand(), newVersionCommand())
 	return root
 }

@@ -125,12 +125,10 @@ func (s *Screen) body(height int) []string {
 	case s.view == viewOverview:
 		return append(out, s.scrolled(s.overview(), height)...)
 	}
-	above := s.above(t)
-	if height > 4 && len(above) > 0 {
-		for _, l := range above[:min(len(above), height-4)] {
-			out = append(out, fit(" "+l, s.width, false))
-			height--
-		}
+	above := wrapped(s.above(t), s.width-2)
+	for _, l := range above[:max(min(len(above), height-4), 0)] {
+		out = append(out, fit(" "+l, s.width, false))
+		height--
 	}
 	return append(out, s.table().lines(s.width, height, s.ink)...)
 }
@@ -139,6 +137,14 @@ func (s *Screen) body(height int) []string {
 func (s *Screen) scrolled(lines []string, height int) []string {
 	s.scroll = max(min(s.scroll, len(lines)-height), 0)
 	return lines[s.scroll:min(s.scroll+max(height, 0), len(lines))]
+}
+
+// wrapped breaks lines between words.
+func wrapped(lines []string, width int) (out []string) {
+	for _, l := range lines {
+		out = append(out, strings.Split(ansi.Wrap(l, max(width, 8), ""), "\n")...)
+	}
+	return out
 }
 
 // above says where the table's rows come from.
@@ -192,7 +198,7 @@ func (s *Screen) aboveHot() []string {
 		m := s.monitored
 		return []string{fmt.Sprintf("MONITOR sample: %s commands in %.1fs on %s. M: again, r: drop it", num(float64(m.Calls)).count(), m.Over.Seconds(), safe(m.Node))}
 	case s.noFreq != "":
-		return []string{"OBJECT FREQ: " + s.noFreq, "M: sample the commands of 5 seconds with MONITOR instead (costs the server; asks before)"}
+		return []string{"OBJECT FREQ is refused: " + s.noFreq, "M: sample the commands of 5 seconds by MONITOR instead. It costs the server, and asks before."}
 	}
 	return append(s.sweepLines(), "FREQ: the server's logarithmic counter, 0 to 255, halved as time passes. M: sample with MONITOR")
 }

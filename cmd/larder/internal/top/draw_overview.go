@@ -15,7 +15,12 @@ func (s *Screen) overview() []string {
 		if a.Severe {
 			paint, mark = s.ink.red, " ! "
 		}
-		out = append(out, paint(fit(mark+safe(a.Text), s.width, false)))
+		for i, part := range wrapped([]string{safe(a.Text)}, s.width-4) {
+			if i > 0 {
+				mark = "   "
+			}
+			out = append(out, paint(fit(mark+part, s.width, false)))
+		}
 	}
 	if len(t.alerts) == 0 {
 		out = append(out, s.ink.green(fit(" nothing to worry about", s.width, false)))
@@ -52,16 +57,19 @@ func (s *Screen) overview() []string {
 
 // memory says what of it is used, of how much, and for what.
 func (s *Screen) memory(o Overview) []string {
-	bar := min(max(s.width-60, 0), 40)
-	limit := "of " + o.Max.bytes() + " " + s.gauge(ratio(o.Used, o.Max), bar) + " " + ratio(o.Used, o.Max).percent()
+	bar := min(max(s.width-64, 0), 40)
+	limit := "of " + o.Max.bytes() + " " + s.gauge(ratio(o.Used, o.Max), bar) + " " + ratio(o.Used, o.Max).percent() + "  "
 	if o.Unlimited {
-		limit = "no maxmemory"
+		limit = "no maxmemory, "
 	} else if !o.Max.OK {
-		limit = "maxmemory " + dash
+		limit = "maxmemory - "
 	}
-	indent := strings.Repeat(" ", 24)
-	out := []string{fit(indent+limit+"  "+safe(o.Policy)+"  peak "+o.Peak.bytes(), s.width, false),
-		fit(indent+"resident "+o.RSS.bytes()+", fragmentation "+o.Fragmentation.times(), s.width, false)}
+	indent := "   "
+	if s.width >= 70 {
+		indent = strings.Repeat(" ", 24)
+	}
+	out := []string{fit(indent+limit+safe(o.Policy), s.width, false),
+		fit(indent+"peak "+o.Peak.bytes()+", resident "+o.RSS.bytes()+", fragmentation "+o.Fragmentation.times(), s.width, false)}
 	var total Num
 	for _, c := range o.Causes {
 		total = plus(total, c.Bytes)

@@ -3,6 +3,7 @@ package top
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -275,7 +276,8 @@ func (s *Screen) found(m batchMsg) tea.Cmd {
 		return nil
 	}
 	if m.batch.NoFreq != "" {
-		s.noFreq = safe(m.batch.NoFreq)
+		// Redis says it in two sentences; the first will do.
+		s.noFreq, _, _ = strings.Cut(safe(m.batch.NoFreq), ". ")
 	}
 	s.sweep.Total = plus(s.sweep.Total, m.batch.Total)
 	for _, k := range m.batch.Keys {
