@@ -222,3 +222,36 @@ func TestMoreCallersThanPlaces(t *testing.T) {
 		return err == nil && got == "v"
 	})
 }
+
+// TestSlotOfNobody: while a Cluster knows no owner of a slot, requests wait for one. That is how it looks after a primary has failed
+// and before its replica is promoted.
+func TestSlotOfNobody(t *testing.T) {
+	leaktest.Check(t)
+	nodes := redistest.StartCluster(t, 3)
+	const slot = "12182" // of foo
+	every := func(args ...string) {
+		for _, node := range nodes {
+			_, _ = node.Try(args...) // those that know already refuse
+		}
+	}
+	every("CONFIG", "SET", "cluster-require-full-coverage", "no")
+	owner := nodes[2]
+	every("CLUSTER", "DELSLOTS", slot)
+	quick := open(t, "redis+cluster://"+nodes[0].Addr+"?timeout=200ms", redisstore.Options{})
+	if err := quick.Do(t.Context(), "SET", "foo", "1").Err(); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a slot of nobody: %v", err)
+	}
+	patient := open(t, "redis+cluster://"+nodes[0].Addr+"?timeout=30s", redisstore.Options{})
+	if err := patient.Do(t.Context(), "SET", "bar", "1").Err(); err != nil {
+		t.Errorf("another slot: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- patient.Do(t.Context(), "INCR", "foo").Err() }()
+	time.AfterFunc(200*time.Millisecond, func() { owner.Do("CLUSTER", "ADDSLOTS", slot) })
+	if err := <-done; err != nil {
+		t.Errorf("a request that waited for an owner: %v", err)
+	}
+	if n, err := patient.Do(t.Context(), "GET", "foo").Text(); n != "1" {
+		t.Errorf("run %s times, %v", n, err)
+	}
+}

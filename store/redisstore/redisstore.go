@@ -287,6 +287,8 @@ func (s *Store) failed(ctx context.Context, err error) (store.Reply, verdict) {
 		return store.Fail(err), final
 	case errors.As(err, new(*dialFailure)):
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), unsent
+	case errors.Is(err, rueidis.ErrNoSlot): // between the failure of a primary and the promotion of its replica
+		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(fmt.Errorf("%s: %w", s.cfg, err)))), unsent
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("%s: no answer within %v: %w", s.cfg, s.cfg.Timeout, os.ErrDeadlineExceeded)
 		return store.Fail(fmt.Errorf("redisstore: %w", store.Unavailable(err))), final
