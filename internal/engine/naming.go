@@ -34,7 +34,8 @@ func (n *Naming) off() bool { return n.Depth == 0 && len(n.Patterns) == 0 }
 type names struct {
 	Naming
 	seed       uint64
-	separators uint64 // eight of them
+	separators uint64    // eight of them
+	patterns   []pattern // the parsed form of Patterns
 
 	mu    sync.RWMutex
 	known map[uint64]string
@@ -51,25 +52,68 @@ func newNames(n Naming, seed uint64) *names {
 	s := &names{Naming: n, seed: seed, separators: uint64(n.Separator) * low, known: make(map[uint64]string)}
 	for i, p := range n.Patterns {
 		s.known[numbered|uint64(i)] = p
+		head := strings.IndexAny(p, `*?[\`)
+		if head < 0 {
+			head = len(p)
+		}
+		s.patterns = append(s.patterns, pattern{[]byte(p), p[:head], head == len(p)-1 && p[head] == '*'})
 	}
 	return s
 }
 
+// pattern is a glob pattern and the literal bytes that it begins with.
+type pattern struct {
+	text     []byte
+	head     string
+	anything bool // may follow
+}
+
 const low, high = 0x0101010101010101, 0x8080808080808080
 
-// idOf is the identity of a key's namespace, and the length of the prefix that names it. It allocates nothing. The
-// common case, a short prefix of one part, is found in one word: subtracting one from each byte of what differs from
-// the separator borrows first where nothing differs.
+// idOf is the identity of a key's namespace, and the length of the prefix that names it. It allocates nothing. Prefixes
+// of one part are found and hashed a word at a time: subtracting one from each byte of what differs from the separator
+// borrows first where nothing differs.
 func (n *names) idOf(key []byte) (id uint64, end int) {
-	if n.Depth == 1 && len(key) >= 8 {
-		w := binary.LittleEndian.Uint64(key)
-		x := w ^ n.separators
-		if z := (x - low) &^ x & high; z != 0 {
-			end = bits.TrailingZeros64(z) >> 3
-			return w&(1<<(end<<3)-1) | uint64(end+1)<<56, end
-		}
+	if n.Depth != 1 || len(key) < 8 {
+		return n.search(key)
 	}
-	return n.search(key)
+	h := n.seed
+	for at := 0; at <= longestName; at += 8 {
+		left := len(key) - at
+		if left <= 0 {
+			break
+		}
+		var w uint64
+		if left >= 8 {
+			w = binary.LittleEndian.Uint64(key[at:])
+		} else {
+			w = binary.LittleEndian.Uint64(key[len(key)-8:]) >> (64 - left<<3)
+		}
+		x := w ^ n.separators
+		z := (x - low) &^ x & high
+		if z == 0 {
+			h = stir(h ^ w)
+			continue
+		}
+		p := bits.TrailingZeros64(z) >> 3
+		if p >= left || at+p > longestName {
+			break // a zero behind the key's end
+		}
+		part := w & (1<<(p<<3) - 1)
+		if at == 0 {
+			return part | uint64(p+1)<<56, p
+		}
+		return stir(h^part^uint64(p)<<56) | longSpace, at + p
+	}
+	return noPrefix, 0
+}
+
+// noPrefix is the identity of the empty prefix.
+const noPrefix = 1 << 56
+
+func stir(x uint64) uint64 {
+	over, under := bits.Mul64(x, 0x9e3779b97f4a7c15)
+	return over ^ under
 }
 
 func (n *names) search(key []byte) (id uint64, end int) {
@@ -99,12 +143,9 @@ func (n *names) prefix(key []byte) (id uint64, end int) {
 }
 
 func (n *names) match(key []byte) uint64 {
-	for i, p := range n.Patterns {
-		if head := len(p) - 1; head >= 0 && p[head] == '*' && strings.IndexAny(p, `*?[\`) == head {
-			if len(key) >= head && string(key[:head]) == p[:head] {
-				return numbered | uint64(i)
-			}
-		} else if glob.Match([]byte(p), key, false) {
+	for i := range n.patterns {
+		p := &n.patterns[i]
+		if len(key) >= len(p.head) && string(key[:len(p.head)]) == p.head && (p.anything || glob.Match(p.text, key, false)) {
 			return numbered | uint64(i)
 		}
 	}
