@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -128,7 +129,11 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 		if len(f.Servers) > 1 {
 			name = s.Name
 		}
-		if why := c.lacks(f, s); why != "" {
+		why, applies := c.lacks(f, s)
+		if !applies {
+			continue
+		}
+		if why != "" {
 			skipped = append(skipped, Skip{c.id, name, why})
 			continue
 		}
@@ -152,8 +157,9 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 	return found, skipped, made
 }
 
-// lacks is why the check cannot be made on a server: the first need that is not met.
-func (c check) lacks(f *Facts, s *Server) string {
+// lacks is why the check cannot be made on a server: the first need that is not met. applies is false if there is nothing
+// to check.
+func (c check) lacks(f *Facts, s *Server) (why string, applies bool) {
 	for _, need := range c.needs {
 		from, what := split(need)
 		err := s.Missing[from]
@@ -161,20 +167,22 @@ func (c check) lacks(f *Facts, s *Server) string {
 			err = f.Keys.Missing[from]
 		}
 		switch {
+		case errors.Is(err, errNoCluster):
+			return "", false
 		case err != nil:
-			return fmt.Sprintf("%s: %v", from, err)
+			return fmt.Sprintf("%s: %v", from, err), true
 		case from == fromHost && f.Host == nil:
-			return "the server does not seem to run on this machine"
+			return "the server does not seem to run on this machine", true
 		case from == fromInfo && !s.offers(what):
 			name, version := s.Software()
-			return strings.TrimSpace(fmt.Sprintf("INFO of this %s %s", name, version)) + " has no " + what
+			return strings.TrimSpace(fmt.Sprintf("INFO of this %s %s", name, version)) + " has no " + what, true
 		case from == fromConfig && what != "":
 			if _, ok := s.Config[what]; !ok {
-				return "CONFIG GET knows no " + what + " here"
+				return "CONFIG GET knows no " + what + " here", true
 			}
 		}
 	}
-	return ""
+	return "", true
 }
 
 // split takes a need apart.

@@ -11,7 +11,10 @@ import (
 
 func checkPassword(f *Facts) []Finding {
 	s := f.Servers[0]
-	open := !f.Target.Credentials && !f.Target.InProcess
+	if f.Target.InProcess {
+		return nil // nobody can connect to it by this way
+	}
+	open := !f.Target.Credentials
 	for _, u := range s.Users {
 		open = open || u.Name == "default" && u.On && u.NoPass
 	}

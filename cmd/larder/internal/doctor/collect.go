@@ -241,9 +241,12 @@ func parseClients(text string) *Clients {
 	return c
 }
 
+// errNoCluster is why there is no CLUSTER INFO where nobody would expect any.
+var errNoCluster = errors.New("this server is no part of a cluster")
+
 func (s *Server) readCluster(ctx context.Context, st store.Store) {
 	if s.count("cluster_enabled") == 0 {
-		s.Missing[fromCluster] = errors.New("this server is no part of a cluster")
+		s.Missing[fromCluster] = errNoCluster
 		return
 	}
 	text, err := st.Do(ctx, "CLUSTER", "INFO").Text()
