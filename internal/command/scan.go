@@ -2,6 +2,7 @@ package command
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/glob"
@@ -68,7 +69,7 @@ func (c *Ctx) scanArgs(from int, e *table.Entry) (o scanOptions, err error) {
 			}
 		case more && e == nil && c.Is(i, "TYPE"):
 			i++
-			if o.kind = string(lower(nil, c.Args[i])); !isKindName(o.kind) {
+			if o.kind = kindNamed(c.Args[i]); o.kind == "" {
 				return o, engine.Error("ERR unknown type name '" + clip(string(c.Args[i]), len(c.Args[i])) + "'")
 			}
 		case c.Is(i, "NOVALUES"):
@@ -86,12 +87,14 @@ func (c *Ctx) scanArgs(from int, e *table.Entry) (o scanOptions, err error) {
 	return o, nil
 }
 
-func isKindName(name string) bool {
-	switch name {
-	case "string", "list", "set", "zset", "hash", "stream":
-		return true
+// kindNamed is the name of a type as TYPE answers it, for one in any case; empty, where there is none.
+func kindNamed(name []byte) string {
+	for _, k := range [...]engine.Kind{engine.String, engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream, engine.JSON} {
+		if strings.EqualFold(k.String(), string(name)) {
+			return k.String()
+		}
 	}
-	return false
+	return ""
 }
 
 func (o *scanOptions) matches(b []byte) bool {

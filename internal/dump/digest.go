@@ -8,6 +8,7 @@ import (
 	"github.com/larderdb/larder/internal/mem/packed"
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/jsondoc"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/number"
 	"github.com/larderdb/larder/internal/types/set"
@@ -73,6 +74,8 @@ func (d *Digest) addValue(e *table.Entry) {
 		})
 	case engine.Hash:
 		hash.Each(e, func(field, value packed.Value) bool { d.pair(a.bytes(field), b.bytes(value)); return true })
+	case engine.JSON: // Redis sees nothing of it
+		d.mix(jsondoc.Root(e.Value()).AppendText(nil))
 	default:
 		d.addStream(e)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/rdb"
 	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/jsondoc"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/set"
 	"github.com/larderdb/larder/internal/types/stream"
@@ -100,6 +101,14 @@ func build(tx *engine.Tx, key []byte, k engine.Kind, n int, rng *rand.Rand) *tab
 			}
 		}
 		return e
+	case engine.JSON:
+		v, err := jsondoc.Parse(nil, document(n, rng))
+		if err != nil {
+			panic(err)
+		}
+		e := tx.Create(key, k, len(v), 0)
+		copy(e.Value(), v)
+		return e
 	case engine.Stream:
 		e := tx.Create(key, k, stream.InitLen, 0)
 		stream.Init(e)
@@ -110,6 +119,19 @@ func build(tx *engine.Tx, key []byte, k engine.Kind, n int, rng *rand.Rand) *tab
 	e := tx.Create(key, engine.String, len(s), 0)
 	copy(e.Value(), s)
 	return e
+}
+
+// document is a JSON text with n members.
+func document(n int, rng *rand.Rand) []byte {
+	b := []byte{'{'}
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `"name%d":[%d,%g,"%x",true,null,{"inner":[%d]}]`, i, int64(rng.Uint64())>>rng.IntN(64), rng.NormFloat64(),
+			bytes.Repeat([]byte{byte(i)}, rng.IntN(90)), i)
+	}
+	return append(b, '}')
 }
 
 func buildStream(e *table.Entry, lim stream.Limits, n int, rng *rand.Rand) {
@@ -169,7 +191,7 @@ func TestRoundTrip(t *testing.T) {
 	e := open(t)
 	tx := e.NewTx()
 	for i := range 300 {
-		k := []engine.Kind{engine.String, engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream}[i%6]
+		k := []engine.Kind{engine.String, engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream, engine.JSON}[i%7]
 		key := fmt.Appendf(nil, "key%d", i)
 		tx.Begin(0)
 		tx.LockAll()
@@ -211,7 +233,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	before := tx.Memories().Live
 	refused := 0
 	for i := range 400 {
-		k := []engine.Kind{engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream}[i%5]
+		k := []engine.Kind{engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream, engine.JSON}[i%6]
 		made := build(tx, []byte("made"), k, 1+rng.IntN(300), rng)
 		payload := bytes.Clone(dump.Payload(made, i%2 == 0))
 		tx.Delete([]byte("made"))
@@ -260,11 +282,12 @@ func FuzzRestore(f *testing.F) {
 	tx := e.NewTx()
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range 30 {
-		k := []engine.Kind{engine.String, engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream}[i%6]
+		k := []engine.Kind{engine.String, engine.List, engine.Set, engine.ZSet, engine.Hash, engine.Stream, engine.JSON}[i%7]
 		tx.Begin(0)
 		tx.LockAll()
 		p := dump.Payload(build(tx, fmt.Appendf(nil, "seed%d", i), k, 1+rng.IntN(12), rng), i%2 == 0)
 		f.Add(bytes.Clone(p[:len(p)-rdb.FooterLen]))
+		tx.Delete(fmt.Appendf(nil, "seed%d", i))
 		tx.End()
 	}
 	key := []byte("key")

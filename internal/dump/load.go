@@ -7,6 +7,7 @@ import (
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/rdb"
 	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/jsondoc"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/set"
 	"github.com/larderdb/larder/internal/types/zset"
@@ -104,6 +105,17 @@ func (l *loader) begin(k engine.Kind, n int) {
 func (l *loader) String(s []byte) error {
 	l.begin(engine.String, len(s))
 	copy(l.e.Value(), s)
+	return nil
+}
+
+// Document implements rdb.Visitor.
+func (l *loader) Document(text []byte) error {
+	v, err := jsondoc.ParseStored(nil, text)
+	if err != nil {
+		return rdb.ErrDocument
+	}
+	l.begin(engine.JSON, len(v))
+	copy(l.e.Value(), v)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/larderdb/larder/internal/mem/table"
 	"github.com/larderdb/larder/internal/rdb"
 	"github.com/larderdb/larder/internal/types/hash"
+	"github.com/larderdb/larder/internal/types/jsondoc"
 	"github.com/larderdb/larder/internal/types/list"
 	"github.com/larderdb/larder/internal/types/number"
 	"github.com/larderdb/larder/internal/types/set"
@@ -42,6 +43,9 @@ func Size(e *table.Entry, compress bool) int {
 	return len(Payload(e, compress)) - 1 - rdb.FooterLen
 }
 
+// keptText is how large a buffer for the next value may be, in bytes.
+const keptText = 1 << 20
+
 // TypeOf is the type that a record's value is written in.
 func (w *Writer) TypeOf(e *table.Entry) rdb.Type {
 	switch engine.Kind(e.Kind()) {
@@ -62,6 +66,8 @@ func (w *Writer) TypeOf(e *table.Entry) rdb.Type {
 			return rdb.TypeHashListpack
 		}
 		return rdb.TypeHash
+	case engine.JSON:
+		return rdb.TypeModule2
 	case engine.Stream:
 		if w.Version >= rdb.TypeStream3.Version() {
 			return rdb.TypeStream3
@@ -112,6 +118,12 @@ func (w *Writer) Body(t rdb.Type, e *table.Entry) {
 		})
 	case rdb.TypeHashTTL:
 		w.expiringHash(e)
+	case rdb.TypeModule2:
+		w.text[0] = jsondoc.Root(e.Value()).AppendText(w.text[0][:0])
+		w.Document(w.text[0])
+		if cap(w.text[0]) > keptText {
+			w.text[0] = nil
+		}
 	case rdb.TypeStream2, rdb.TypeStream3:
 		w.stream(t, e)
 	default:

@@ -51,8 +51,9 @@ func (r *recorder) Pending(id StreamID, at int64, n uint64) error {
 func (r *recorder) Consumer(name []byte, seen, active int64) error {
 	return r.say("consumer %q %d %d", name, seen, active)
 }
-func (r *recorder) Owns(id StreamID) error { return r.say("owns %v", id) }
-func (r *recorder) EndGroup() error        { return r.say("end") }
+func (r *recorder) Owns(id StreamID) error  { return r.say("owns %v", id) }
+func (r *recorder) EndGroup() error         { return r.say("end") }
+func (r *recorder) Document(b []byte) error { return r.say("json %s", b) }
 
 // told reads a payload in three ways, which must come to the same.
 func told(t *testing.T, body []byte) (string, error) {
@@ -119,6 +120,10 @@ func TestValues(t *testing.T) {
 		"listpack unknown": {"14 0a 0a000000 ffff 8161 02 ff", `element "a"`},
 		"hash with expiries": {"18 e803000000000000 02 01 0161 0162 00 0163 0164",
 			"field \"a\" \"b\" 1000\nfield \"c\" \"d\" 0"},
+		"JSON":                     {"07 8145e25238df912c03 05 035b315d 00", "json [1]"},
+		"JSON, a number":           {"07 8145e25238df912c03 05 c007 00", "json 7"},
+		"JSON of an early version": {"07 8145e25238df912c02 05 035b315d 02 00 00", "json [1]"},
+		"JSON that was indexed":    {"07 8145e25238df912c02 05 035b315d 02 01 05 0161 05 0162 00", "json [1]"},
 		"hash with expiries, listpack": {"19 e803000000000000 10 10000000 0300 8161 02 8162 02 c3e8 02 ff",
 			`field "a" "b" 1000`},
 	} {
@@ -141,6 +146,10 @@ func TestMalformed(t *testing.T) {
 		"unknown type":                  {"08", ErrType},
 		"later type":                    {"1a", ErrType},
 		"module":                        {"07 00", ErrModule},
+		"JSON of a later version":       {"07 8145e25238df912c04 05 0131 00", ErrModule},
+		"JSON without an end":           {"07 8145e25238df912c03 05 0131", ErrTruncated},
+		"JSON that goes on":             {"07 8145e25238df912c03 05 0131 05 0131 00", ErrModule},
+		"JSON that is a number":         {"07 8145e25238df912c03 02 01 00", ErrModule},
 		"early module":                  {"06 00", ErrModule},
 		"short string":                  {"00 05 61", ErrTruncated},
 		"endless string":                {"00 81ffffffffffffffff 61", ErrTruncated},

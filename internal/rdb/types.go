@@ -10,7 +10,7 @@ const (
 	Set    Kind = 2
 	ZSet   Kind = 3
 	Hash   Kind = 4
-	Module Kind = 5
+	JSON   Kind = 5 // a module's, in Redis
 	Stream Kind = 6
 )
 
@@ -54,7 +54,8 @@ var kindOf = map[Type]Kind{
 	TypeZSet: ZSet, TypeZSet2: ZSet, TypeZSetZiplist: ZSet, TypeZSetListpack: ZSet,
 	TypeHash: Hash, TypeHashZipmap: Hash, TypeHashZiplist: Hash, TypeHashListpack: Hash,
 	TypeHashTTLEarly: Hash, TypeHashLPTTLEarly: Hash, TypeHashTTL: Hash, TypeHashLPTTL: Hash,
-	TypeStream: Stream, TypeStream2: Stream, TypeStream3: Stream,
+	TypeModule2: JSON, // of RedisJSON only
+	TypeStream:  Stream, TypeStream2: Stream, TypeStream3: Stream,
 }
 
 // Kind is what a value of the type is; false for a type that cannot be read.
@@ -98,6 +99,7 @@ const (
 	ErrLZF       Error = "malformed LZF"
 	ErrType      Error = "unknown type"
 	ErrModule    Error = "a value of a module"
+	ErrDocument  Error = "malformed JSON"
 	ErrEmpty     Error = "an empty collection"
 	ErrListpack  Error = "malformed listpack"
 	ErrZiplist   Error = "malformed ziplist"
@@ -125,6 +127,8 @@ type Visitor interface {
 	Kind(k Kind, t Type, n int) error
 	// String is the whole of a string.
 	String(s []byte) error
+	// Document is the whole of a JSON document, as text that is perhaps malformed (ErrDocument).
+	Document(text []byte) error
 	// Element is the next of a list or of a set; in a set the visitor refuses what it has already (ErrDuplicate).
 	Element(v []byte) error
 	// Field is one of a hash; expiry is Unix time in milliseconds, 0 for none. A field twice is to be refused.

@@ -26,7 +26,7 @@ func (r *Reader) Value(t Type, v Visitor) error {
 	r.spent = 0
 	k, ok := t.Kind()
 	switch {
-	case t == TypeModule || t == TypeModule2:
+	case t == TypeModule:
 		return ErrModule
 	case !ok:
 		return ErrType
@@ -61,6 +61,8 @@ func (x *valueReader) read() error {
 		return x.quicklist()
 	case TypeHashTTLEarly, TypeHashLPTTLEarly, TypeHashTTL, TypeHashLPTTL:
 		return x.expiringHash()
+	case TypeModule2:
+		return x.document()
 	case TypeStream, TypeStream2, TypeStream3:
 		return x.stream()
 	}
