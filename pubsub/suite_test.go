@@ -25,12 +25,24 @@ const patience = 20 * time.Second
 
 func TestFleet(t *testing.T) {
 	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
-		suite(t, func(t testing.TB) store.Store { return s.Open(t) })
+		suite(t, func(t testing.TB) store.Store { return s.Open(t) }, s.Can(fleet.CanShard))
 	})
 }
 
+// A REST API has no sharded channels; the error says so and what to use.
+func TestShardedNeedsConnections(t *testing.T) {
+	topic := prices(t, fleet.Start(t, fleet.REST).Open(t), func(o *pubsub.Options) { o.Sharded = true })
+	_, err := topic.Publish(t.Context(), price{})
+	if !errors.Is(err, store.ErrUnsupported) || !strings.Contains(err.Error(), "use PUBLISH") {
+		t.Errorf("Publish: %v", err)
+	}
+	if _, err = topic.Open(t.Context(), pubsub.Listener{}); !errors.Is(err, store.ErrUnsupported) || !strings.Contains(err.Error(), "ordinary channels") {
+		t.Errorf("Open: %v", err)
+	}
+}
+
 // suite is what a Topic promises on every store.
-func suite(t *testing.T, open func(testing.TB) store.Store) {
+func suite(t *testing.T, open func(testing.TB) store.Store, shards bool) {
 	for _, sharded := range []bool{false, true} {
 		kind := map[bool]string{false: "plain", true: "sharded"}[sharded]
 		for _, test := range []struct {
@@ -46,6 +58,9 @@ func suite(t *testing.T, open func(testing.TB) store.Store) {
 			{"channel", testChannel},
 			{"close", testClose},
 		} {
+			if sharded && !shards {
+				continue
+			}
 			t.Run(kind+"/"+test.name, func(t *testing.T) {
 				leaktest.Check(t, "larder/pubsub")
 				st := open(t)

@@ -23,7 +23,8 @@ type Options struct {
 	Name string
 
 	// Sharded sends and listens by SPUBLISH and SSUBSCRIBE. On a Cluster a message then goes only to the servers of the
-	// channel's slot, where an ordinary one goes to all. There are no patterns. Who publishes and who listens must agree.
+	// channel's slot, where an ordinary one goes to all. There are no patterns. Who publishes and who listens must agree. A REST
+	// API has none: ErrUnsupported.
 	Sharded bool
 
 	// Codec turns values into bytes and back. Default: strings and []byte as they are, everything else JSON.

@@ -24,7 +24,8 @@
 //     that was silent for too long and has lost an entry is told by its ctx (ErrLost).
 //   - The stream is bounded by Options.MaxLen or MaxAge, in the command that publishes. What is trimmed before it was
 //     handled is lost: watch Lag.
-//   - Nothing polls. Consumers wait in XREADGROUP BLOCK; memory in the consumer is bounded.
+//   - Nothing polls. Consumers wait in XREADGROUP BLOCK; memory in the consumer is bounded. Only store/kvstore polls for them: a
+//     REST API does not wait.
 //   - When ctx ends Consume finishes what it holds, for up to Group.Drain, gives back the rest, and leaves the group.
 //   - A group or stream that is deleted under its consumers is made anew, and reported.
 //

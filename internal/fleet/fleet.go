@@ -36,6 +36,9 @@ const (
 	Redis    Kind = "redis"    // one redis-server
 	Sentinel Kind = "sentinel" // a primary, a replica, and a sentinel that watches them
 	Cluster  Kind = "cluster"  // three primaries with a replica each
+
+	REST      Kind = "rest"       // a larder.DB behind a REST API, by store/kvstore
+	RESTRedis Kind = "rest-redis" // one redis-server behind a REST API, likewise
 )
 
 // Ability is something that can be done to some kinds of stores and not to others.
@@ -47,15 +50,20 @@ const (
 	CanStall                        // Stall
 	CanFailover                     // Failover
 	CanMove                         // MoveSlot, BeginMove
+	CanBlock                        // commands wait at the server, such as BLPOP: Blocked counts them
+	CanShard                        // sharded channels
 )
 
 // abilities are what each kind can.
 var abilities = map[Kind]Ability{
-	Embedded: 0,
-	Larder:   CanRestart | CanStall,
-	Redis:    CanRestart | CanKeep | CanStall,
-	Sentinel: CanRestart | CanKeep | CanStall | CanFailover,
-	Cluster:  CanRestart | CanKeep | CanStall | CanFailover | CanMove,
+	Embedded: CanBlock | CanShard,
+	Larder:   CanRestart | CanStall | CanBlock | CanShard,
+	Redis:    CanRestart | CanKeep | CanStall | CanBlock | CanShard,
+	Sentinel: CanRestart | CanKeep | CanStall | CanFailover | CanBlock | CanShard,
+	Cluster:  CanRestart | CanKeep | CanStall | CanFailover | CanMove | CanBlock | CanShard,
+
+	REST:      CanRestart | CanKeep | CanStall,
+	RESTRedis: CanRestart | CanKeep | CanStall,
 }
 
 // Store is a store that runs, or several servers that make one. Its methods are for one goroutine at a time; what is
@@ -116,9 +124,9 @@ func Together(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) 
 
 // kinds are those that can do what is needed.
 func kinds(needs []Ability) []Kind {
-	all := []Kind{Embedded, Larder, Redis, Sentinel, Cluster}
-	if testing.Short() { // with the race detector: the way to Larder and Sentinel through this process is that to Redis
-		all = []Kind{Embedded, Redis, Cluster}
+	all := []Kind{Embedded, Larder, Redis, Sentinel, REST, RESTRedis, Cluster}
+	if testing.Short() { // with the race detector: the ways to Larder and Sentinel through this process are that to Redis
+		all = []Kind{Embedded, Redis, RESTRedis, Cluster}
 	}
 	return slices.DeleteFunc(all, func(k Kind) bool { return !can(k, needs) })
 }
@@ -152,6 +160,10 @@ func Start(t testing.TB, kind Kind) *Store {
 		s.servers = startSentinel(t)
 	case Cluster:
 		s.servers = startCluster(t)
+	case REST:
+		s.servers = startSite(t, &behindDB{t: t})
+	case RESTRedis:
+		s.servers = startSite(t, &behindRedis{t: t, server: redistest.Start(t)})
 	default:
 		t.Fatalf("fleet: no kind of store is called %q", kind)
 	}

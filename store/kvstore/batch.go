@@ -10,20 +10,40 @@ import (
 
 // batcher makes requests of calls. A call that finds fewer than `requests` under way begins one at once; those that come
 // while there are that many wait, and the next request to end takes all of them along, up to a bound.
+//
+// A caller who leaves before the answer (his ctx ended) may go on with what undoes the call: give a lock back that he might have
+// got. So what comes after he left must not overtake what he left behind. While a request that writes and that somebody left is
+// under way, none other begins; and calls that wait are sent although their callers left, unless they are very many.
 type batcher struct {
 	s *Store
 
 	mu      sync.Mutex
 	waiting []*call
-	running int
+	running int // requests under way
+	left    int // of those, the ones that write and that somebody left
+	strays  int // waiting calls whose callers left
 }
+
+// maxStrays bounds the calls that are sent though nobody waits for them. What is left beyond that is not sent.
+const maxStrays = 1000
 
 // call is what one caller wants: commands in order.
 type call struct {
-	ctx     context.Context // the caller's
 	cmds    []store.Cmd
 	replies []store.Reply // set before done is closed
 	done    chan struct{}
+
+	// Guarded by batcher.mu.
+	batch   *batch // nil while it waits
+	stray   bool   // its caller left while it waited
+	dropped bool   // and it is not to be sent
+}
+
+// batch is a request under way.
+type batch struct {
+	calls  []*call
+	writes bool
+	left   bool
 }
 
 // Bounds of a batch; a single call may be larger.
@@ -40,26 +60,40 @@ func (b *batcher) run(ctx context.Context, cmds []store.Cmd) []store.Reply {
 	if own, ok := b.binary(cmds); ok {
 		return own(ctx)
 	}
-	c := &call{ctx: ctx, cmds: copied(cmds), done: make(chan struct{})}
+	c := &call{cmds: copied(cmds), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
-	start := b.running < requests
-	if start {
+	if b.running < requests && b.left == 0 {
 		b.running++
-	}
-	b.mu.Unlock()
-	if start {
 		go b.work()
 	}
+	b.mu.Unlock()
 	bounded, cancel := b.s.timeout.Bound(ctx)
 	defer cancel()
 	select {
 	case <-c.done:
 		return c.replies
 	case <-bounded.Done():
+		b.leave(c)
 		return failAll(len(cmds), store.Unavailable(bounded.Err()))
 	case <-b.s.life.Done():
 		return failAll(len(cmds), b.s.over(ctx))
+	}
+}
+
+// leave notes that nobody waits for a call any more.
+func (b *batcher) leave(c *call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case c.batch == nil && (b.strays == maxStrays || reads(c.cmds)):
+		c.dropped = true
+	case c.batch == nil:
+		c.stray = true
+		b.strays++
+	case c.batch.writes && !c.batch.left:
+		c.batch.left = true
+		b.left++
 	}
 }
 
@@ -80,53 +114,59 @@ func failAll(n int, err error) []store.Reply {
 	return replies
 }
 
-// work makes requests until nothing waits.
+// work makes requests until nothing waits, or nothing may be sent.
 func (b *batcher) work() {
-	for {
-		calls := b.take()
-		if calls == nil {
-			return
-		}
+	for one := b.take(nil); one != nil; one = b.take(one) {
 		var cmds []store.Cmd
-		for _, c := range calls {
+		for _, c := range one.calls {
 			cmds = append(cmds, c.cmds...)
 		}
 		ctx, cancel := b.s.timeout.Bound(b.s.life)
 		replies := b.s.pipeline(ctx, cmds)
 		cancel()
-		for _, c := range calls {
+		for _, c := range one.calls {
 			c.replies, replies = replies[:len(c.cmds):len(c.cmds)], replies[len(c.cmds):]
 			close(c.done)
 		}
 	}
 }
 
-// take gives the calls of the next request, without those whose callers have left; nil: this worker is done.
-func (b *batcher) take() []*call {
+// take gives the calls of the next request, after one has ended; nil: this worker is done.
+func (b *batcher) take(ended *batch) *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var calls []*call
+	if ended != nil && ended.left {
+		b.left--
+	}
+	next := &batch{}
 	commands, size := 0, 0
-	for len(b.waiting) > 0 {
+	for len(b.waiting) > 0 && b.left == 0 {
 		c := b.waiting[0]
-		if c.ctx.Err() == nil {
+		if !c.dropped {
 			n := sizeOf(c.cmds)
-			if len(calls) > 0 && (commands+len(c.cmds) > batchCommands || size+n > batchBytes) {
+			if len(next.calls) > 0 && (commands+len(c.cmds) > batchCommands || size+n > batchBytes) {
 				break
 			}
-			calls, commands, size = append(calls, c), commands+len(c.cmds), size+n
-		} else {
-			c.replies = failAll(len(c.cmds), store.Unavailable(c.ctx.Err()))
-			close(c.done)
+			next.calls, commands, size = append(next.calls, c), commands+len(c.cmds), size+n
+			c.batch, next.writes, next.left = next, next.writes || !reads(c.cmds), next.left || c.stray
+			if c.stray {
+				b.strays--
+			}
 		}
 		b.waiting[0] = nil
 		b.waiting = b.waiting[1:]
 	}
-	if calls == nil {
-		b.running--
+	if len(b.waiting) == 0 {
 		b.waiting = nil
 	}
-	return calls
+	if next.calls == nil {
+		b.running--
+		return nil
+	}
+	if next.left {
+		b.left++
+	}
+	return next
 }
 
 func sizeOf(cmds []store.Cmd) (n int) {

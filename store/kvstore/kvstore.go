@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/larderdb/larder/store"
 )
@@ -21,9 +22,17 @@ type Options struct {
 	// for subscriptions, which last: zero is right.
 	Client *http.Client
 
+	// Poll is how often, at the least, a command that blocks (BLPOP, XREAD BLOCK, ...) asks whether there is something; at first it
+	// asks more often. Each time is a request, which a service may charge for. Default DefaultPoll; negative: commands that
+	// block are ErrUnsupported.
+	Poll time.Duration
+
 	// Logger gets a line when a subscription is lost and when it is back. Nil logs nothing.
 	Logger *slog.Logger
 }
+
+// DefaultPoll is how often somebody who waits in a command that blocks asks.
+const DefaultPoll = 500 * time.Millisecond
 
 // Store is a store.Store over HTTP. Make one with Open.
 type Store struct {
@@ -34,6 +43,7 @@ type Store struct {
 	own    *http.Transport // to be closed; nil: the client is the caller's
 	log    *slog.Logger
 
+	poll    time.Duration // less than zero: do not
 	timeout *store.CallTimeout
 	sync    atomic.Pointer[string] // the last sync token
 	bytes   atomic.Bool            // the server takes bytes in JSON
@@ -65,6 +75,9 @@ func Open(cfg store.Config, o Options) (*Store, error) {
 	s := &Store{cfg: cfg, client: o.Client, log: o.Logger, token: firstOf(cfg.Password, cfg.Username, cfg.Params.Get("token"), cfg.Params.Get("_token"))}
 	if s.token == "" {
 		return nil, fmt.Errorf("kvstore: %w: no token: write https://TOKEN@host", store.ErrInvalid)
+	}
+	if s.poll = o.Poll; s.poll == 0 {
+		s.poll = DefaultPoll
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -131,6 +144,12 @@ func (s *Store) Do(ctx context.Context, args ...string) store.Reply {
 	if err := check(args); err != nil {
 		return store.Fail(err)
 	}
+	if store.TraitsOf(args).Blocks {
+		if s.poll < 0 {
+			return store.Fail(blocks(args))
+		}
+		return s.block(ctx, args)
+	}
 	return s.batches.run(ctx, []store.Cmd{args})[0]
 }
 
@@ -139,7 +158,11 @@ func (s *Store) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
 	replies := make([]store.Reply, len(cmds))
 	good, at := make([]store.Cmd, 0, len(cmds)), make([]int, 0, len(cmds))
 	for i, c := range cmds {
-		if err := check(c); err != nil {
+		err := check(c)
+		if err == nil && store.TraitsOf(c).Blocks {
+			err = blocks(c)
+		}
+		if err != nil {
 			replies[i] = store.Fail(err)
 			continue
 		}
@@ -175,6 +198,9 @@ func (s *Store) Transaction(ctx context.Context, cmds ...store.Cmd) ([]store.Rep
 		if err := check(c); err != nil {
 			return nil, err
 		}
+		if store.TraitsOf(c).Blocks {
+			return nil, blocks(c)
+		}
 	}
 	if len(cmds) == 0 {
 		return nil, nil
@@ -191,10 +217,12 @@ func check(words []string) error {
 		return &refused{strings.ToUpper(words[0]), "changes the state of a connection, of which there is none here: use a Script, or Subscribe"}
 	case strings.EqualFold(words[0], "SPUBLISH"):
 		return &refused{"SPUBLISH", "is for sharded channels, to which nobody can listen here: use PUBLISH"}
-	case store.TraitsOf(words).Blocks:
-		return &refused{strings.ToUpper(words[0]), "blocks, which a REST API does not do: ask without waiting"}
 	}
 	return nil
+}
+
+func blocks(words []string) error {
+	return &refused{strings.ToUpper(words[0]), "blocks, which a REST API does not do: call it alone, by Do, with Options.Poll not negative, or ask without waiting"}
 }
 
 // refused is an ErrUnsupported that names the command.

@@ -18,7 +18,7 @@ import (
 
 // pipeline sends commands by POST /pipeline and reads one reply for each.
 func (s *Store) pipeline(ctx context.Context, cmds []store.Cmd) []store.Reply {
-	body, err := s.ask(ctx, request{path: "/pipeline", body: appendCommands(nil, cmds), reads: allRead(cmds)})
+	body, err := s.ask(ctx, request{path: "/pipeline", body: appendCommands(nil, cmds), reads: reads(cmds)})
 	if err != nil {
 		return failAll(len(cmds), err)
 	}
@@ -34,7 +34,7 @@ func (s *Store) pipeline(ctx context.Context, cmds []store.Cmd) []store.Reply {
 
 // exec sends commands by POST /multi-exec.
 func (s *Store) exec(ctx context.Context, cmds []store.Cmd) ([]store.Reply, error) {
-	body, err := s.ask(ctx, request{path: "/multi-exec", body: appendCommands(nil, cmds), reads: allRead(cmds)})
+	body, err := s.ask(ctx, request{path: "/multi-exec", body: appendCommands(nil, cmds), reads: reads(cmds)})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *Store) single(ctx context.Context, cmd store.Cmd) store.Reply {
 	return r
 }
 
-func allRead(cmds []store.Cmd) bool {
+func reads(cmds []store.Cmd) bool {
 	for _, c := range cmds {
 		if !store.TraitsOf(c).Reads {
 			return false
