@@ -12,11 +12,13 @@ type memoryFigures struct {
 	used, peak int64 // what maxmemory is held against, and the most it was
 	rss, heap  int64 // of the process, and of it what Go's collector keeps
 
-	live, slabs, mapped int64 // of the arenas: in live cells, in slabs that hold them, taken from the system
+	live, slabs, resident int64 // of the arenas: in live cells, in slabs that hold them, written since the system gave them
+	keys, values, tables  int64 // what live is made of
 
-	startup, tables, clients, scripts int64
-	cachedScripts                     int
-	databases                         []databaseFigures
+	startup, clients, replicas, tracking int64 // what used is made of besides; the second and third are buffers of connections
+	scripts, functions                   int64 // are of the heap
+	cachedScripts                        int
+	databases                            []databaseFigures
 }
 
 // databaseFigures are those of a database that has keys.
@@ -28,15 +30,26 @@ type databaseFigures struct {
 // memory measures. O(shards + connections).
 func (c *Ctx) memory() (f memoryFigures) {
 	m, n := c.Tx.Memories(), c.network()
-	f.live, f.slabs, f.mapped = m.Live, m.Used, m.Mapped
-	f.used = m.Live + c.Engine.Overhead()
+	f.live, f.slabs, f.resident = m.Live, m.Used, max(m.Resident, m.Used) // a slab may have pages that were never written
+	f.keys, f.tables = m.Keys, m.Tables
+	f.values = f.live - f.keys - f.tables
+	c.eachSession(func(s *Session) {
+		if s.follows.Load() {
+			b := s.client.Buffers()
+			f.replicas += int64(b.Query + b.OutputMem)
+		}
+	})
+	f.startup, f.tracking = c.Engine.Startup(), c.Engine.Tracking().Bytes
+	f.clients = max(n.InputBuf+n.OutputBuf-f.replicas, 0)
+	f.used = f.live + f.startup + f.clients + f.replicas + f.tracking
 	if c.Info.Memory != nil {
 		f.rss, f.heap, f.peak = c.Info.Memory()
 	}
 	f.peak = max(f.peak, f.used)
-	f.startup, f.clients = c.Engine.Startup(), n.InputBuf+n.OutputBuf
 	scripts, size := c.scripts.size()
 	f.cachedScripts, f.scripts = scripts, int64(size)
+	_, _, functions := c.scripts.libs.size()
+	f.functions = int64(functions)
 	here := c.Tx.DB()
 	defer c.Tx.Use(here)
 	for db := range c.Engine.Databases() {
@@ -44,7 +57,6 @@ func (c *Ctx) memory() (f memoryFigures) {
 		if k := c.Tx.Keyspace(); k.Keys > 0 {
 			d := databaseFigures{db, k.Keys, engine.TableBytes(k.Keys), int64(k.Expiring) * expiryBytes}
 			f.databases = append(f.databases, d)
-			f.tables += d.main
 		}
 	}
 	return f
@@ -59,7 +71,7 @@ func (f *memoryFigures) overhead() int64 { return f.used - f.live + f.tables }
 // dataset is the rest.
 func (f *memoryFigures) dataset() int64 { return f.live - f.tables }
 
-func (f *memoryFigures) keys() (n int) {
+func (f *memoryFigures) count() (n int) {
 	for _, d := range f.databases {
 		n += d.keys
 	}
@@ -78,7 +90,7 @@ func infoMemory(c *Ctx, b *infoText) {
 	b.add("used_memory_dataset_perc", percent(f.dataset(), f.used-f.startup))
 	b.add("allocator_allocated", f.live)
 	b.add("allocator_active", f.slabs)
-	b.add("allocator_resident", f.mapped)
+	b.add("allocator_resident", f.resident)
 	b.add("allocator_muzzy", 0)
 	b.add("used_memory_go_heap", f.heap)
 	b.addSize("total_system_memory", systemMemory())
@@ -87,27 +99,35 @@ func infoMemory(c *Ctx, b *infoText) {
 	b.add("maxmemory_policy", s.MaxMemoryPolicy.String())
 	b.add("allocator_frag_ratio", ratio(f.slabs, f.live))
 	b.add("allocator_frag_bytes", f.slabs-f.live)
-	b.add("allocator_rss_ratio", ratio(f.mapped, f.slabs))
-	b.add("allocator_rss_bytes", f.mapped-f.slabs)
-	b.add("rss_overhead_ratio", ratio(f.rss, f.mapped))
-	b.add("rss_overhead_bytes", f.rss-f.mapped)
+	b.add("allocator_rss_ratio", ratio(f.resident, f.slabs))
+	b.add("allocator_rss_bytes", f.resident-f.slabs)
+	b.add("rss_overhead_ratio", ratio(f.rss, f.resident))
+	b.add("rss_overhead_bytes", f.rss-f.resident)
 	b.add("mem_fragmentation_ratio", ratio(f.rss, f.used))
 	b.add("mem_fragmentation_bytes", f.rss-f.used)
-	b.zeros("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves")
+	b.zeros("mem_not_counted_for_evict", "mem_replication_backlog")
+	b.add("mem_total_replication_buffers", f.replicas)
+	b.add("mem_clients_slaves", f.replicas)
 	b.add("mem_clients_normal", f.clients)
 	b.zeros("mem_cluster_links", "mem_aof_buffer")
 	b.add("mem_allocator", "larder-arena")
 	b.zeros("mem_overhead_db_hashtable_rehashing", "active_defrag_running")
 	b.add("lazyfree_pending_objects", c.Engine.PendingFrees())
 	b.add("lazyfreed_objects", c.Engine.Freed())
+	b.add("larder_mem_keys", f.keys) // with the next two, allocator_allocated
+	b.add("larder_mem_values", f.values)
+	b.add("larder_mem_tables", f.tables)
+	b.add("larder_mem_free", f.resident-f.live)
+	b.add("larder_mem_tracking", f.tracking)
 }
 
 // infoScripts tells of the memory of scripts and of what runs them.
 func (c *Ctx) infoScripts(b *infoText, f *memoryFigures) {
 	libs, functions, inFunctions := c.scripts.libs.size()
 	idle, loaded := int64(c.scripts.lua.Idle())*script.StateSize, int64(libs)*script.StateSize
-	b.addSize("used_memory_lua", idle)
+	b.add("used_memory_lua", idle)
 	b.add("used_memory_vm_eval", idle)
+	b.add("used_memory_lua_human", humanSize(idle))
 	b.add("used_memory_scripts_eval", f.scripts)
 	b.add("number_of_cached_scripts", f.cachedScripts)
 	b.add("number_of_functions", functions)

@@ -1,9 +1,12 @@
 package command_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // exporterFields are the fields of INFO that redis_exporter, the usual way to Prometheus, turns into metrics and that a
@@ -71,4 +74,79 @@ func TestInfoFields(t *testing.T) {
 			t.Errorf("%s is %q, want %q", field, have[field], want)
 		}
 	}
+}
+
+// TestMemoryCausesAddUp holds, over a random mix of commands, that what INFO and MEMORY STATS say memory is used for
+// adds up to what is used, and agrees with a walk of the keys.
+func TestMemoryCausesAddUp(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 3))
+	r := newRig(t, "hash-max-listpack-entries", "8", "set-max-listpack-entries", "8", "list-max-listpack-size", "4")
+	for step := range 4000 {
+		r.main.do(randomCommand(random)...)
+		if random.IntN(8) == 0 {
+			r.main.do(largeCommand(random)...)
+		}
+		if step%400 != 0 {
+			continue
+		}
+		for range 50 {
+			r.Tick(time.Second) // what is to be freed is
+		}
+		f := r.memoryFields()
+		if sum := f["larder_mem_keys"] + f["larder_mem_values"] + f["larder_mem_tables"]; sum != f["allocator_allocated"] {
+			t.Errorf("keys, values and tables are %d, %d bytes are allocated", sum, f["allocator_allocated"])
+		}
+		if sum := f["allocator_allocated"] + f["used_memory_startup"] + f["mem_clients_normal"] + f["mem_clients_slaves"] +
+			f["larder_mem_tracking"]; sum != f["used_memory"] {
+			t.Errorf("the causes are %d, used_memory %d", sum, f["used_memory"])
+		}
+		if sum := f["used_memory_overhead"] + f["used_memory_dataset"]; sum != f["used_memory"] {
+			t.Errorf("overhead and dataset are %d, used_memory %d", sum, f["used_memory"])
+		}
+		if f["larder_mem_free"] < 0 || f["allocator_resident"] < f["allocator_active"] || f["allocator_active"] < f["allocator_allocated"] {
+			t.Errorf("%v", f)
+		}
+		keys, bytes := r.walkKeys()
+		tables := f["larder_mem_tables"]
+		if keys != f["larder_mem_keys"] || bytes < f["allocator_allocated"]-tables || bytes > f["allocator_allocated"]+tables {
+			t.Errorf("keys of %d bytes, MEMORY USAGE of all %d; %v", keys, bytes, f)
+		}
+		stats := r.main.do("MEMORY STATS")
+		for _, want := range []string{
+			fmt.Sprintf("total.allocated (%d)", f["used_memory"]), fmt.Sprintf("dataset.bytes (%d)", f["used_memory_dataset"]),
+			fmt.Sprintf("overhead.total (%d)", f["used_memory_overhead"]), fmt.Sprintf("overhead.db.hashtable.lut (%d)", tables),
+			fmt.Sprintf("allocator.resident (%d)", f["allocator_resident"]),
+		} {
+			if !strings.Contains(stats, want) {
+				t.Errorf("no %s in %s", want, stats)
+			}
+		}
+	}
+}
+
+func (r *rig) memoryFields() map[string]int64 {
+	f := make(map[string]int64)
+	for line := range strings.SplitSeq(r.main.do("INFO memory"), "\r\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+				f[name] = n
+			}
+		}
+	}
+	return f
+}
+
+// walkKeys sums the lengths of all keys, and what MEMORY USAGE says of them.
+func (r *rig) walkKeys() (keys, bytes int64) {
+	c := r.connect()
+	for db := range r.Engine.Databases() {
+		c.do("SELECT", strconv.Itoa(db))
+		for _, key := range strings.Fields(strings.Trim(c.do("KEYS", "*"), "[]")) {
+			n, _ := strconv.ParseInt(strings.Trim(c.do("MEMORY", "USAGE", key), "()"), 10, 64)
+			keys, bytes = keys+int64(len(key)), bytes+n
+		}
+	}
+	return keys, bytes
 }

@@ -63,12 +63,12 @@ func memoryStats(c *Ctx) {
 	count("total.allocated", f.used)
 	count("startup.allocated", f.startup)
 	count("replication.backlog", 0)
-	count("clients.slaves", 0)
+	count("clients.slaves", f.replicas)
 	count("clients.normal", f.clients)
 	count("cluster.links", 0)
 	count("aof.buffer", 0)
 	count("lua.caches", f.scripts)
-	count("functions.caches", 0)
+	count("functions.caches", f.functions)
 	for _, d := range f.databases {
 		fields = append(fields, func() { c.replyDatabaseFigures(d) })
 	}
@@ -76,21 +76,21 @@ func memoryStats(c *Ctx) {
 	count("overhead.db.hashtable.rehashing", 0)
 	count("overhead.total", f.overhead())
 	count("db.dict.rehashing.count", 0)
-	count("keys.count", int64(f.keys()))
-	count("keys.bytes-per-key", max(f.used-f.startup, 0)/int64(max(f.keys(), 1)))
+	count("keys.count", int64(f.count()))
+	count("keys.bytes-per-key", max(f.used-f.startup, 0)/int64(max(f.count(), 1)))
 	count("dataset.bytes", f.dataset())
 	share("dataset.percentage", 100*quotient(f.dataset(), f.used-f.startup))
 	share("peak.percentage", 100*quotient(f.used, f.peak))
 	count("allocator.allocated", f.live)
 	count("allocator.active", f.slabs)
-	count("allocator.resident", f.mapped)
+	count("allocator.resident", f.resident)
 	count("allocator.muzzy", 0)
 	share("allocator-fragmentation.ratio", quotient(f.slabs, f.live))
 	count("allocator-fragmentation.bytes", f.slabs-f.live)
-	share("allocator-rss.ratio", quotient(f.mapped, f.slabs))
-	count("allocator-rss.bytes", f.mapped-f.slabs)
-	share("rss-overhead.ratio", quotient(f.rss, f.mapped))
-	count("rss-overhead.bytes", f.rss-f.mapped)
+	share("allocator-rss.ratio", quotient(f.resident, f.slabs))
+	count("allocator-rss.bytes", f.resident-f.slabs)
+	share("rss-overhead.ratio", quotient(f.rss, f.resident))
+	count("rss-overhead.bytes", f.rss-f.resident)
 	share("fragmentation", quotient(f.rss, f.used))
 	count("fragmentation.bytes", f.rss-f.used)
 	c.Out.Map(len(fields))
@@ -132,8 +132,8 @@ func memoryDoctor(c *Ctx) {
 			"in time; MEMORY PURGE hurries that."},
 		{quotient(f.slabs, f.live) > 1.4 && f.slabs-f.live > doctorWaste, "Holes: deleted values left room that others do not use yet. " +
 			"Compaction moves values together a little ten times a second; MEMORY PURGE hurries it."},
-		{quotient(f.mapped, f.slabs) > 1.4 && f.mapped-f.slabs > doctorWaste, "Arenas: more memory is kept for keys to come than in use. It is used next."},
-		{quotient(f.rss, f.mapped) > 1.4 && f.rss-f.mapped > doctorWaste, "Process: memory outside the keyspace is large: connections, scripts, " +
+		{quotient(f.resident, f.slabs) > 1.4 && f.resident-f.slabs > doctorWaste, "Arenas: more memory is kept for keys to come than in use. It is used next."},
+		{quotient(f.rss, f.resident) > 1.4 && f.rss-f.resident > doctorWaste, "Process: memory outside the keyspace is large: connections, scripts, " +
 			"and in a program that embeds the store the program itself. GOMEMLIMIT bounds what the collector keeps."},
 		{f.clients/connected > doctorClient, "Clients: their buffers are large. CLIENT LIST tells whose (omem, qbuf): " +
 			"subscribers that do not keep up, or who asks for large replies."},
@@ -151,8 +151,8 @@ func memoryDoctor(c *Ctx) {
 
 func memoryMallocStats(c *Ctx) {
 	f := c.memory()
-	c.Out.Verbatim("txt", fmt.Sprintf("larder-arena: %d bytes in live cells, %d in slabs, %d mapped\ngo: %d bytes of heap\n",
-		f.live, f.slabs, f.mapped, f.heap))
+	c.Out.Verbatim("txt", fmt.Sprintf("larder-arena: %d bytes in live cells, %d in slabs, %d resident\ngo: %d bytes of heap\n",
+		f.live, f.slabs, f.resident, f.heap))
 }
 
 // memoryPurge frees what is still to be freed and makes the arenas dense. It locks shards one at a time, never for

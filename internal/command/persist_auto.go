@@ -33,7 +33,9 @@ func (p *Processor) LoadSnapshot() (keys int, err error) {
 	}
 	tx.StartCommand() // nobody is told: this is where everybody begins
 	p.saves.dirty.Store(p.Engine.Dirty())
-	return tx.TotalLen(), nil
+	keys = tx.TotalLen()
+	p.stats.loaded.Store(int64(keys))
+	return keys, nil
 }
 
 // saveWhenDue begins a snapshot at a save point.

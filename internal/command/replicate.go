@@ -70,6 +70,7 @@ func syncReplica(c *Ctx) {
 	r.Send([]byte(head))
 	r.Send(snapshot.Bytes())
 	c.feed.Attach(r)
+	c.stats.fullSyncs.Add(1)
 }
 
 // libraryTexts are the libraries of functions, for a snapshot.

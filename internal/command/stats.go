@@ -18,6 +18,8 @@ type stats struct {
 	evicting                 atomic.Int64 // nanoseconds spent on making room
 	mostInBatch              atomic.Int64 // commands that one read brought
 	evictedClients           atomic.Int64
+	fullSyncs                atomic.Int64                 // snapshots given to replicas
+	loaded                   atomic.Int64                 // keys of the last snapshot that was read; RESETSTAT leaves it
 	network                  atomic.Pointer[NetworkStats] // what it was at the last reset; nil: zero
 
 	mu     sync.Mutex
@@ -106,7 +108,7 @@ func (s *stats) reset(network NetworkStats) {
 		c.failed.Store(0)
 		c.latency.Store(nil)
 	}
-	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch, &s.evictedClients} {
+	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch, &s.evictedClients, &s.fullSyncs} {
 		n.Store(0)
 	}
 	s.network.Store(&network)

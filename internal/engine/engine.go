@@ -246,13 +246,24 @@ func (e *Engine) Used() int64 {
 // UsedAbout is Used within 64 x 4 KiB, for the price of one atomic load.
 func (e *Engine) UsedAbout() int64 { return e.used.Load() }
 
-// MemoryStats are the arenas' figures, summed: bytes in live cells, in slabs that hold them, and taken from the system.
-type MemoryStats struct{ Live, Used, Mapped int64 }
+// MemoryStats are the arenas' figures in bytes, summed. Live is Keys, Tables, and values with the heads of records.
+type MemoryStats struct {
+	Live     int64 // in cells
+	Used     int64 // in slabs that hold them
+	Resident int64 // written since the system gave them
+	Mapped   int64 // of addresses
 
-func (m *MemoryStats) add(s arena.Stats) {
+	Keys   int64 // the names of keys
+	Tables int64 // the segments and directories of databases, and the indexes of fields that expire
+}
+
+func (m *MemoryStats) add(s arena.Stats, b *books) {
 	m.Live += s.Live
 	m.Used += s.Slabs
+	m.Resident += s.Resident
 	m.Mapped += s.Mapped
+	m.Keys += b.names
+	m.Tables += b.tables
 }
 
 // Memory sums the arenas' figures.

@@ -17,7 +17,7 @@ func (e *Engine) Startup() int64 { return e.fixed }
 // Memories sums the arenas' figures. Cost: 64 locks.
 func (tx *Tx) Memories() (sum MemoryStats) {
 	tx.eachShard(func(_ int, s *shard) bool {
-		sum.add(s.arena.Stats())
+		sum.add(s.arena.Stats(), &s.books)
 		return true
 	})
 	return sum
