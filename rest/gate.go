@@ -3,8 +3,10 @@ package rest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/larderdb/larder/store"
 )
@@ -12,7 +14,8 @@ import (
 // gate knows which commands may come over HTTP. What a command does it learns from the Store's COMMAND INFO, once for each.
 type gate struct {
 	st    store.Store
-	known sync.Map // lower-case name, or "name|sub": traits
+	known atomic.Pointer[map[string]traits] // by lower-case name, or "name|sub"; never changed, but replaced
+	mu    sync.Mutex                        // for who replaces it
 }
 
 // traits of a command.
@@ -46,29 +49,45 @@ func (g *gate) judge(ctx context.Context, words []string, readOnly bool) verdict
 	if len(words) == 0 || words[0] == "" {
 		return verdict{err: store.ServerError("ERR empty command")}
 	}
-	name := strings.ToLower(words[0])
+	var buf [maxName]byte
+	name := string(appendLower(buf[:0], words[0])) // on the stack
 	switch name {
 	case "client":
 		if len(words) > 1 && strings.EqualFold(words[1], "setinfo") {
 			return verdict{reply: store.Status("OK"), done: true}
 		}
-		return verdict{err: refusal(name)}
+		return verdict{err: refusal(words[0])}
 	case "shutdown", "debug", "replicaof", "slaveof", "failover", "exec", "multi":
-		return verdict{err: refusal(name)}
+		return verdict{err: refusal(words[0])}
 	}
 	if store.Stateful(words) {
-		return verdict{err: refusal(name)}
+		return verdict{err: refusal(words[0])}
 	}
-	t, err := g.traits(ctx, name, words)
+	t, err := g.traits(ctx, words)
 	switch {
 	case err != nil:
 		return verdict{err: err}
 	case t.blocks && (name != "xread" && name != "xreadgroup" || blocks(words)):
-		return verdict{err: refusal(name)}
+		return verdict{err: refusal(words[0])}
 	case readOnly && (!t.reads || name == "scan" || name == "keys"):
-		return verdict{err: noPermission(name)}
+		return verdict{err: noPermission(words[0])}
 	}
 	return verdict{write: !t.reads}
+}
+
+// maxName is longer than any command's name, with a subcommand's.
+const maxName = 32
+
+// appendLower appends so much of a name in lower case as could be a command's, and one byte more of one that could not.
+func appendLower(dst []byte, name string) []byte {
+	for i := 0; i < len(name) && len(dst) < maxName; i++ {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // blocks tells whether XREAD or XREADGROUP has BLOCK among its options, which end with STREAMS.
@@ -85,43 +104,61 @@ func blocks(words []string) bool {
 }
 
 // traits of a command, or of its subcommand. What the Store does not know it will refuse itself; for the gate it writes.
-func (g *gate) traits(ctx context.Context, name string, words []string) (traits, error) {
-	switch name {
+func (g *gate) traits(ctx context.Context, words []string) (traits, error) {
+	var buf [maxName]byte
+	name := appendLower(buf[:0], words[0])
+	switch string(name) {
 	case "ping", "echo":
 		return traits{reads: true}, nil
 	}
-	v, ok := g.known.Load(name)
+	t, ok := g.lookup(name)
 	if !ok {
-		if err := g.learn(ctx, name); err != nil {
+		if err := g.learn(ctx, strings.ToLower(words[0])); err != nil {
 			return traits{}, err
 		}
-		if v, ok = g.known.Load(name); !ok {
+		if t, ok = g.lookup(name); !ok {
 			return traits{}, nil
 		}
 	}
-	t, _ := v.(traits)
 	if t.subs && len(words) > 1 {
-		if v, ok := g.known.Load(name + "|" + strings.ToLower(words[1])); ok {
-			t, _ = v.(traits)
+		if sub, ok := g.lookup(appendLower(append(name, '|'), words[1])); ok {
+			t = sub
 		}
 	}
 	return t, nil
 }
 
+func (g *gate) lookup(name []byte) (t traits, ok bool) {
+	if m := g.known.Load(); m != nil {
+		t, ok = (*m)[string(name)]
+	}
+	return t, ok
+}
+
 // learn asks the Store about a command. A name that it does not know is not kept: anybody may send any number of those.
 func (g *gate) learn(ctx context.Context, name string) error {
+	if len(name) >= maxName {
+		return nil // the Store knows none as long
+	}
 	list, err := g.st.Do(ctx, "COMMAND", "INFO", name).Array()
 	if err != nil {
 		return fmt.Errorf("asking the store about '%s': %w", clip(name), err)
 	}
-	for _, info := range list {
-		g.note(info, name)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := map[string]traits{}
+	if old := g.known.Load(); old != nil {
+		maps.Copy(next, *old)
 	}
+	for _, info := range list {
+		note(next, info, name)
+	}
+	g.known.Store(&next)
 	return nil
 }
 
 // note keeps one element of COMMAND INFO: name, arity, flags, ..., and in tenth place the subcommands.
-func (g *gate) note(info store.Reply, name string) {
+func note(known map[string]traits, info store.Reply, name string) {
 	parts, err := info.Array()
 	if err != nil || len(parts) < 3 {
 		return
@@ -145,10 +182,10 @@ func (g *gate) note(info store.Reply, name string) {
 		for _, sub := range subs {
 			if own, err := sub.Array(); err == nil && len(own) > 0 {
 				if full, err := own[0].Text(); err == nil {
-					g.note(sub, strings.ToLower(full))
+					note(known, sub, strings.ToLower(full))
 				}
 			}
 		}
 	}
-	g.known.Store(name, t)
+	known[name] = t
 }

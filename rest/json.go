@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/larderdb/larder/store"
 )
 
 // Requests are arrays of strings, numbers and booleans, or arrays of those. They are read by hand, since numbers keep their
@@ -15,8 +18,9 @@ import (
 
 // scanner reads a request's JSON. Words are parts of the request's text where they can be.
 type scanner struct {
-	b  string
-	at int
+	b    string
+	at   int
+	room []string // for the words of the next commands, of which a pipeline has many
 }
 
 var (
@@ -49,34 +53,44 @@ func (s *scanner) command() ([]string, error) {
 	if s.next() != '[' {
 		return nil, s.fail("no array of a command's name and arguments")
 	}
-	words := make([]string, 0, 4)
+	words := s.room[:0:0]
+	if cap(s.room) > 0 {
+		words = s.room[:0]
+	}
 	for {
 		s.space()
 		if s.at < len(s.b) && s.b[s.at] == ']' && len(words) == 0 {
 			s.at++
-			return words, nil
+			return nil, nil
 		}
 		w, err := s.word()
 		if err != nil {
 			return nil, err
 		}
+		if len(words) == cap(words) { // the command is longer than the room
+			words = slices.Grow(words, max(len(words), s.likely()))
+		}
 		words = append(words, w)
 		switch s.next() {
 		case ',':
 		case ']':
-			return words, nil
+			s.room = words[len(words):]
+			return words[:len(words):len(words)], nil
 		default:
 			return nil, s.fail("no comma between two arguments")
 		}
 	}
 }
 
+// likely is for how many words to make room: those of one command, or what may come in the rest of a pipeline, within bounds.
+func (s *scanner) likely() int { return min(4+(len(s.b)-s.at)/8, 256) }
+
 // commands reads an array of commands, at most so many.
-func (s *scanner) commands(most int) ([][]string, error) {
+func (s *scanner) commands(most int) ([]store.Cmd, error) {
 	if s.next() != '[' {
 		return nil, s.fail("no array of commands")
 	}
-	var list [][]string
+	list := make([]store.Cmd, 0, min(most, 1+len(s.b)/16, 1024))
 	for {
 		s.space()
 		if s.at < len(s.b) && s.b[s.at] == ']' && len(list) == 0 {

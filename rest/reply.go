@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,12 @@ func (f format) appendReply(b []byte, r store.Reply) []byte {
 }
 
 func (f format) appendReplies(b []byte, replies []store.Reply) []byte {
+	if f == resp2 {
+		for _, r := range replies {
+			b = appendRESP2(b, r)
+		}
+		return b
+	}
 	b = append(b, '[')
 	for i, r := range replies {
 		if i > 0 {
@@ -67,11 +74,21 @@ func (f format) appendValue(b []byte, r store.Reply) []byte {
 	}
 	text, _ := r.Text() //nolint:errcheck // likewise
 	if f == encode {
-		b = append(b, '"')
-		b = base64.StdEncoding.AppendEncode(b, []byte(text))
-		return append(b, '"')
+		return append(appendBase64(append(b, '"'), text), '"')
 	}
 	return appendText(b, text)
+}
+
+// appendBase64 is base64.StdEncoding.AppendEncode of a string, which it does not copy.
+func appendBase64(b []byte, s string) []byte {
+	var part [3 * 256]byte // a multiple of three: only the last has padding
+	b = slices.Grow(b, base64.StdEncoding.EncodedLen(len(s)))
+	for len(s) > 0 {
+		n := copy(part[:], s)
+		b = base64.StdEncoding.AppendEncode(b, part[:n])
+		s = s[n:]
+	}
+	return b
 }
 
 // errorText is what clients get to read of an error: the server's own text, or one that begins like those.

@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +21,8 @@ type Server struct {
 	hub    hub
 	run    string        // tells one Server from another, in sync tokens
 	writes atomic.Uint64 // requests that may have changed something
-	buffer sync.Pool     // of *[]byte
+	sync   atomic.Pointer[syncToken]
+	buffer sync.Pool // of *[]byte
 
 	requests, refused atomic.Uint64
 	ctx               context.Context // ends with Close
@@ -98,7 +97,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	body, err := s.body(w, r)
+	body, err := s.body(r)
 	if err != nil {
 		status := http.StatusBadRequest
 		if errors.Is(err, errTooLarge) {
@@ -135,26 +134,6 @@ func formatOf(r *http.Request) (format, error) {
 	return plain, nil
 }
 
-// body reads the request's body, whose text words may be parts of.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) (string, error) {
-	if r.Body == nil || r.ContentLength == 0 {
-		return "", nil
-	}
-	if r.ContentLength > s.o.MaxRequest {
-		return "", errTooLarge
-	}
-	var b strings.Builder
-	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength))
-	}
-	_, err := io.Copy(&b, http.MaxBytesReader(w, r.Body, s.o.MaxRequest))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return "", errTooLarge
-	}
-	return b.String(), err
-}
-
 // command runs the command of a path, or of a JSON array.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f format, body string) {
 	words, err := pathWords(r, body)
@@ -173,7 +152,9 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f form
 	if v.write {
 		s.writes.Add(1)
 	}
-	s.answer(w, statusOf(reply.Err()), f, func(b []byte) []byte { return f.appendReply(b, reply) })
+	b := s.take()
+	*b = f.appendReply(*b, reply)
+	s.answer(w, statusOf(reply.Err()), f, b)
 }
 
 // pipeline runs commands in order.
@@ -183,38 +164,51 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	replies := make([]store.Reply, len(list))
-	cmds, at := make([]store.Cmd, 0, len(list)), make([]int, 0, len(list))
-	wrote := false
+	replies, wrote := s.runAll(r.Context(), u, list)
+	if wrote {
+		s.writes.Add(1)
+	}
+	b := s.take()
+	*b = f.appendReplies(*b, replies)
+	s.answer(w, http.StatusOK, f, b)
+}
+
+// runAll runs the commands that may be.
+func (s *Server) runAll(ctx context.Context, u *user, list []store.Cmd) (replies []store.Reply, wrote bool) {
+	cmds := make([]store.Cmd, 0, len(list))
+	settled := make(map[int]store.Reply) // what is not for the Store
 	for i, words := range list {
-		v := s.gate.judge(r.Context(), words, u.readOnly)
+		v := s.gate.judge(ctx, words, u.readOnly)
 		switch {
 		case v.err != nil:
-			replies[i] = store.Fail(v.err)
+			settled[i] = store.Fail(v.err)
 		case v.done:
-			replies[i] = v.reply
+			settled[i] = v.reply
 		default:
-			cmds, at = append(cmds, sentAs(words)), append(at, i)
+			cmds = append(cmds, sentAs(words))
 		}
 		wrote = wrote || v.write
 	}
 	if len(cmds) > 0 {
-		for k, reply := range u.st.Pipe(r.Context(), cmds...) {
-			replies[at[k]] = u.shaped(r.Context(), list[at[k]], reply)
+		replies = u.st.Pipe(ctx, cmds...)
+	}
+	if len(settled) > 0 {
+		given := replies
+		replies = make([]store.Reply, len(list))
+		for i := range list {
+			r, ok := settled[i]
+			if !ok {
+				r, given = given[0], given[1:]
+			}
+			replies[i] = r
 		}
 	}
-	if wrote {
-		s.writes.Add(1)
+	for i, words := range list {
+		if _, ok := settled[i]; !ok {
+			replies[i] = u.shaped(ctx, words, replies[i])
+		}
 	}
-	s.answer(w, http.StatusOK, f, func(b []byte) []byte {
-		if f != resp2 {
-			return f.appendReplies(b, replies)
-		}
-		for _, reply := range replies {
-			b = appendRESP2(b, reply)
-		}
-		return b
-	})
+	return replies, wrote
 }
 
 var (
@@ -263,7 +257,9 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 	if wrote {
 		s.writes.Add(1)
 	}
-	s.answer(w, http.StatusOK, f, func(b []byte) []byte { return f.appendReplies(b, replies) })
+	b := s.take()
+	*b = f.appendReplies(*b, replies)
+	s.answer(w, http.StatusOK, f, b)
 }
 
 // statusOf is the status for a command's error.
@@ -279,44 +275,3 @@ func statusOf(err error) int {
 	}
 	return http.StatusInternalServerError
 }
-
-// fail answers with an error.
-func (s *Server) fail(w http.ResponseWriter, status int, err error) {
-	s.answer(w, status, plain, func(b []byte) []byte { return plain.appendReply(b, store.Fail(err)) })
-}
-
-// answer writes a response.
-func (s *Server) answer(w http.ResponseWriter, status int, f format, text func(b []byte) []byte) {
-	buf, _ := s.buffer.Get().(*[]byte)
-	*buf = text((*buf)[:0])
-	h := w.Header()
-	h["Content-Type"] = jsonType
-	if f == resp2 {
-		h["Content-Type"] = bytesType
-	}
-	h["Upstash-Sync-Token"] = []string{s.run + ":" + strconv.FormatUint(s.writes.Load(), 36)}
-	h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
-	h["Cache-Control"] = noStore
-	h[wordsHeader] = takesBytes
-	w.WriteHeader(status)
-	_, _ = w.Write(*buf) // who has left does not want to know
-	if cap(*buf) <= keepBuffer {
-		s.buffer.Put(buf)
-	}
-}
-
-// wordsHeader is Larder's own. In answers it says that strings of a request's JSON may hold any bytes; in a subscriber's request
-// "base64" asks for names and payloads in base64, which events would spoil otherwise.
-const wordsHeader = "Larder-Words"
-
-// keepBuffer is the largest buffer that is used again.
-const keepBuffer = 1 << 20
-
-// Values of headers, which are never changed.
-var (
-	jsonType  = []string{"application/json"}
-	bytesType = []string{"application/octet-stream"}
-	noStore   = []string{"no-store"}
-
-	takesBytes = []string{"bytes"}
-)

@@ -13,6 +13,11 @@ var errSame = store.ServerError("ERR source and destination objects are the same
 // RESP3. Maps, sets, booleans and doubles need no command's name and are dealt with as they are written; here are the
 // commands whose arrays are nested otherwise.
 func asRESP2(words []string, r store.Reply) store.Reply {
+	switch r.Kind() {
+	case store.KindArray, store.KindMap, store.KindSet, store.KindError:
+	default:
+		return r
+	}
 	list, err := r.Array()
 	if err != nil && strings.EqualFold(words[0], "copy") && errors.Is(err, errSame) {
 		return store.Int(0) // Upstash copied nothing; Redis complains

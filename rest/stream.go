@@ -61,7 +61,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	h[wordsHeader] = takesBytes
-	h.Set("Upstash-Sync-Token", s.run+":"+strconv.FormatUint(s.writes.Load(), 36))
+	h[syncHeader] = s.syncToken()
 	w.WriteHeader(http.StatusOK)
 	sub.feed(ctx, w, control, first)
 }
