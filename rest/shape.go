@@ -22,7 +22,13 @@ func asRESP2(words []string, r store.Reply) store.Reply {
 	if err != nil && strings.EqualFold(words[0], "copy") && errors.Is(err, errSame) {
 		return store.Int(0) // Upstash copied nothing; Redis complains
 	}
-	if err != nil || len(list) == 0 {
+	if err != nil {
+		return r
+	}
+	if len(words[0]) > 5 && strings.EqualFold(words[0][:5], "JSON.") {
+		return jsonInRESP2(words, r, list)
+	}
+	if len(list) == 0 {
 		return r
 	}
 	switch strings.ToUpper(words[0]) {

@@ -55,6 +55,9 @@ func TestRepliesHaveTheShapeOfRESP2(t *testing.T) {
 		"LCS str str IDX WITHMATCHLEN", "CONFIG GET maxmemory", "COMMAND INFO get", "COMMAND DOCS get", "FUNCTION STATS", "FUNCTION LIST", "ACL GETUSER default",
 		"LMPOP 1 l LEFT COUNT 2", "LPOP l 1", "LPOS l none COUNT 1", "LPOS none x", "EVAL return{1,2.9,'x',{ok='fine'},false,{{}}} 0",
 		"EVAL redis.setresp(3)return{double=2.5} 0", "EVAL redis.setresp(3)return{map={a=1}} 0", "PFCOUNT none", "TYPE none", "OBJECT FREQ none",
+		"JSON.SET j $ {\"a\":1,\"b\":[2.5,\"x\"],\"c\":1e300}", "JSON.TYPE j", "JSON.TYPE j $", "JSON.TYPE j $..*", "JSON.TYPE j .a", "JSON.TYPE j .none", "JSON.TYPE none $", "JSON.TYPE none",
+		"JSON.NUMINCRBY j $.a 2", "JSON.NUMINCRBY j .a 2", "JSON.NUMINCRBY j $..* 0.5", "JSON.NUMMULTBY j ..* 2", "JSON.NUMMULTBY j $.none 2", "JSON.RESP j $", "JSON.GET j $.b .a",
+		"JSON.OBJKEYS j", "JSON.ARRPOP j $.b", "JSON.TOGGLE j $.a", "JSON.MGET j none $.a",
 		"ZMPOP 2 none z MIN COUNT 2", "ZPOPMIN z", "ZPOPMAX z 1", "ZPOPMIN z 5", "ZPOPMIN z 5", "MGET str none",
 	} {
 		words := strings.Fields(line)
