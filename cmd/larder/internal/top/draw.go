@@ -240,14 +240,21 @@ func (s *Screen) foot() string {
 		return s.ink.yellow(fit(" "+s.notice, s.width, false))
 	}
 	own := "own load " + s.ownCommands.count() + " cmd/s " + s.ownBytes.bytes() + "/s"
-	keys := "? help  / filter  s S sort  space pause  + - pace  q quit"
+	hints := []string{"? help", "q quit", "/ filter", "s S sort", "space pause", "+ - pace"}
 	if f := s.table().filter; f != "" {
-		keys = "filter: " + f + " (esc: clear)  " + keys
+		hints = append([]string{"filter: " + f + " (esc: clear)"}, hints...)
 	}
-	if len(own)+len(keys)+4 > s.width {
-		return s.ink.faint(fit(" ? help  q quit  "+own, s.width, false))
+	line := " " + hints[0]
+	for _, h := range hints[1:] {
+		if ansi.StringWidth(line)+len(h)+len(own)+5 > s.width {
+			break
+		}
+		line += "  " + h
 	}
-	return s.ink.faint(" " + fit(keys, s.width-len(own)-2, false) + own)
+	if rest := s.width - len(own) - 1; rest > ansi.StringWidth(line)+1 {
+		return s.ink.faint(fit(line, rest, false) + own + " ")
+	}
+	return s.ink.faint(fit(line+"  "+own, s.width, false))
 }
 
 func (s *Screen) panelLines() []string {

@@ -63,8 +63,10 @@ func parseBuckets(r store.Reply) (Histogram, error) {
 		}
 		h = append(h, Bucket{bound, calls})
 	}
-	if !slices.IsSortedFunc(h, func(a, b Bucket) int { return cmp.Or(cmp.Compare(a.Micros, b.Micros), cmp.Compare(a.Calls, b.Calls)) }) {
-		return nil, errors.New("top: buckets of a histogram are out of order")
+	for i := 1; i < len(h); i++ {
+		if h[i].Micros <= h[i-1].Micros || h[i].Calls < h[i-1].Calls {
+			return nil, errors.New("top: buckets of a histogram are out of order")
+		}
 	}
 	return h, nil
 }

@@ -52,6 +52,7 @@ type Screen struct {
 	o     Options
 	ink   ink
 	board *Board
+	after func(time.Duration, tea.Msg) tea.Cmd // hands the message back when that time has passed
 
 	width, height int
 	view          int
@@ -113,6 +114,7 @@ type (
 // NewScreen makes the program for a Source. ctx ends all its waiting.
 func NewScreen(ctx context.Context, src Reader, o Options) *Screen {
 	s := &Screen{ctx: ctx, src: src, o: o, board: newBoard(), width: 80, height: 24}
+	s.after = func(d time.Duration, msg tea.Msg) tea.Cmd { return tea.Tick(d, func(time.Time) tea.Msg { return msg }) }
 	s.tables[viewNamespaces].sort = 2
 	s.tables[viewHot].sort = 1
 	s.tables[viewBig].sort = 1
@@ -152,7 +154,7 @@ func (s *Screen) track() *track { return s.board.at(s.node) }
 func (s *Screen) tick() tea.Cmd {
 	s.ticks++
 	n := s.ticks
-	return tea.Tick(s.o.Interval, func(time.Time) tea.Msg { return tickMsg{n} })
+	return s.after(s.o.Interval, tickMsg{n})
 }
 
 // Update takes a message.
@@ -291,5 +293,5 @@ func (s *Screen) found(m batchMsg) tea.Cmd {
 	}
 	s.refresh()
 	n := s.steps
-	return tea.Tick(m.batch.Pause, func(time.Time) tea.Msg { return stepMsg{n} })
+	return s.after(m.batch.Pause, stepMsg{n})
 }
