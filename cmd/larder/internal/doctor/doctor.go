@@ -106,6 +106,9 @@ func Run(ctx context.Context, t *Target, o Options) (*Report, error) {
 		defer o.Clock.AfterFunc(o.Timeout, func() { cancel(errTimeout) }).Stop()
 	}
 	facts.Keys = newScan(t, o, facts.Servers).run(scanCtx)
+	if err := facts.empty(); err != nil {
+		return nil, err
+	}
 	for i, n := range t.Nodes {
 		readAgain(ctx, n, facts.Servers[i], o.Clock)
 	}
@@ -135,4 +138,14 @@ func (f *Facts) unreadable() error {
 		return fmt.Errorf("%w (%s)", why, hint)
 	}
 	return why
+}
+
+// empty is why there is nothing to report on: neither INFO nor SCAN was answered.
+func (f *Facts) empty() error {
+	for _, s := range f.Servers {
+		if !s.Info.Empty() || f.Keys.Missing[fromScan] == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing could be read: INFO: %w; SCAN: %w", f.Servers[0].failure, f.Keys.Missing[fromScan])
 }

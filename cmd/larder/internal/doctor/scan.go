@@ -77,7 +77,7 @@ func (s *scan) stopped(ctx context.Context, err error) {
 		ks.Cancelled = !errors.Is(err, store.ErrDenied) && !errors.Is(err, store.ErrUnsupported)
 	}
 	if ks.Seen == 0 {
-		ks.Missing[fromScan] = errors.New(ks.Stopped)
+		ks.Missing[fromScan] = err
 	}
 }
 

@@ -40,17 +40,7 @@ func (r *Report) WriteText(w io.Writer, colour bool) error {
 		b.WriteString("\n" + paint(OK, colour))
 		wrapped(b, "", fmt.Sprintf("%d checks found nothing: %s", len(r.Passed), strings.Join(r.Passed, ", ")))
 	}
-	if len(r.Skipped) > 0 {
-		b.WriteString("\nCOULD NOT CHECK\n")
-		for _, s := range r.Skipped {
-			where := ""
-			if s.Server != "" {
-				where = " at " + s.Server
-			}
-			b.WriteString("  ")
-			wrapped(b, "", clean(s.Check+where+", because "+s.Reason))
-		}
-	}
+	r.writeSkipped(b)
 	if len(r.Ignored) > 0 {
 		fmt.Fprintf(b, "\nIgnored: %s\n", strings.Join(r.Ignored, ", "))
 	}
@@ -90,6 +80,30 @@ func (r *Report) writeScan(b *strings.Builder) {
 	}
 	if s.Stopped != "" {
 		fmt.Fprintf(b, "  STOPPED   %s: what follows is of what was seen until then\n", clean(s.Stopped))
+	}
+}
+
+// writeSkipped says once for each reason what could not be checked.
+func (r *Report) writeSkipped(b *strings.Builder) {
+	if len(r.Skipped) > 0 {
+		b.WriteString("\nCOULD NOT CHECK\n")
+	}
+	var reasons []Skip
+	checks := map[Skip][]string{}
+	for _, s := range r.Skipped {
+		reason := Skip{Server: s.Server, Reason: s.Reason}
+		if checks[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		checks[reason] = append(checks[reason], s.Check)
+	}
+	for _, reason := range reasons {
+		where := ""
+		if reason.Server != "" {
+			where = " at " + reason.Server
+		}
+		b.WriteString("  ")
+		wrapped(b, "", clean(strings.Join(checks[reason], ", ")+where+", because "+reason.Reason))
 	}
 }
 
