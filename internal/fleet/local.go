@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/internal/redistest"
 	"github.com/larderdb/larder/store"
 )
 
@@ -77,7 +78,7 @@ type served struct {
 
 func startLarder(t testing.TB) *served {
 	t.Helper()
-	s := &served{t: t, addr: "127.0.0.1:0"}
+	s := &served{t: t, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t)))}
 	s.start()
 	return s
 }

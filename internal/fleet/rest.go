@@ -3,6 +3,7 @@ package fleet
 import (
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func startSite(t testing.TB, behind backend) *site {
 	t.Helper()
 	over := make(chan struct{})
 	close(over)
-	s := &site{t: t, addr: "127.0.0.1:0", behind: behind, over: over}
+	s := &site{t: t, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(redistest.FreePort(t))), behind: behind, over: over}
 	s.start()
 	t.Cleanup(s.shut)
 	return s

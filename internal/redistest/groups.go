@@ -104,8 +104,8 @@ func (c *Cluster) launch(t testing.TB, primaries int) error {
 	bus := make([]int, len(c.Nodes))
 	for i, node := range c.Nodes {
 		node.Stop()
-		node.listenAt(freePort(t))
-		bus[i] = freePort(t)
+		node.listenAt(FreePort(t))
+		bus[i] = FreePort(t)
 		node.args = []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus[i]), "--cluster-node-timeout", nodeTimeout}
 	}
 	for self, node := range c.Nodes {

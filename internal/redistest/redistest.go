@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -56,7 +57,7 @@ func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := prepare(t, args...)
 	for attempt := 1; ; attempt++ {
-		s.listenAt(freePort(t))
+		s.listenAt(FreePort(t))
 		err := s.launch()
 		if err == nil {
 			return s
@@ -109,14 +110,21 @@ func binary(t testing.TB) string {
 	return ""
 }
 
-func freePort(t testing.TB) int {
+// FreePort is a port that nobody uses. It is below those that systems give to outgoing connections, so that nobody takes it
+// either while a server that is to come back there is down.
+func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("redistest: %v", err)
+	const lowest, highest = 10000, 32000
+	for range 1000 {
+		port := lowest + rand.IntN(highest-lowest)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("redistest: no free port")
+	return 0
 }
 
 // launch runs the binary on s.Port and waits until it is ready.
