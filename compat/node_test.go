@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -16,19 +15,8 @@ import (
 // Larder.
 func TestNode(t *testing.T) {
 	home := nodeModules(t)
-	scripts, err := filepath.Glob("node/*.mjs")
-	if err != nil || len(scripts) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	run := filepath.Join(home, "run")
-	if err := os.MkdirAll(run, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, script := range scripts {
-		name := filepath.Base(script)
-		copied := filepath.Join(run, name) // below node_modules' parent, which is where node looks for them
-		copyFile(t, script, copied)
-		t.Run(strings.TrimSuffix(name, ".mjs"), func(t *testing.T) {
+	for _, copied := range nodeScripts(t, home, ".") {
+		t.Run(nameOf(copied), func(t *testing.T) {
 			onServers(t, func(t *testing.T, port string) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
@@ -42,15 +30,37 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// nodeScripts copies the scripts of a folder to where node finds what they import: below node_modules' parent.
+func nodeScripts(t *testing.T, home, folder string) (copies []string) {
+	t.Helper()
+	scripts, err := filepath.Glob(filepath.Join("node", folder, "*.mjs"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	run := filepath.Join(home, "run", folder)
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range scripts {
+		copied := filepath.Join(run, filepath.Base(script))
+		copyFile(t, script, copied)
+		copies = append(copies, copied)
+	}
+	return copies
+}
+
 // nodeModules installs what node/package.json names, once for each version of it, and returns the folder.
-func nodeModules(t *testing.T) string {
+func nodeModules(t *testing.T) string { return modulesOf(t, "node") }
+
+// modulesOf installs what a folder's package.json names, once for each version of it, and returns where.
+func modulesOf(t *testing.T, folder string) string {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing(t, tool+" is not installed")
 		}
 	}
-	list, err := os.ReadFile("node/package.json")
+	list, err := os.ReadFile(filepath.Join(folder, "package.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +77,7 @@ func nodeModules(t *testing.T) string {
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	copyFile(t, "node/package.json", filepath.Join(home, "package.json"))
+	copyFile(t, filepath.Join(folder, "package.json"), filepath.Join(home, "package.json"))
 	var out []byte
 	for range 3 { // registries have bad moments
 		cmd := exec.CommandContext(t.Context(), "npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
