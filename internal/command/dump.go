@@ -152,7 +152,7 @@ func (c *Ctx) restoreExpired(d *engine.Draft, key []byte) {
 
 func (c *Ctx) restoreValue(d *engine.Draft, key []byte, expiry int64, o restoreOptions) {
 	e := d.Keep(expiry)
-	switch lfu := c.Limits().Policy.LFU(); {
+	switch lfu := c.Limits().Policy.Counts(); {
 	case lfu && o.freq >= 0:
 		c.Engine.SetFrequency(e, uint8(o.freq))
 	case !lfu && o.idle >= 0:

@@ -149,7 +149,7 @@ func TestLRUKeepsWhatIsUsed(t *testing.T) {
 
 func TestPolicyNames(t *testing.T) {
 	r := newRig(t)
-	for p := config.VolatileLRU; p <= config.NoEviction; p++ {
+	for p := config.VolatileLRU; p <= config.AllKeysTinyLFU; p++ {
 		r.setConfig("maxmemory-policy", p.String())
 		if got := r.Engine.Limits().Policy; got != p {
 			t.Errorf("CONFIG SET maxmemory-policy %s made it %s", p, got)

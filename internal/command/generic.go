@@ -246,7 +246,7 @@ func objectRefcount(c *Ctx) {
 		return
 	}
 	l, refs := c.Limits(), int64(1)
-	if engine.Kind(e.Kind()) == engine.String && engine.Encoding(e) == "int" && (l.MaxMemory == 0 || !l.Policy.LRU() && !l.Policy.LFU()) {
+	if engine.Kind(e.Kind()) == engine.String && engine.Encoding(e) == "int" && (l.MaxMemory == 0 || !l.Policy.LRU() && !l.Policy.Counts()) {
 		if n, _ := number.ParseInt(e.Value()); n >= 0 && n < sharedIntegers {
 			refs = sharedRefs
 		}
@@ -259,7 +259,7 @@ func objectIdle(c *Ctx) {
 	switch {
 	case e == nil:
 		c.Out.Null()
-	case c.Limits().Policy.LFU():
+	case c.Limits().Policy.Counts():
 		c.FailText("ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	default:
 		c.Out.Int(c.Engine.Idle(e))
@@ -271,7 +271,7 @@ func objectFreq(c *Ctx) {
 	switch {
 	case e == nil:
 		c.Out.Null()
-	case !c.Limits().Policy.LFU():
+	case !c.Limits().Policy.Counts():
 		c.FailText("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 	default:
 		c.Out.Int(c.Engine.Frequency(e))

@@ -101,8 +101,9 @@ func shutdownFlags() kind {
 func memoryLimits() []directive {
 	return []directive{
 		{"maxmemory", "", 0, "0", memory{0, maxULong}},
-		{"maxmemory-policy", "", 0, "noeviction", enum{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
-			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}},
+		{"maxmemory-policy", "", 0, "noeviction", enumBeyond{enum{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+			"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+			"volatile-s3fifo", "volatile-wtinylfu", "allkeys-s3fifo", "allkeys-wtinylfu"}, 8}},
 		{"maxmemory-samples", "", 0, "5", integer{1, 64}},
 		{"maxmemory-eviction-tenacity", "", 0, "10", integer{0, 100}},
 		{"maxmemory-clients", "", 0, "0", memoryOrPercent{}},

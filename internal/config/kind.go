@@ -128,6 +128,20 @@ func (k enum) parse(args []string, _ value) (value, error) {
 	return value{}, oneOf(k)
 }
 
+// enumBeyond is an enum of which the error text names only the first so many words: those that Redis has, too.
+type enumBeyond struct {
+	enum
+	named int
+}
+
+func (k enumBeyond) parse(args []string, old value) (value, error) {
+	v, err := k.enum.parse(args, old)
+	if err != nil {
+		return value{}, oneOf(k.enum[:k.named])
+	}
+	return v, nil
+}
+
 // enumSet is any of a list of words together; the first stands for none of the others. Bit i-1 of num is word i.
 type enumSet []string
 

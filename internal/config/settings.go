@@ -113,7 +113,7 @@ func (s *Settings) OutputLimit(class ClientClass) OutputLimit { return s.OutputL
 // Policy says which keys go when memory is full.
 type Policy uint8
 
-// The policies, in the order of Redis's error text.
+// The policies, in the order of Redis's error text; the last four are not Redis's.
 const (
 	VolatileLRU Policy = iota
 	VolatileLFU
@@ -123,6 +123,10 @@ const (
 	AllKeysLFU
 	AllKeysRandom
 	NoEviction
+	VolatileS3FIFO
+	VolatileTinyLFU
+	AllKeysS3FIFO
+	AllKeysTinyLFU
 )
 
 // Random reports whether any key may go as well as another.
@@ -135,12 +139,23 @@ func (p Policy) LRU() bool { return p == VolatileLRU || p == AllKeysLRU }
 func (p Policy) LFU() bool { return p == VolatileLFU || p == AllKeysLFU }
 
 // Volatile reports whether only keys with a time to live may go.
-func (p Policy) Volatile() bool { return p <= VolatileTTL }
+func (p Policy) Volatile() bool {
+	return p <= VolatileTTL || p == VolatileS3FIFO || p == VolatileTinyLFU
+}
+
+// Queued reports whether new keys wait in a queue until they are used again: S3-FIFO and W-TinyLFU.
+func (p Policy) Queued() bool { return p > NoEviction }
+
+// TinyLFU reports whether the policy is W-TinyLFU.
+func (p Policy) TinyLFU() bool { return p == VolatileTinyLFU || p == AllKeysTinyLFU }
+
+// Counts reports whether records have a counter of accesses in the place of an access time.
+func (p Policy) Counts() bool { return p.LFU() || p.Queued() }
 
 // String is the policy's name in redis.conf.
 func (p Policy) String() string {
 	return [...]string{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu",
-		"allkeys-random", "noeviction"}[p]
+		"allkeys-random", "noeviction", "volatile-s3fifo", "volatile-wtinylfu", "allkeys-s3fifo", "allkeys-wtinylfu"}[p]
 }
 
 // Allowed says from where a dangerous command may come.

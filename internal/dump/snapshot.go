@@ -74,7 +74,7 @@ func (w *Writer) database(tx *engine.Tx) {
 func (w *Writer) attributes(e *engine.Engine, r *table.Entry) rdb.Attributes {
 	a := rdb.Attributes{Expiry: r.Expiry(), Idle: rdb.NoAccess, Freq: rdb.NoAccess}
 	switch p := e.Limits().Policy; {
-	case p.LFU():
+	case p.Counts():
 		a.Freq = int(e.Frequency(r))
 	case p.LRU():
 		a.Idle = e.Idle(r)
@@ -140,9 +140,9 @@ func loadKey(f *rdb.File, tx *engine.Tx, rec *rdb.Record, o LoadOptions) error {
 	}
 	r := d.Keep(rec.Expiry)
 	switch p := tx.Engine().Limits().Policy; {
-	case p.LFU() && rec.Freq != rdb.NoAccess:
+	case p.Counts() && rec.Freq != rdb.NoAccess:
 		tx.Engine().SetFrequency(r, uint8(rec.Freq))
-	case !p.LFU() && rec.Idle != rdb.NoAccess:
+	case !p.Counts() && rec.Idle != rdb.NoAccess:
 		tx.Engine().SetIdle(r, rec.Idle)
 	}
 	return nil

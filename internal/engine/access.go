@@ -27,15 +27,28 @@ func (tx *Tx) touch(e *table.Entry) {
 	l := tx.e.Limits()
 	old := e.Clock()
 	now := tx.e.lruSeconds()
-	if l.Policy.LFU() {
-		now = tx.e.lfuAccess(old, l)
+	if l.Policy.Counts() {
+		if l.Policy.Queued() {
+			now = tx.e.queues.used(old)
+		} else {
+			now = tx.e.lfuAccess(old, l)
+		}
 	}
 	if now != old {
 		e.SetClock(now)
 	}
 }
 
-// newClock is the access clock of a new record.
+// stamp gives a new record its access clock.
+func (tx *Tx) stamp(s *shard, h uint64, r *table.Entry) {
+	if tx.e.Limits().Policy.Queued() {
+		tx.enroll(s, h, r)
+		return
+	}
+	r.SetClock(tx.e.newClock())
+}
+
+// newClock is the access clock of a new record, unless records are queued.
 func (e *Engine) newClock() uint32 {
 	if e.Limits().Policy.LFU() {
 		return e.lfuMinutes()<<8 | lfuInit
@@ -83,8 +96,11 @@ func (e *Engine) Idle(r *table.Entry) int64 {
 	return int64((e.lruSeconds() - r.Clock()) & clockMask)
 }
 
-// Frequency is the logarithmic access counter of a record: OBJECT FREQ.
+// Frequency is the access counter of a record, logarithmic under LFU, from 0 to 15 under policies that queue: OBJECT FREQ.
 func (e *Engine) Frequency(r *table.Entry) int64 {
+	if e.Limits().Policy.Queued() {
+		return int64(e.queues.counted(r.Clock()))
+	}
 	return int64(e.lfuDecayed(r.Clock(), e.Limits()))
 }
 
@@ -94,7 +110,13 @@ func (e *Engine) SetIdle(r *table.Entry, seconds int64) {
 }
 
 // SetFrequency sets the access counter of a record, 0 to 255.
-func (e *Engine) SetFrequency(r *table.Entry, n uint8) { r.SetClock(e.lfuMinutes()<<8 | uint32(n)) }
+func (e *Engine) SetFrequency(r *table.Entry, n uint8) {
+	if e.Limits().Policy.Queued() {
+		r.SetClock(r.Clock()&^(countMax<<countShift) | uint32(min(n, countMax))<<countShift)
+		return
+	}
+	r.SetClock(e.lfuMinutes()<<8 | uint32(n))
+}
 
 // coldness ranks a record for eviction: the greater the sooner it goes.
 func (e *Engine) coldness(r *table.Entry, l *Limits) int64 {

@@ -68,6 +68,7 @@ type Engine struct {
 	renamed atomic.Pointer[names] // by which all shards count
 
 	evict    evictor
+	queues   queues
 	tracking tracking
 
 	shards [Shards]shard
@@ -85,7 +86,8 @@ type shard struct {
 	tracked  *tracked // what clients keep copies of; nil: nothing yet
 	stats    ShardStats
 	books    books
-	reported int64 // arena bytes already added to Engine.used
+	recall   recall // of the policies that queue
+	reported int64  // arena bytes already added to Engine.used
 	expireAt []uint64
 	fields   fieldIndex // of hashes in which fields expire
 	sweep    sweep      // where compaction goes on
@@ -125,6 +127,7 @@ func New(o Options) *Engine {
 	e.SetOverhead(0)
 	e.random.Store(o.Seed)
 	e.Hub.init()
+	e.queues.init()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.arena = arena.New()
@@ -289,6 +292,7 @@ func (e *Engine) resetShard(i int) {
 	e.graves.Add(-int64(len(s.graves)))
 	s.graves, s.sweep, s.fields = nil, sweep{}, fieldIndex{}
 	s.books.emptied()
+	e.forgetYoung(i)
 	e.newTables(i)
 }
 
@@ -319,6 +323,7 @@ func (e *Engine) Tick(budget time.Duration) {
 		e.expireTime.Add(int64(e.clock.Monotonic() - start))
 	}
 	e.makeRoom(func() bool { return e.clock.Now().Before(deadline) }) // maxmemory may be lower than it was
+	e.tickQueues()
 	e.bury(deadline)
 	e.renameCycle(deadline)
 	e.TrimTracking(trimTick)

@@ -23,6 +23,7 @@ type evictor struct {
 	mu   sync.Mutex
 	tx   *Tx
 	pool []candidate // ascending by coldness
+	plan plan        // of the policies that queue
 }
 
 type candidate struct {
@@ -42,8 +43,8 @@ func fixedBytes(databases int) int64 {
 func (e *Engine) SetOverhead(n int64) { e.overhead.Store(e.fixed + n + e.tracking.bytes.Load()) }
 
 // Overhead is the bytes outside the arenas that maxmemory counts: what
-// SetOverhead was told, and what the engine itself takes.
-func (e *Engine) Overhead() int64 { return e.overhead.Load() }
+// SetOverhead was told, what the engine itself takes, and what the policy remembers.
+func (e *Engine) Overhead() int64 { return e.overhead.Load() + e.queues.bytes.Load() }
 
 // OverLimit tells, to the byte, whether more memory is used than maxmemory
 // allows. It is one atomic load where the bound is far, two where it is near: then
@@ -54,7 +55,7 @@ func (e *Engine) OverLimit() bool {
 		return false
 	}
 	const slack = Shards * usedSlack
-	about := e.used.Load() + e.overhead.Load()
+	about := e.used.Load() + e.Overhead()
 	switch tight := e.tight.Load(); {
 	case about+2*slack < bound: // far: twice, so that hovering at the edge does not settle again and again
 		if tight {
@@ -66,7 +67,7 @@ func (e *Engine) OverLimit() bool {
 	case !tight:
 		e.tight.Store(true)
 		e.settleAll()
-		about = e.used.Load() + e.overhead.Load()
+		about = e.used.Load() + e.Overhead()
 	}
 	return about > bound
 }
@@ -101,6 +102,9 @@ func (e *Engine) makeRoom(more func() bool) bool {
 // evictOne removes the coldest record of the pool, after adding to the pool.
 func (e *Engine) evictOne() bool {
 	l := e.Limits()
+	if l.Policy.Queued() {
+		return e.evictQueued(l)
+	}
 	if l.Policy.Random() {
 		return e.evictRandom(l)
 	}
@@ -215,10 +219,15 @@ func (e *Engine) remove(c *candidate, l *Limits) bool {
 	if r == nil || l.Policy.Volatile() && !r.Flag(table.FlagExpiry) {
 		return false
 	}
+	e.evictKey(tx, c.shard, r, c.key)
+	return true
+}
+
+// evictKey removes, for want of memory, a record that the transaction has found in a shard that it holds.
+func (e *Engine) evictKey(tx *Tx, shard int, r *table.Entry, key []byte) {
 	tx.release(r)
 	r.Delete()
-	e.shards[c.shard].stats.Evicted++
-	e.shards[c.shard].books.evicted(c.key, tx.hash(c.key))
-	tx.vanish(c.key, EventEvicted)
-	return true
+	e.shards[shard].stats.Evicted++
+	e.shards[shard].books.evicted(key, tx.hash(key))
+	tx.vanish(key, EventEvicted)
 }

@@ -86,7 +86,8 @@ func (b *bench) set(db int, key, value string, seconds int) (ok bool) {
 // TestEvictionIsJournaled: under every policy the bound holds, and replaying the journal gives the same keyspace.
 func TestEvictionIsJournaled(t *testing.T) {
 	for _, policy := range []config.Policy{config.AllKeysLRU, config.AllKeysLFU, config.AllKeysRandom,
-		config.VolatileLRU, config.VolatileLFU, config.VolatileRandom, config.VolatileTTL} {
+		config.VolatileLRU, config.VolatileLFU, config.VolatileRandom, config.VolatileTTL,
+		config.AllKeysS3FIFO, config.AllKeysTinyLFU, config.VolatileS3FIFO, config.VolatileTinyLFU} {
 		t.Run(fmt.Sprint(policy), func(t *testing.T) {
 			b := newBench(t)
 			j := &script{t: t}

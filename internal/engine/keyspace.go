@@ -83,7 +83,7 @@ func (tx *Tx) Create(key []byte, k Kind, n int, expiry int64) *table.Entry {
 	s := tx.shard(h)
 	e := tx.entry()
 	s.dbs[tx.db].Insert(h, key, n, expiry, byte(k), e)
-	e.SetClock(tx.e.newClock())
+	tx.stamp(s, h, e)
 	if k != String {
 		s.books.Editing(key, e.Ref())
 	}
@@ -233,7 +233,7 @@ func (tx *Tx) Transfer(src, dst []byte, to int, move bool) {
 	default:
 		kinds[kind].clone(e, d)
 	}
-	d.SetClock(clock)
+	tx.inherit(d, clock)
 	if kind == Hash {
 		tx.db = to
 		tx.ExpectFields(d, dst)
