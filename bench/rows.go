@@ -27,6 +27,7 @@ func allRows() []row {
 	for _, e := range embeddedRows() {
 		rows = append(rows, row{"embedded: " + e.name, e.measure})
 	}
+	rows = append(rows, restRows()...)
 	return append(rows, duelRows()...)
 }
 

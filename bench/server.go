@@ -27,8 +27,8 @@ type server struct {
 const patience = 30 * time.Second
 
 // startServer runs a server on a free loopback port, nothing written to disk. Larder and redis-server take the same
-// arguments.
-func startServer(ctx context.Context, name, bin, dir string) (*server, error) {
+// arguments; more are for one of them.
+func startServer(ctx context.Context, name, bin, dir string, more ...string) (*server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -43,6 +43,7 @@ func startServer(ctx context.Context, name, bin, dir string) (*server, error) {
 	if strings.HasPrefix(filepath.Base(bin), "larder") {
 		args = append([]string{"serve"}, args...)
 	}
+	args = append(args, more...)
 	s := &server{name: name, addr: addr, port: port, cmd: exec.CommandContext(ctx, bin, args...)}
 	s.cmd.Dir = dir
 	if s.log, err = os.CreateTemp(dir, name); err != nil {
