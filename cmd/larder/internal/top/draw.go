@@ -184,7 +184,7 @@ func (s *Screen) aboveCommands(t *track) []string {
 	case t.cur.Latency == nil:
 		return []string{"P99 since start: " + t.cur.Refused["LATENCY"] + "  5: slow log"}
 	}
-	return []string{"P99: upper bound of its bucket, of the calls since the last reading. 5: slow log"}
+	return []string{"P99: of the calls since the last reading, to a power of two. 5: slow log"}
 }
 
 func (s *Screen) aboveHot() []string {
@@ -200,7 +200,7 @@ func (s *Screen) aboveHot() []string {
 	case s.noFreq != "":
 		return []string{"OBJECT FREQ is refused: " + s.noFreq, "M: sample the commands of 5 seconds by MONITOR instead. It costs the server, and asks before."}
 	}
-	return append(s.sweepLines(), "FREQ: the server's logarithmic counter, 0 to 255, halved as time passes. M: sample with MONITOR")
+	return append(s.sweepLines(), "FREQ: the server's logarithmic counter, 0 to 255. M: sample with MONITOR")
 }
 
 // sweepLines tell how far the scan of the keys is.
@@ -218,7 +218,7 @@ func (s *Screen) sweepLines() []string {
 	}
 	share := w.share()
 	left := ratio(minus(w.Total, num(w.Seen)), num(float64(s.o.ScanRate)))
-	return []string{fmt.Sprintf("SCAN %s %s  %s of %s keys, at most %d/s, %s to go", s.gauge(share, 20), share.percent(), num(w.Seen).count(), w.Total.count(), s.o.ScanRate, left.span())}
+	return []string{fmt.Sprintf("SCAN %s %s  %s of %s keys, %d/s, %s to go", s.gauge(share, 20), share.percent(), num(w.Seen).count(), w.Total.count(), s.o.ScanRate, left.span())}
 }
 
 // gauge is a bar of width cells of which a share is full.

@@ -117,7 +117,7 @@ func TestCauses(t *testing.T) {
 		in   info.Info
 		want string
 	}{
-		{larder, "[{keys 100} {values 600} {tables 50} {clients 7} {server itself 30} {free in slabs 20} {fragmentation 500}]"},
+		{larder, "[{keys 100} {values 600} {tables 50} {clients 7} {server itself 30} {free in slabs 20} {fragmentation 480}]"},
 		{redis, "[{data 700} {tables 130} {clients 50} {scripts 20} {server itself 100} {fragmentation 0}]"},
 		{info.Parse(""), "[]"},
 	} {

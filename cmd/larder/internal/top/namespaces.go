@@ -3,6 +3,7 @@ package top
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -199,7 +200,7 @@ func (s *Sweep) namespaces() []Namespace {
 	for _, name := range slices.Sorted(maps.Keys(s.spaces)) {
 		ns := s.spaces[name]
 		n := Namespace{
-			Name: name, Estimate: true, Keys: num(ns.keys * scale),
+			Name: name, Estimate: true, Keys: num(math.Round(ns.keys * scale)),
 			Bytes: maybe(ns.bytes/ns.weighed*ns.keys*scale, ns.weighed > 0),
 			NoTTL: maybe(ns.noTTL/ns.timed, ns.timed > 0),
 		}

@@ -179,7 +179,8 @@ func causesOf(in info.Info) []Cause {
 	add("replication", replication)
 	add("aof", aof)
 	add("server itself", get("used_memory_startup"))
-	add("free in slabs", get("larder_mem_free"))
-	add("fragmentation", minus(get("used_memory_rss"), get("used_memory")))
+	free := get("larder_mem_free")
+	add("free in slabs", free)
+	add("fragmentation", minus(minus(get("used_memory_rss"), get("used_memory")), Num{free.V, true}))
 	return causes
 }

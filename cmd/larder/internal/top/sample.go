@@ -17,7 +17,7 @@ type Sample struct {
 	SlowLog []SlowCall        // nil if not asked for
 	Clients []Client          // nil if not asked for
 	Refused map[string]string // command asked for -> what the server said instead
-	OwnHits float64           // hits that our own lookups caused since the server was first read
+	OwnHits float64           // hits in the server's counters that are lookups of ours
 	Err     error             // why there is nothing here
 }
 

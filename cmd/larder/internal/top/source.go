@@ -47,7 +47,8 @@ type node struct {
 	st   store.Store
 
 	mu      sync.Mutex        // one request at a time, so that a reading knows which lookups were ours
-	ownHits float64           // guarded by mu
+	ownHits float64           // since the server's counters began; guarded by mu
+	last    info.Info         // to see when they begin anew; guarded by mu
 	refused map[string]string // what the server does not know, not to be asked again; guarded by mu
 	larder  bool              // guarded by mu
 }
@@ -159,7 +160,7 @@ func (n *node) read(ctx context.Context, want Want, load *Load, clk clock.Clock)
 		}
 	}
 	replies := n.pipe(ctx, load, cmds)
-	s := Sample{At: clk.Monotonic(), Name: n.name, Nodes: 1, OwnHits: n.ownHits}
+	s := Sample{At: clk.Monotonic(), Name: n.name, Nodes: 1}
 	text, err := replies[0].Text()
 	if err != nil {
 		s.Err = reason(err)
@@ -171,6 +172,10 @@ func (n *node) read(ctx context.Context, want Want, load *Load, clk clock.Clock)
 		load.bytes.Add(int64(len(more)))
 		s.Info = info.Parse(text + "\r\n" + more)
 	}
+	if info.Between(n.last, s.Info, 0).Reset {
+		n.ownHits = 0
+	}
+	n.last, s.OwnHits = s.Info, n.ownHits
 	_, n.larder = s.Info.Text("larder_version")
 	load.bytes.Add(int64(len(text)))
 	for i, cmd := range cmds[2:] {

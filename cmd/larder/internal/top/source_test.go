@@ -167,6 +167,19 @@ func TestSource(t *testing.T) {
 			if !same(o.Lookups, num(0)) || o.Keys.V != 306 || o.NoTTL.V != 6 || o.Policy != "allkeys-lfu" || !strings.HasPrefix(o.Server, kind+" ") || o.Ops.V <= 0 {
 				t.Errorf("%+v", o)
 			}
+			fill(t, addr) // a hit and a miss
+			if o := overviewOf(before, src.Read(t.Context(), want)[0]); !same(o.HitRatioAll, num(0.5)) {
+				t.Errorf("hit ratio since start %v", o.HitRatioAll)
+			}
+			other := openAt(t, addr)
+			if err := other.nodes[0].st.Do(t.Context(), "CONFIG", "RESETSTAT").Err(); err != nil {
+				t.Fatal(err)
+			}
+			fill(t, addr)
+			reset := src.Read(t.Context(), want)[0]
+			if o := overviewOf(after, reset); !o.Reset || o.Ops.OK || o.HitRatio.OK || !same(o.HitRatioAll, num(0.5)) {
+				t.Errorf("after CONFIG RESETSTAT: %+v", o)
+			}
 			for name := range asked.names {
 				if !has([]string{"INFO", "LATENCY HISTOGRAM", "SLOWLOG GET", "CLIENT LIST", "SCAN", "DBSIZE", "MEMORY USAGE", "PTTL", "OBJECT FREQ", "TYPE"}, name) {
 					t.Errorf("it sends %s", name)
