@@ -129,8 +129,10 @@ func (d *Dashboard) sample(ctx context.Context) {
 func (d *Dashboard) takeSample(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, max(d.o.Every, time.Second))
 	defer cancel()
+	begin := d.clock.Monotonic()
 	text, hist, err := d.figures(ctx)
-	now := reading{d.clock.Monotonic(), info.Parse(text), hist}
+	end := d.clock.Monotonic()
+	now := reading{begin + (end-begin)/2, info.Parse(text), hist}
 	p := point{at: d.clock.Now().UnixMilli()}
 	h := &d.history
 	h.mu.Lock()
@@ -146,6 +148,9 @@ func (d *Dashboard) takeSample(ctx context.Context) {
 		before := reading{}
 		if n := len(h.last); n > 0 {
 			before = h.last[n-1]
+			if now.at-before.at < d.o.Every/2 { // the last answer was late: too little time for a rate
+				return
+			}
 		}
 		p.v = measure(before, now)
 		if info.Between(before.info, now.info, now.at-before.at).Reset {

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -65,27 +66,34 @@ func isOurs(command string) bool {
 	return name == "info" || name == "latency" || name == "slowlog" || name == "config"
 }
 
-// addBuckets adds one command's: cumulative counts by upper end.
+// addBuckets adds one command's: cumulative counts by upper end. They may come in any order.
 func addBuckets(counts map[int64]int64, r store.Reply) {
 	list, err := r.Pairs()
 	if err != nil {
 		return
 	}
-	before := int64(0)
+	var h histogram
 	for i := 0; i+1 < len(list); i += 2 {
 		micros, err1 := list[i].Int64()
 		n, err2 := list[i+1].Int64()
-		if err1 != nil || err2 != nil || n < before {
+		if err1 != nil || err2 != nil {
 			return
 		}
-		counts[micros] += n - before
-		before = n
+		h = append(h, bucket{micros, n})
+	}
+	slices.SortFunc(h, byTime)
+	before := int64(0)
+	for _, b := range h {
+		counts[b.micros] += max(b.upTo-before, 0)
+		before = b.upTo
 	}
 }
 
+func byTime(a, b bucket) int { return cmp.Compare(a.micros, b.micros) }
+
 // sum sorts single counts and makes them cumulative.
 func (h histogram) sum() histogram {
-	slices.SortFunc(h, func(a, b bucket) int { return int(a.micros - b.micros) })
+	slices.SortFunc(h, byTime)
 	all := int64(0)
 	for i := range h {
 		all += h[i].upTo

@@ -63,7 +63,7 @@ export async function key(view) {
   let f = null;
   async function load() {
     f = await get("key", { key: id }, view.signal);
-    fill(top, panel("", el("div", { class: "title" }), facts([
+    fill(top, panel("", facts([
       ["Type", el("span", { class: "tag ok" }, typeName(f.type))], ["TTL", f.ttl === -1 ? el("span", { class: "warn" }, "none") : ttl(f.ttl)], ["Memory", bytes(f.bytes)],
       f.length !== undefined && [f.type === "string" ? "Length" : "Elements", f.type === "string" ? bytes(f.length) : whole(f.length)],
       f.encoding && ["Encoding", f.encoding], f.idle !== undefined && ["Idle", span(1000 * f.idle)], f.freq !== undefined && ["Frequency", String(f.freq)],

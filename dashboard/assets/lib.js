@@ -90,11 +90,11 @@ export function shown(blob, most = 400) {
       at = m.index + 1;
     }
     if (at < text.length) nodes.push(text.slice(at));
-    if (more) nodes.push(el("span", { class: "soft" }, " …"));
+    if (more && !blob.len) nodes.push(el("span", { class: "soft" }, " …"));
   } else {
     const text = plain(blob);
     nodes.push(el("span", { class: "esc" }, text.slice(0, most)));
-    if (text.length > most) nodes.push(el("span", { class: "soft" }, " …"));
+    if (text.length > most && !blob.len) nodes.push(el("span", { class: "soft" }, " …"));
   }
   if (!nodes.length) nodes.push(el("span", { class: "soft" }, "(empty)"));
   if (blob.len) nodes.push(el("span", { class: "soft" }, ` … ${bytes(blob.len)} in all`));
@@ -240,13 +240,13 @@ export function table(columns, rows, { state = {}, empty = "Nothing here.", labe
       list.sort((a, b) => { const x = by(a) ?? -Infinity, y = by(b) ?? -Infinity; return (x < y ? -1 : x > y ? 1 : 0) * (state.up ? 1 : -1); });
     }
     heads.forEach((h, i) => (by && i === state.column ? h.setAttribute("aria-sort", state.up ? "ascending" : "descending") : h.removeAttribute("aria-sort")));
-    fill(body, list.map((r) => el("tr", {}, columns.map((c) => el("td", { class: c.num ? "num" : c.key ? "key" : c.act ? "act" : "" }, c.cell(r))))));
+    fill(body, list.map((r) => el("tr", {}, columns.map((c) => el("td", { class: c.num ? "num" : c.key ? "key" : c.act ? "act" : c.tight ? "tight" : "" }, c.cell(r))))));
   };
   draw();
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label || "Table" }, el("table", { class: "t" }, el("thead", {}, el("tr", {}, heads)), body));
 }
 
-export const panel = (title, ...content) => el("section", { class: "panel" }, title && el("div", { class: "title" }, typeof title === "string" ? el("h2", {}, title) : title), content);
+export const panel = (title, ...content) => el("section", { class: "panel" }, title instanceof Node ? title : title && el("div", { class: "title" }, el("h2", {}, title)), content);
 
 export function bar(share, bad) {
   const w = Math.max(0, Math.min(1, share || 0));

@@ -26,16 +26,20 @@ function draw(spec, sync) {
     const faint = color("--line"), soft = color("--soft");
     const axis = { stroke: soft, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
     plot = new uPlot({
-      width: Math.max(box.clientWidth - 16, 200), height: 170, cursor: { sync: { key: sync }, y: false, points: { size: 7 } },
+      width: Math.max(box.clientWidth - 16, 200), height: 170, padding: [10, 14, 0, 0], cursor: { sync: { key: sync }, y: false, points: { size: 7 } },
       scales: { y: { range: (_, lo, hi) => [0, spec.top ?? (hi > 0 ? hi * 1.08 : 1)] } },
-      axes: [{ ...axis, size: 26, space: 70, values: (_, t) => t.map(clock) }, { ...axis, size: 66, space: 34, values: (_, v) => v.map((n) => spec.format(n)) }],
+      axes: [{ ...axis, size: 26, space: 70, values: (_, t) => t.map(clock) }, { ...axis, size: 66, space: 34, incrs: spec.format === bytes || spec.format === bytesRate ? doubling : undefined, values: (_, v) => v.map((n) => spec.format(n)) }],
       series: [{ value: (_, t) => (t ? new Date(1000 * t).toLocaleTimeString() : dash) },
         ...spec.lines.map(([label, , c, area, dashed]) => ({
           label, stroke: color(c), width: 1.5, fill: area ? color(c) + "22" : undefined, dash: dashed ? [5, 4] : undefined, points: { show: false },
           spanGaps: false, value: (_, v) => (v === null || v === undefined ? dash : spec.format(v)),
         }))],
     }, data, box);
+    rest();
   };
+  // Where no pointer asks for another moment the legend tells the last one.
+  const rest = () => plot && (plot.cursor.left ?? -1) < 0 && plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  box.addEventListener("mouseleave", () => setTimeout(rest));
   const observer = new ResizeObserver(() => plot && plot.setSize({ width: Math.max(box.clientWidth - 16, 200), height: 170 }));
   observer.observe(box);
   return {
@@ -47,7 +51,7 @@ function draw(spec, sync) {
       none.remove();
       if (!told) { box.append(none); }
       if (!plot) make(data);
-      else plot.setData(data);
+      else { plot.setData(data); rest(); }
       const at = data[1].length - 1;
       box.setAttribute("aria-label", `${spec.title} over time, now ` + spec.lines.map(([label], i) => `${label} ${spec.format(data[i + 1][at])}`).join(", "));
     },
@@ -56,6 +60,7 @@ function draw(spec, sync) {
   };
 }
 
+const doubling = Array.from({ length: 50 }, (_, i) => 2 ** i); // steps of an axis of bytes
 const clock = (t) => { const d = new Date(1000 * t); return d.getSeconds() ? d.toTimeString().slice(0, 8) : d.toTimeString().slice(0, 5); };
 
 const seriesNames = ["used", "rss", "max", "keys", "ops", "hits", "misses", "evicted", "expired", "in", "out", "clients", "blocked", "p50", "p99", "p999"];

@@ -143,7 +143,7 @@ export async function queue(view) {
     const d = q.depth;
     fill(buttons, me.queues && [el("button", { onclick: () => act(q.paused ? "Resume this queue?" : "Pause this queue?", q.paused ? "Processes take jobs again." : "No process takes jobs until it is resumed. What was taken goes on.", q.paused ? "Resume" : "Pause",
       async () => { await post("queue/act", { ...self, act: q.paused ? "resume" : "pause" }); return "Done."; }, load) }, q.paused ? "Resume" : "Pause")]);
-    fill(top, q.paused && el("div", { class: "note" }, "This queue is paused: no process takes jobs."), panel("", el("div", { class: "title" }), facts([
+    fill(top, q.paused && el("div", { class: "note" }, "This queue is paused: no process takes jobs."), panel("", facts([
       ["Processes", count(q.workers)], ["Done in all", count(q.totals.done)], ["Failed attempts", count(q.totals.failed)], ["Dead in all", count(q.totals.dead)], ["Leases lost", count(q.totals.lost)], ["Keys", el("span", { class: "mono" }, shown(q.prefix), "{", shown(q.name), "}")],
     ])));
     fill(tabs, states.map(([s, text]) => el("button", { "aria-pressed": String(s === chosen), onclick: () => { location.hash = `#/queue/${prefix || "-"}/${name}/${s}`; } }, `${text} ${count(d[s])}`)));
@@ -154,7 +154,7 @@ export async function queue(view) {
       el("button", { class: "primary", onclick: () => act("Replay all dead letters?", `${whole(d.dead)} jobs become ready again, with all their attempts before them.`, "Replay all", doing("replay"), load) }, "Replay all"),
       el("button", { class: "danger", onclick: () => act("Delete all dead letters?", `${whole(d.dead)} jobs go for good.`, "Delete all", doing("delete"), load) }, "Delete all")) : "",
     table([
-      { name: "Job", key: true, cell: (j) => j.id },
+      { name: "Job", tight: true, cell: (j) => j.id },
       { name: "Enqueued", cell: (j) => moment(j.at) },
       chosen === "delayed" && { name: "Due", cell: (j) => moment(j.due) }, chosen === "dead" && { name: "Died", cell: (j) => moment(j.due) }, chosen === "done" && { name: "Kept until", cell: (j) => moment(j.due) },
       { name: "Attempts", num: true, cell: (j) => `${j.attempts} of ${j.max}` },
