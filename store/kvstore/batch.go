@@ -29,7 +29,9 @@ const maxStrays = 1000
 
 // call is what one caller wants: commands in order.
 type call struct {
-	cmds    []store.Cmd
+	body    []byte        // the commands as JSON, with commas between
+	n       int           // how many they are
+	reads   bool          // all of them only read
 	replies []store.Reply // set before done is closed
 	done    chan struct{}
 
@@ -41,9 +43,23 @@ type call struct {
 
 // batch is a request under way.
 type batch struct {
-	calls  []*call
-	writes bool
-	left   bool
+	calls    []*call
+	commands int
+	size     int // bytes of JSON
+	writes   bool
+	left     bool // by a caller
+}
+
+// body is the request's.
+func (b *batch) body() []byte {
+	text := append(make([]byte, 0, b.size+len(b.calls)+1), '[')
+	for i, c := range b.calls {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, c.body...)
+	}
+	return append(text, ']')
 }
 
 // Bounds of a batch; a single call may be larger.
@@ -60,7 +76,7 @@ func (b *batcher) run(ctx context.Context, cmds []store.Cmd) []store.Reply {
 	if own, ok := b.binary(cmds); ok {
 		return own(ctx)
 	}
-	c := &call{cmds: copied(cmds), done: make(chan struct{})}
+	c := &call{body: appendCommands(nil, cmds), n: len(cmds), reads: reads(cmds), done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
 	if b.running < requests && b.left == 0 {
@@ -86,7 +102,7 @@ func (b *batcher) leave(c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case c.batch == nil && (b.strays == maxStrays || reads(c.cmds)):
+	case c.batch == nil && (b.strays == maxStrays || c.reads):
 		c.dropped = true
 	case c.batch == nil:
 		c.stray = true
@@ -95,15 +111,6 @@ func (b *batcher) leave(c *call) {
 		c.batch.left = true
 		b.left++
 	}
-}
-
-// copied keeps the callers' slices theirs: they may leave before the request is made.
-func copied(cmds []store.Cmd) []store.Cmd {
-	own := make([]store.Cmd, len(cmds))
-	for i, c := range cmds {
-		own[i] = append(store.Cmd(nil), c...)
-	}
-	return own
 }
 
 func failAll(n int, err error) []store.Reply {
@@ -117,15 +124,11 @@ func failAll(n int, err error) []store.Reply {
 // work makes requests until nothing waits, or nothing may be sent.
 func (b *batcher) work() {
 	for one := b.take(nil); one != nil; one = b.take(one) {
-		var cmds []store.Cmd
-		for _, c := range one.calls {
-			cmds = append(cmds, c.cmds...)
-		}
 		ctx, cancel := b.s.timeout.Bound(b.s.life)
-		replies := b.s.pipeline(ctx, cmds)
+		replies := b.s.pipeline(ctx, one)
 		cancel()
 		for _, c := range one.calls {
-			c.replies, replies = replies[:len(c.cmds):len(c.cmds)], replies[len(c.cmds):]
+			c.replies, replies = replies[:c.n:c.n], replies[c.n:]
 			close(c.done)
 		}
 	}
@@ -139,16 +142,14 @@ func (b *batcher) take(ended *batch) *batch {
 		b.left--
 	}
 	next := &batch{}
-	commands, size := 0, 0
 	for len(b.waiting) > 0 && b.left == 0 {
 		c := b.waiting[0]
 		if !c.dropped {
-			n := sizeOf(c.cmds)
-			if len(next.calls) > 0 && (commands+len(c.cmds) > batchCommands || size+n > batchBytes) {
+			if len(next.calls) > 0 && (next.commands+c.n > batchCommands || next.size+len(c.body) > batchBytes) {
 				break
 			}
-			next.calls, commands, size = append(next.calls, c), commands+len(c.cmds), size+n
-			c.batch, next.writes, next.left = next, next.writes || !reads(c.cmds), next.left || c.stray
+			next.calls, next.commands, next.size = append(next.calls, c), next.commands+c.n, next.size+len(c.body)
+			c.batch, next.writes, next.left = next, next.writes || !c.reads, next.left || c.stray
 			if c.stray {
 				b.strays--
 			}
@@ -167,15 +168,6 @@ func (b *batcher) take(ended *batch) *batch {
 		b.left++
 	}
 	return next
-}
-
-func sizeOf(cmds []store.Cmd) (n int) {
-	for _, c := range cmds {
-		for _, w := range c {
-			n += len(w) + 3
-		}
-	}
-	return n
 }
 
 // binary tells whether some commands have words that cannot stand in JSON, and then how to send them all: one by one.
@@ -209,6 +201,9 @@ func allText(cmds []store.Cmd) bool {
 func (b *batcher) transaction(ctx context.Context, cmds []store.Cmd) ([]store.Reply, error) {
 	if err := b.s.over(ctx); err != nil {
 		return nil, err
+	}
+	if !b.s.bytes.Load() && !allText(cmds) {
+		b.run(ctx, []store.Cmd{{"PING"}}) // whose answer tells whether it takes bytes
 	}
 	if !b.s.bytes.Load() && !allText(cmds) {
 		return nil, &refused{"a transaction", "with words that are no UTF-8 cannot be sent as JSON to this server"}

@@ -9,21 +9,24 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// appendCommands adds commands as JSON.
+// appendCommands adds commands as JSON, with commas between.
 func appendCommands(b []byte, cmds []store.Cmd) []byte {
-	b = append(b, '[')
 	for i, c := range cmds {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, '[')
-		for k, w := range c {
-			if k > 0 {
-				b = append(b, ',')
-			}
-			b = appendText(b, w)
+		b = appendCommand(b, c)
+	}
+	return b
+}
+
+func appendCommand(b []byte, c store.Cmd) []byte {
+	b = append(b, '[')
+	for k, w := range c {
+		if k > 0 {
+			b = append(b, ',')
 		}
-		b = append(b, ']')
+		b = appendText(b, w)
 	}
 	return append(b, ']')
 }
@@ -47,6 +50,20 @@ func appendText(b []byte, s string) []byte {
 		}
 	}
 	return append(append(b, s[from:]...), '"')
+}
+
+// textLen is how long appendText makes a word, with a comma.
+func textLen(s string) int {
+	n := len(s) + 3
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ':
+			n += 5
+		case c == '"', c == '\\':
+			n++
+		}
+	}
+	return n
 }
 
 // answer is the reply to a command.

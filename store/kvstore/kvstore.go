@@ -72,7 +72,7 @@ func Open(cfg store.Config, o Options) (*Store, error) {
 			return nil, fmt.Errorf("kvstore: %w: unknown parameter %q", store.ErrInvalid, name)
 		}
 	}
-	s := &Store{cfg: cfg, client: o.Client, log: o.Logger, token: firstOf(cfg.Password, cfg.Username, cfg.Params.Get("token"), cfg.Params.Get("_token"))}
+	s := &Store{cfg: cfg, log: o.Logger, token: firstOf(cfg.Password, cfg.Username, cfg.Params.Get("token"), cfg.Params.Get("_token"))}
 	if s.token == "" {
 		return nil, fmt.Errorf("kvstore: %w: no token: write https://TOKEN@host", store.ErrInvalid)
 	}
@@ -97,10 +97,15 @@ func Open(cfg store.Config, o Options) (*Store, error) {
 		s.cfg.Retries = store.DefaultRetries
 	}
 	s.timeout = store.NewCallTimeout(s.cfg.Timeout)
-	if s.client == nil {
+	var client http.Client
+	if o.Client != nil {
+		client = *o.Client
+	} else {
 		s.own = s.transport()
-		s.client = &http.Client{Transport: s.own}
+		client.Transport = s.own
 	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token is for this host
+	s.client = &client
 	s.life, s.end = context.WithCancel(context.Background())
 	s.batches.s = s
 	return s, nil
@@ -168,12 +173,34 @@ func (s *Store) Pipe(ctx context.Context, cmds ...store.Cmd) []store.Reply {
 		}
 		good, at = append(good, c), append(at, i)
 	}
-	if len(good) > 0 {
-		for k, r := range s.batches.run(ctx, good) {
+	for len(good) > 0 {
+		n := fitting(good)
+		for k, r := range s.batches.run(ctx, good[:n]) {
 			replies[at[k]] = r
 		}
+		good, at = good[n:], at[n:]
 	}
 	return replies
+}
+
+// Bounds of the requests that a long Pipe is cut into. Services take up to 10 MB.
+const (
+	maxCommands = 10_000
+	maxBytes    = 8 << 20
+)
+
+// fitting is how many of the commands go into one request, at least one.
+func fitting(cmds []store.Cmd) int {
+	size := 0
+	for i, c := range cmds {
+		for _, w := range c {
+			size += textLen(w)
+		}
+		if i == maxCommands || size > maxBytes && i > 0 {
+			return i
+		}
+	}
+	return len(cmds)
 }
 
 // Run executes a script by its SHA, and by its text when the server does not have it yet.

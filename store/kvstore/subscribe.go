@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -101,8 +102,13 @@ func (l *listening) listen(ctx context.Context, path string, names []string) err
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return refusalOf(resp.StatusCode, nil)
+	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), eventStream) {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) //nolint:errcheck // the status says enough
+		if resp.StatusCode == http.StatusOK {
+			return &unanswered{err: fmt.Errorf("kvstore: %s: %w: the answer to %s, of type %q, is no stream of events", l.s.base.Host, store.ErrUnavailable,
+				path, clip(resp.Header.Get("Content-Type")))}
+		}
+		return l.s.refusalOf(resp, text, 0)
 	}
 	coded := resp.Header.Get(wordsHeader) != ""
 	r := bufio.NewReader(resp.Body)
