@@ -37,7 +37,9 @@ of redis.conf can be given as a flag, and flags win over the file. "-" reads dir
 
 Without a password only clients on this machine are served (protected-mode).
 
---rest ADDRESS --rest-token TOKEN serves the same store over HTTP as well, in the protocol of Vercel KV and Upstash.`,
+--rest ADDRESS --rest-token TOKEN serves the same store over HTTP as well, in the protocol of Vercel KV and Upstash.
+
+--metrics ADDRESS shows its figures to Prometheus, with --metrics-token TOKEN only to who brings that.`,
 		Example: `  larder serve
   larder serve --port 7000 --requirepass secret --maxmemory 1gb --maxmemory-policy allkeys-lru
   larder serve /etc/redis/redis.conf --bind 127.0.0.1 ::1

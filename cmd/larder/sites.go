@@ -15,12 +15,17 @@ import (
 // openSites opens what the settings have served over HTTP, or nothing.
 func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, db *larder.DB) (open []*site, err error) {
 	var wanted []*site
+	var api *rest.Server
 	if s.REST != "" {
 		w, err := restSite(log, s, db)
 		if err != nil {
 			return nil, err
 		}
 		wanted = append(wanted, w)
+		api, _ = w.handler.(*rest.Server)
+	}
+	if s.Metrics != "" {
+		wanted = append(wanted, metricsSite(s, db, api))
 	}
 	for _, w := range wanted {
 		if err := w.open(ctx, log, s); err != nil {

@@ -247,6 +247,8 @@ func overHTTP() []directive {
 		{"rest-origins", "", immutable | multiArg, "", words{}},
 		{"rest-tls-cert-file", "", immutable, "", text{}},
 		{"rest-tls-key-file", "", immutable, "", text{}},
+		{"metrics", "", immutable, "", text{hostPort}},
+		{"metrics-token", "", immutable | sensitive | hidden, "", text{}},
 	}
 }
 

@@ -98,6 +98,8 @@ type Settings struct {
 	RESTOrigins       []string
 	RESTCertFile      string // PEM; empty: no TLS
 	RESTKeyFile       string
+	Metrics           string
+	MetricsToken      string // empty: whoever reaches it
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -248,6 +250,8 @@ func (c *Config) settings(values []value) *Settings {
 		RESTReadOnlyToken: at("rest-readonly-token").text,
 		RESTCertFile:      at("rest-tls-cert-file").text,
 		RESTKeyFile:       at("rest-tls-key-file").text,
+		Metrics:           at("metrics").text,
+		MetricsToken:      at("metrics-token").text,
 
 		ACLFile:            at("aclfile").text,
 		ACLLogMaxLen:       count("acllog-max-len"),
