@@ -159,6 +159,13 @@ func versionDifferences() []VersionDifference {
 			},
 		},
 		{
+			Since: 800, Commands: []string{"ACL CAT"},
+			Reason: "8.0 has JSON documents built in, and their category",
+			Same: func(_ *session, _ []string, want, got Value) bool {
+				return strings.Replace(got.String(), ` "json"`, "", 1) == want.String()
+			},
+		},
+		{
 			Since: 702, Commands: []string{"CLIENT NO-TOUCH", "CLIENT SETINFO"},
 			Reason: "came with 7.2",
 			Same: func(_ *session, _ []string, want, _ Value) bool {

@@ -58,7 +58,7 @@ func (m *matcher) operand(o *operand, v Node) []Node {
 func (m *matcher) compare(c *condition, op operator, left, right []Node) bool {
 	for _, a := range left {
 		for _, b := range right {
-			if m.looks++; m.done() {
+			if m.looks--; m.done() {
 				return false
 			}
 			if c.compare(op, a, b) {

@@ -56,22 +56,22 @@ func (g *grammar) condition() (c condition, ok bool) {
 	return c, ok
 }
 
+// single reads a term, and what it is compared with if an operator and a term follow. The term is read once, not again for
+// the case that nothing follows: terms have filters in them, and so on.
 func (g *grammar) single(c *condition) bool {
-	var left, right operand
-	var op operator
-	term := func(o *operand) func() bool { return func() bool { return g.term(o) } }
-	ok := g.rule(ruleSingle, func() bool {
-		if g.seq(term(&left), func() (ok bool) { op, ok = g.operator(); return ok }, term(&right)) {
-			return true
+	return g.rule(ruleSingle, func() bool {
+		if !g.term(&c.left) {
+			return false
 		}
-		op = opNone
-		return g.term(&left)
-	})
-	if ok {
-		c.op, c.left, c.right = op, left, right
+		at := g.at
+		g.blanks()
+		compared := g.seq(func() (ok bool) { c.op, ok = g.operator(); return ok }, func() bool { return g.term(&c.right) })
+		if !compared {
+			g.at, c.op, c.right = at, opNone, operand{}
+		}
 		c.compileRE()
-	}
-	return ok
+		return true
+	})
 }
 
 func (g *grammar) operator() (op operator, ok bool) {

@@ -5,10 +5,12 @@ import "math"
 // A path is followed depth first, as RedisJSON does it, so that values come in its order; one that several ways lead to
 // comes several times.
 
-// Limits of what one path may ask for: values that it gives, and values that are looked at on the way.
+// Limits of what one path may ask for: values that it gives, and values that are looked at on the way: so many, and for each
+// byte of the document some more.
 const (
-	maxMatches = 1 << 22
-	maxLooks   = 1 << 27
+	maxMatches   = 1 << 22
+	maxLooks     = 1 << 24
+	looksForByte = 16
 )
 
 // ErrCosty refuses a path that leads to too many values, or in too many ways.
@@ -16,9 +18,10 @@ const ErrCosty Error = "ERR path matches too many values"
 
 // Find returns the values that the path leads to. The slice is appended to dst[:0]. O(values passed on the way).
 func (p *Path) Find(dst []Node, root Node) ([]Node, error) {
-	m := matcher{root: root, found: dst[:0]}
+	m := newMatcher(root)
+	m.found = dst[:0]
 	m.follow(p.steps, root)
-	if m.looks > maxLooks {
+	if m.looks < 0 {
 		return nil, ErrCosty
 	}
 	return m.found, nil
@@ -26,10 +29,11 @@ func (p *Path) Find(dst []Node, root Node) ([]Node, error) {
 
 // First returns the first value that the path leads to; false if there is none.
 func (p *Path) First(root Node) (n Node, ok bool, err error) {
-	m := matcher{root: root, one: true}
+	m := newMatcher(root)
+	m.one = true
 	m.follow(p.steps, root)
 	switch {
-	case m.looks > maxLooks:
+	case m.looks < 0:
 		return n, false, ErrCosty
 	case len(m.found) == 0:
 		return n, false, nil
@@ -40,18 +44,22 @@ func (p *Path) First(root Node) (n Node, ok bool, err error) {
 type matcher struct {
 	root  Node
 	found []Node
-	looks int
+	looks int  // that are left; negative: there were too many
 	one   bool // the first will do
 }
 
+func newMatcher(root Node) matcher {
+	return matcher{root: root, looks: maxLooks + looksForByte*len(root.b)}
+}
+
 // done tells whether it is not worthwhile to go on.
-func (m *matcher) done() bool { return m.looks > maxLooks || m.one && len(m.found) > 0 }
+func (m *matcher) done() bool { return m.looks < 0 || m.one && len(m.found) > 0 }
 
 func (m *matcher) follow(steps []step, n Node) {
-	m.looks++
+	m.looks--
 	if len(steps) == 0 {
 		if m.found = append(m.found, n); len(m.found) > maxMatches {
-			m.looks = math.MaxInt / 2
+			m.looks = math.MinInt / 2
 		}
 		return
 	}
@@ -92,7 +100,7 @@ func (m *matcher) each(n Node, fn func(v Node)) {
 			v.at = v.end()
 		}
 		next := v.end()
-		m.looks++
+		m.looks--
 		fn(v)
 		v.at = next
 	}
@@ -110,7 +118,7 @@ func (m *matcher) names(s *step, rest []step, n Node) {
 		return
 	}
 	for _, name := range s.names {
-		m.looks += n.Len()
+		m.looks -= n.Len()
 		if v, _, ok := n.Member(name); ok {
 			m.follow(rest, v)
 		}
@@ -132,7 +140,7 @@ func (m *matcher) indexes(s *step, rest []step, n Node) {
 	}
 	for _, i := range s.indexes {
 		if i = position(i, n.Len()); i < n.Len() {
-			m.looks += i
+			m.looks -= i
 			m.follow(rest, n.Index(i))
 		}
 	}
@@ -149,7 +157,7 @@ func (m *matcher) slice(s *step, rest []step, n Node) {
 	if s.to.given {
 		to = position(s.to.at, n.Len())
 	}
-	m.looks += to
+	m.looks -= to
 	n.Elements(func(i int, v Node) bool {
 		if i >= to {
 			return false

@@ -73,7 +73,7 @@ type parser struct {
 	s       []byte
 	at      int
 	b       builder
-	depth   int // that is left
+	depth   int    // that is left
 	scratch []byte // a string with escapes
 	msg     string
 	pos     int // of the error: bytes before it
