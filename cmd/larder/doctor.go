@@ -173,7 +173,7 @@ func doctorTarget(args []string) (cfg store.Config, err error) {
 		cfg.Password = cmp.Or(os.Getenv("LARDER_PASSWORD"), os.Getenv("REDISCLI_AUTH"))
 	}
 	if cfg.ClientName == "" {
-		cfg.ClientName = "larder-doctor"
+		cfg.ClientName = doctor.ClientName
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second // a page may be behind somebody's slow command

@@ -13,7 +13,7 @@ type check struct {
 	id    string
 	title string
 	// needs are the sources without which the check cannot be made: "INFO used_memory" (a field or a section),
-	// "CONFIG GET save", "SCAN".
+	// "CONFIG GET save", "SCAN". With "own" in front it is one of Larder's own: elsewhere there is nothing to check.
 	needs []string
 	// One of these makes the findings, none if all is well: from one server, or from everything.
 	server func(*Server) []Finding
@@ -43,6 +43,7 @@ var checks = []check{
 	{"volatile-without-ttl", "The policy evicts only keys with a TTL, and there are few", []string{"INFO maxmemory_policy", "INFO keyspace"}, checkVolatile, nil},
 	{"mixed-use", "Data to keep can be evicted like a cache", []string{"INFO maxmemory_policy", "INFO keyspace"}, checkMixed, nil},
 	{"evictions", "The working set does not fit in memory", []string{"INFO evicted_keys", "INFO keyspace"}, checkEvictions, nil},
+	{"regret", "Keys are asked for again after they were evicted", []string{"own INFO namespaces"}, checkRegret, nil},
 	{"swapping", "A part of the data is not in memory", []string{"INFO used_memory_rss"}, checkSwap, nil},
 	{"fragmentation", "Memory is held that no data is in", []string{"INFO mem_fragmentation_ratio"}, checkFragmentation, nil},
 	{"hit-ratio", "Many reads find nothing", []string{"INFO keyspace_hits"}, checkHitRatio, nil},
@@ -161,6 +162,7 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 // to check.
 func (c check) lacks(f *Facts, s *Server) (why string, applies bool) {
 	for _, need := range c.needs {
+		need, special := strings.CutPrefix(need, "own ")
 		from, what := split(need)
 		err := s.Missing[from]
 		if err == nil {
@@ -173,6 +175,8 @@ func (c check) lacks(f *Facts, s *Server) (why string, applies bool) {
 			return fmt.Sprintf("%s: %v", from, err), true
 		case from == fromHost && f.Host == nil:
 			return "the server does not seem to run on this machine", true
+		case special && from == fromInfo && !s.offers(what):
+			return "", false
 		case from == fromInfo && !s.offers(what):
 			name, version := s.Software()
 			return strings.TrimSpace(fmt.Sprintf("INFO of this %s %s", name, version)) + " has no " + what, true
@@ -205,7 +209,7 @@ func (s *Server) offers(what string) bool {
 func spaceLines(ks *Keyspace) []SpaceLine {
 	lines := []SpaceLine{}
 	for _, ns := range ks.sorted()[:min(topMost, len(ks.spaces))] {
-		line := SpaceLine{Name: ns.Name, Keys: ks.about(ns.keys), Bytes: ks.about(ns.bytes), NoTTL: ks.about(ns.noTTL)}
+		line := SpaceLine{Name: ns.title(), Keys: ks.about(ns.keys), Bytes: ks.about(ns.bytes), NoTTL: ks.about(ns.noTTL)}
 		if with := ns.keys - ns.noTTL; with > 0 {
 			line.MeanTTL = ns.ttlSeconds / with
 		}

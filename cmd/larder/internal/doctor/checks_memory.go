@@ -217,3 +217,24 @@ func checkStale(s *Server) []Finding {
 		Values:   values{"percent": stale},
 	})
 }
+
+// checkRegret looks at what only Larder counts: misses of keys that were evicted a short time ago.
+func checkRegret(s *Server) (found []Finding) {
+	for _, f := range s.Info.Section("namespaces").Fields {
+		parts := f.Parts()
+		name, _ := parts.Text("name")
+		evicted, ok1 := parts.Int("evicted_maxmemory")
+		regret, ok2 := parts.Int("regret")
+		if !ok1 || !ok2 || regret < fewKeys || len(found) == findingsMost {
+			continue
+		}
+		found = append(found, one(Finding{
+			Severity: grade(share(regret, evicted), 0.05, 0.25, never), Subject: quote(name),
+			Figure: fmt.Sprintf("%s of %s evicted keys were asked for again soon after", number(regret), number(evicted)),
+			Why:    "those evictions saved nothing: the source had to make the value again",
+			Do:     "raise maxmemory; a shorter TTL for namespaces without regret leaves more room; CONFIG SET maxmemory-policy allkeys-lfu",
+			Values: values{"regret": float64(regret), "evicted": float64(evicted)},
+		})...)
+	}
+	return found
+}

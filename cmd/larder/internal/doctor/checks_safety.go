@@ -138,11 +138,15 @@ func checkNoPersistence(s *Server) []Finding {
 	if share(kept, keys) >= 0.1 {
 		severity = grade(float64(kept), 1_000, 100_000, never)
 	}
+	do := "CONFIG SET appendonly yes, or CONFIG SET save '3600 1 300 100'; if it is a cache, give its keys a TTL"
+	if name, _ := s.Software(); name == "Larder" {
+		do = "CONFIG SET save '3600 1 300 100'; if it is a cache, give its keys a TTL"
+	}
 	return one(Finding{
 		Severity: severity,
 		Figure:   fmt.Sprintf("%s of %s keys have no TTL; no snapshots, no append-only file, no replica", number(kept), number(keys)),
 		Why:      "a restart loses all of it, and what has no TTL is seldom a mere copy of something",
-		Do:       "CONFIG SET appendonly yes, or CONFIG SET save '3600 1 300 100'; if it is a cache, give its keys a TTL",
+		Do:       do,
 		Values:   values{"keys_without_ttl": float64(kept), "keys": float64(keys)},
 	})
 }

@@ -13,7 +13,6 @@ const (
 	valuesLeast  = 10  // values read, for a share to mean something
 	mostlyShare  = 0.8 // of them, to speak of the namespace
 	fewRecords   = 100 // keys for which a change pays
-	bytesPerKey  = 60  // of a key of its own, beyond name and value: entry of the table, headers; about, in Redis 7
 	siblingsEach = 2   // keys of one parent from which a hash saves something
 )
 
@@ -98,15 +97,23 @@ func checkSingle(f *Facts) []Finding {
 	return found
 }
 
+// perKey is about how many bytes a key of its own takes beyond its name and value.
+func (s *Server) perKey() int64 {
+	if name, _ := s.Software(); name == "Larder" {
+		return 16 // the record's header, its place in the table
+	}
+	return 60 // entry of the table, headers of key and value, and of the TTL
+}
+
 func checkTiny(f *Facts) []Finding {
-	ks := f.Keys
+	ks, perKey := f.Keys, f.Servers[0].perKey()
 	return eachSpace(f, func(ns *Namespace) Finding {
 		strs := ns.by[aString]
 		if share(strs.tiny, ns.keys) < mostlyShare {
 			return Finding{}
 		}
 		keys, mean := ks.about(strs.tiny), share(strs.bytes, strs.keys)
-		saved := float64(keys) * bytesPerKey
+		saved := float64(keys * perKey)
 		figures := values{"keys": float64(keys), "mean_bytes": mean, "bytes_saved": saved}
 		words := slices.Sorted(maps.Keys(ns.suffixes))
 		if !ns.suffixesOut && len(words) >= siblingsEach && share(ns.suffixKeys, ns.keys) >= mostlyShare && keys >= fewKeys {
@@ -119,7 +126,7 @@ func checkTiny(f *Facts) []Finding {
 				Severity: max(Notice, grade(float64(keys), 0, 100_000, never)),
 				Figure: fmt.Sprintf("%s strings of %.0f bytes on average that end in %s: fields of about %s objects", number(keys), mean,
 					strings.Join(words[:min(len(words), 6)], ", "), number(int64(float64(keys)/each))),
-				Why:    fmt.Sprintf("each key costs about %d bytes beyond its value, and an object %d commands; as hashes they take some %s less", bytesPerKey, len(words), size(int64(figures["bytes_saved"]))),
+				Why:    fmt.Sprintf("each key costs about %d bytes beyond its value, and an object %d commands; as hashes they take some %s less", perKey, len(words), size(int64(figures["bytes_saved"]))),
 				Do:     "HSET " + clean(ns.Name) + ks.separator + "ID " + words[0] + " ... : small hashes are packed; Larder's object does this for structs",
 				Values: figures,
 			}
@@ -130,7 +137,7 @@ func checkTiny(f *Facts) []Finding {
 		return Finding{
 			Severity: max(Notice, grade(float64(keys), 0, 1_000_000, never)),
 			Figure:   fmt.Sprintf("%s strings of %.0f bytes on average, most without a TTL", number(keys), mean),
-			Why:      fmt.Sprintf("each key costs about %d bytes beyond its value: some %s altogether", bytesPerKey, size(int64(saved))),
+			Why:      fmt.Sprintf("each key costs about %d bytes beyond its value: some %s altogether", perKey, size(int64(saved))),
 			Do:       "hashes of some hundred fields each: HSET " + clean(ns.Name) + ks.separator + "(id / 100) (id % 100) value (below hash-max-listpack-entries they are packed)",
 			Values:   figures,
 		}

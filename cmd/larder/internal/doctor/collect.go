@@ -14,6 +14,9 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
+// ClientName is what CLIENT LIST and the slow log call connections of doctor, where the URL names none.
+const ClientName = "larder-doctor"
+
 // directives are those that checks look at. Each is asked for by name: CONFIG GET * would bring passwords along.
 var directives = []string{
 	"save", "appendonly", "bind", "protected-mode", "timeout", "maxclients", "slowlog-log-slower-than", "slowlog-max-len",
@@ -166,6 +169,11 @@ func (s *Server) readSlowlog(ctx context.Context, st store.Store) {
 		at, err1 := parts[1].Int64()
 		usec, err2 := parts[2].Int64()
 		words, err3 := parts[3].Strings()
+		if len(parts) > 5 {
+			if who, _, _ := parts[5].Lookup(); who == ClientName {
+				continue // what a check-up before this one sent while the server was busy
+			}
+		}
 		if err := errors.Join(err1, err2, err3); err != nil || len(words) == 0 {
 			continue
 		}
@@ -266,6 +274,9 @@ func readHost(root fs.FS) *Host {
 	if b, err := fs.ReadFile(root, "sys/kernel/mm/transparent_hugepage/enabled"); err == nil {
 		_, after, _ := strings.Cut(string(b), "[")
 		h.HugePages, _, _ = strings.Cut(after, "]")
+	}
+	if *h == (Host{}) {
+		return nil // not Linux
 	}
 	return h
 }

@@ -16,7 +16,6 @@ type Keyspace struct {
 	ScanLine
 	Missing   map[source]error // why a command has no figures
 	separator string
-	Denied    int64 // keys that this user may not read
 
 	spaces map[string]*Namespace
 	others Namespace // keys of namespaces that found no room
@@ -285,6 +284,14 @@ func (ns *Namespace) label(separator string) string {
 		return ns.Name
 	}
 	return quote(ns.Name + separator + "*")
+}
+
+// title is the namespace without what comes after it, quoted likewise.
+func (ns *Namespace) title() string {
+	if ns.Name == "" || strings.HasPrefix(ns.Name, "(") {
+		return ns.Name
+	}
+	return quote(ns.Name)
 }
 
 // ranking is the topMost keys of the highest score, the highest first.

@@ -27,8 +27,11 @@ var questions = []question{
 	}},
 	{fromTTL, func(key string) store.Cmd { return store.Cmd{"PTTL", key} }, func(k *key, r store.Reply) error {
 		millis, err := r.Int64()
-		if k.ttl = -1; millis >= 0 {
+		switch k.ttl = -1; {
+		case millis >= 0:
 			k.ttl = time.Duration(millis) * time.Millisecond
+		case millis == -2:
+			k.kind = kinds // gone
 		}
 		return err
 	}},

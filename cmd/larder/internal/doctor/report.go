@@ -82,6 +82,7 @@ type ScanLine struct {
 	Keys      int64   `json:"keys"`       // in the database, by DBSIZE
 	Seen      int64   `json:"seen"`       // looked at
 	Bytes     int64   `json:"bytes"`      // of those, as MEMORY USAGE counts
+	Denied    int64   `json:"denied"`     // keys that this user may not look at
 	Touched   int64   `json:"touched"`    // keys whose value or length was read
 	NoTouch   bool    `json:"no_touch"`   // and whose access clocks did not move nevertheless
 	Complete  bool    `json:"complete"`   // every key was seen
@@ -95,7 +96,7 @@ type ScanLine struct {
 
 // SpaceLine describes a namespace. Figures are estimates where Scan.Estimated.
 type SpaceLine struct {
-	Name    string `json:"name"` // quoted as in Go
+	Name    string `json:"name"` // quoted as in Go; empty for keys without one
 	Keys    int64  `json:"keys"`
 	Bytes   int64  `json:"bytes"`
 	NoTTL   int64  `json:"no_ttl"`

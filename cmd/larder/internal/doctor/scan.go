@@ -24,7 +24,8 @@ const (
 	hugeHash          = 100_000 // fields
 	fieldsRead        = "10"
 	progressInterval  = 100 * time.Millisecond
-	deniedBeforeStop  = 1000 // keys in a row that this user may not look at
+	deniedBeforeStop  = 1000       // keys in a row that this user may not look at
+	endless           = 10_000_000 // pages beyond what a table can have
 	commandDeniedWord = "to run the"
 )
 
@@ -56,7 +57,7 @@ func (s *scan) run(ctx context.Context) *Keyspace {
 		s.stopped(ctx, err)
 	}
 	if s.o.Match == "" {
-		s.keys.examined = s.keys.Seen
+		s.keys.examined = s.keys.Seen + s.keys.Denied
 	}
 	s.keys.Estimated = !s.keys.Complete && s.keys.Seen > 0
 	return s.keys
@@ -123,7 +124,7 @@ func (s *scan) walk(ctx context.Context, i int, most int64) (complete bool, err 
 		command = append(command, "MATCH", s.o.Match)
 	}
 	command = append(command, "COUNT", strconv.Itoa(page))
-	seen := int64(0)
+	seen, visited := int64(0), int64(0)
 	for {
 		cursor, names, err := scanPage(n.Store.Do(ctx, command...))
 		if err != nil {
@@ -145,6 +146,9 @@ func (s *scan) walk(ctx context.Context, i int, most int64) (complete bool, err 
 		}
 		if most >= 0 && seen >= most {
 			return false, nil
+		}
+		if visited += int64(page); visited > endless+100*s.sizes[i] {
+			return false, fmt.Errorf("%w: SCAN does not come to an end", store.ErrReply)
 		}
 		if err := s.pacer.wait(ctx); err != nil {
 			return false, err

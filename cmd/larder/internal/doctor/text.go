@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -51,6 +52,16 @@ func (r *Report) WriteText(w io.Writer, colour bool) error {
 	return err
 }
 
+// guard escapes what could move a terminal's cursor, should anything of the kind have come so far.
+func guard(text string) string {
+	if !strings.ContainsFunc(text, unsafe) {
+		return text
+	}
+	return clean(text)
+}
+
+func unsafe(r rune) bool { return r < ' ' || r > '~' }
+
 func describeServer(s ServerLine) string {
 	var parts []string
 	for _, p := range []string{strings.TrimSpace(s.Software + " " + s.Version), s.Mode, s.Role} {
@@ -74,6 +85,12 @@ func (r *Report) writeScan(b *strings.Builder) {
 			clocks = "without moving their access clocks"
 		}
 		fmt.Fprintf(b, "  read      the beginning or the length of %s keys, %s\n", number(s.Touched), clocks)
+	}
+	if s.Denied > 0 {
+		fmt.Fprintf(b, "  refused   %s keys that this user may not read\n", number(s.Denied))
+	}
+	if len(r.Servers) == 1 && r.Servers[0].Mode == "cluster" && !strings.Contains(r.Target, "+cluster") {
+		b.WriteString("  not seen  the other servers of the cluster: an address with redis+cluster:// examines all primaries\n")
 	}
 	if s.Elsewhere > 0 {
 		fmt.Fprintf(b, "  not seen  %s keys of other databases: put /N at the end of the address\n", number(s.Elsewhere))
@@ -110,7 +127,7 @@ func (r *Report) writeSkipped(b *strings.Builder) {
 func writeFinding(b *strings.Builder, f Finding, colour bool) {
 	fmt.Fprintf(b, "\n%s  %s", paint(f.Severity, colour), f.Title)
 	if f.Subject != "" {
-		fmt.Fprintf(b, ": %s", f.Subject)
+		fmt.Fprintf(b, ": %s", guard(f.Subject))
 	}
 	if f.Server != "" {
 		fmt.Fprintf(b, " (%s)", clean(f.Server))
@@ -118,7 +135,7 @@ func writeFinding(b *strings.Builder, f Finding, colour bool) {
 	fmt.Fprintf(b, "  [%s]\n", f.Check)
 	for _, part := range []struct{ label, text string }{{"", f.Figure}, {"why   ", f.Why}, {"do    ", f.Do}} {
 		b.WriteString(indent)
-		wrapped(b, part.label, part.text)
+		wrapped(b, part.label, guard(part.text))
 	}
 }
 
@@ -163,10 +180,6 @@ func (r *Report) writeSpaces(b *strings.Builder) {
 		if n.Keys > n.NoTTL {
 			mean = span(time.Duration(n.MeanTTL) * time.Second)
 		}
-		name := "(none)"
-		if n.Name != "" {
-			name = quote(n.Name)
-		}
-		fmt.Fprintf(b, row, name, number(n.Keys), size(n.Bytes), number(n.NoTTL), mean)
+		fmt.Fprintf(b, row, cmp.Or(n.Name, "(none)"), number(n.Keys), size(n.Bytes), number(n.NoTTL), mean)
 	}
 }
