@@ -39,11 +39,14 @@ Without a password only clients on this machine are served (protected-mode).
 
 --rest ADDRESS --rest-token TOKEN serves the same store over HTTP as well, in the protocol of Vercel KV and Upstash.
 
---metrics ADDRESS shows its figures to Prometheus, with --metrics-token TOKEN only to who brings that.`,
+--metrics ADDRESS shows its figures to Prometheus, with --metrics-token TOKEN only to who brings that.
+
+--dashboard ADDRESS shows what goes on in it to people with a browser: memory, evictions, keys, queues and the rest.`,
 		Example: `  larder serve
   larder serve --port 7000 --requirepass secret --maxmemory 1gb --maxmemory-policy allkeys-lru
   larder serve /etc/redis/redis.conf --bind 127.0.0.1 ::1
-  larder serve --rest 127.0.0.1:8079 --rest-token secret --rest-readonly-token reader`,
+  larder serve --rest 127.0.0.1:8079 --rest-token secret --rest-readonly-token reader
+  larder serve --dashboard 127.0.0.1:8080`,
 		DisableFlagParsing: true, // directives take several values, which flags cannot
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {

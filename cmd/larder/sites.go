@@ -27,9 +27,21 @@ func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, db *la
 	if s.Metrics != "" {
 		wanted = append(wanted, metricsSite(s, db, api))
 	}
-	for _, w := range wanted {
+	if s.Dashboard != "" {
+		w, err := dashboardSite(log, s, db)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, w)
+	}
+	for i, w := range wanted {
 		if err := w.open(ctx, log, s); err != nil {
 			closeSites(open)
+			for _, w := range wanted[i:] {
+				if w.end != nil {
+					w.end()
+				}
+			}
 			return nil, err
 		}
 		open = append(open, w)

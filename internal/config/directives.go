@@ -249,6 +249,11 @@ func overHTTP() []directive {
 		{"rest-tls-key-file", "", immutable, "", text{}},
 		{"metrics", "", immutable, "", text{hostPort}},
 		{"metrics-token", "", immutable | sensitive | hidden, "", text{}},
+		{"dashboard", "", immutable, "", text{hostPort}},
+		{"dashboard-password", "", immutable | sensitive | hidden, "", text{}},
+		{"dashboard-writable", "", immutable, "no", boolean{}},
+		{"dashboard-tls-cert-file", "", immutable, "", text{}},
+		{"dashboard-tls-key-file", "", immutable, "", text{}},
 	}
 }
 

@@ -100,6 +100,11 @@ type Settings struct {
 	RESTKeyFile       string
 	Metrics           string
 	MetricsToken      string // empty: whoever reaches it
+	Dashboard         string
+	DashboardPassword string // empty: requirepass
+	DashboardWritable bool
+	DashboardCertFile string // PEM; empty: no TLS
+	DashboardKeyFile  string
 
 	// Who may.
 	ACLFile                string // as given: relative to Dir; empty: none
@@ -252,6 +257,11 @@ func (c *Config) settings(values []value) *Settings {
 		RESTKeyFile:       at("rest-tls-key-file").text,
 		Metrics:           at("metrics").text,
 		MetricsToken:      at("metrics-token").text,
+		Dashboard:         at("dashboard").text,
+		DashboardPassword: at("dashboard-password").text,
+		DashboardWritable: yes("dashboard-writable"),
+		DashboardCertFile: at("dashboard-tls-cert-file").text,
+		DashboardKeyFile:  at("dashboard-tls-key-file").text,
 
 		ACLFile:            at("aclfile").text,
 		ACLLogMaxLen:       count("acllog-max-len"),
