@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
+	"math/bits"
+
 	"github.com/larderdb/larder/internal/invariant"
 	"github.com/larderdb/larder/internal/mem/arena"
 )
@@ -22,29 +25,32 @@ type books struct {
 	tables int64 // bytes of segments and directories, those of the indexes of fields included
 	names  int64 // bytes of keys
 
-	naming *names // how the shard counts; nil: it has no namespaces
-	window uint64 // the namespace whose value changes; 0: none
-	record arena.Ref
+	naming     *names // how the shard counts; nil: it has no namespaces
+	separators uint64 // those of naming, if it is of one part; else 0
 
-	spaces []space // open addressing, by id; at most half full
-	causes []causes
+	// The namespaces that the shard knows: open addressing, at most half full. Identities and hits lie apart from the rest, so
+	// that what each read touches stays in the first cache, for all shards.
+	ids    []uint64 // 0: vacant
+	hits   []int64
+	spaces []space
 	shift  uint8
 	used   int
+
+	window uint64 // the namespace whose value changes; 0: none
+	record arena.Ref
 	ghosts ghosts
 }
 
 // space is what a shard counts of a namespace: one cache line.
 type space struct {
-	id           uint64 // 0: vacant
-	hits, misses int64
-	keys, bytes  int64
-	lasting      int64 // keys without an expiry
-	removed      int64 // keys, whatever for
-	expired      int64
+	keys, bytes int64
+	lasting     int64 // keys without an expiry
+	removed     int64 // keys, whatever for
+	expired     int64 // of these
+	evicted     int64
+	misses      int64
+	regret      int64
 }
-
-// causes is what is counted seldom.
-type causes struct{ evicted, regret int64 }
 
 // Record is part of table.Books.
 func (b *books) Record(key []byte, records, bytes, lasting int) {
@@ -98,7 +104,7 @@ func (b *books) enter(key []byte) (before uint64) {
 	if b.naming == nil {
 		return 0
 	}
-	return b.open(b.spaces[b.find(key, true)].id)
+	return b.open(b.ids[b.find(key, true)])
 }
 
 // open ends a window and opens the one of a namespace, or none with 0.
@@ -120,9 +126,9 @@ func (b *books) open(id uint64) (before uint64) {
 // find is the place of a key's namespace. With create it becomes one if there is room, and is not one yet.
 func (b *books) find(key []byte, create bool) int {
 	id, end := b.naming.idOf(key)
-	mask := uint64(len(b.spaces) - 1)
+	mask := uint64(len(b.ids) - 1)
 	for i := spread(id) >> b.shift; ; i++ {
-		switch b.spaces[i&mask].id {
+		switch b.ids[i&mask] {
 		case id:
 			return int(i & mask)
 		case 0:
@@ -143,18 +149,18 @@ func (b *books) meet(id uint64, name []byte, create bool) int {
 
 // findID is the place of a namespace that was admitted.
 func (b *books) findID(id uint64) int {
-	mask := uint64(len(b.spaces) - 1)
+	mask := uint64(len(b.ids) - 1)
 	for i := spread(id) >> b.shift; ; i++ {
-		switch b.spaces[i&mask].id {
+		switch b.ids[i&mask] {
 		case id:
 			return int(i & mask)
 		case 0:
-			if 2*b.used >= len(b.spaces) {
+			if 2*b.used >= len(b.ids) {
 				b.grow()
 				return b.findID(id)
 			}
 			b.used++
-			b.spaces[i&mask].id = id
+			b.ids[i&mask] = id
 			return int(i & mask)
 		}
 	}
@@ -163,27 +169,53 @@ func (b *books) findID(id uint64) int {
 const fewSpaces = 8
 
 func (b *books) grow() {
-	spaces, more := b.spaces, b.causes
-	n := 2 * len(spaces)
-	b.allot(n)
-	for i := range spaces {
-		if spaces[i].id != 0 {
-			at := b.findID(spaces[i].id)
-			b.spaces[at], b.causes[at] = spaces[i], more[i]
+	ids, hits, spaces := b.ids, b.hits, b.spaces
+	b.allot(2 * len(ids))
+	for i, id := range ids {
+		if id != 0 {
+			at := b.findID(id)
+			b.hits[at], b.spaces[at] = hits[i], spaces[i]
 		}
 	}
 }
 
+// count begins to count by a naming, with nothing; nil: not at all.
+func (b *books) count(n *names) {
+	*b = books{arena: b.arena, told: b.told, tables: b.tables, names: b.names, naming: n}
+	if n == nil {
+		return
+	}
+	if n.Depth == 1 {
+		b.separators = n.separators
+	}
+	b.allot(fewSpaces)
+	b.findID(otherSpace)
+}
+
 func (b *books) allot(n int) {
-	b.spaces, b.causes, b.used = make([]space, n), make([]causes, n), 0
+	b.ids, b.hits, b.spaces, b.used = make([]uint64, n), make([]int64, n), make([]space, n), 0
 	for b.shift = 64; n > 1; n >>= 1 {
 		b.shift--
 	}
 }
 
+// hit counts a read that found the key. The common case, a short prefix whose place is where it should be, is idOf and
+// find in a line each.
 func (b *books) hit(key []byte) {
+	if b.separators != 0 && len(key) >= 8 {
+		w := binary.LittleEndian.Uint64(key)
+		x := w ^ b.separators
+		if z := (x - low) &^ x & high; z != 0 {
+			p := uint(bits.TrailingZeros64(z)) &^ 7
+			id := w&(1<<p-1) | uint64(p>>3+1)<<56
+			if i := spread(id) >> b.shift; i < uint64(len(b.ids)) && b.ids[i] == id && i < uint64(len(b.hits)) {
+				b.hits[i]++
+				return
+			}
+		}
+	}
 	if b.naming != nil {
-		b.spaces[b.find(key, false)].hits++
+		b.hits[b.find(key, false)]++
 	}
 }
 
@@ -191,10 +223,10 @@ func (b *books) miss(key []byte, h uint64) {
 	if b.naming == nil {
 		return
 	}
-	i := b.find(key, false)
-	b.spaces[i].misses++
+	s := &b.spaces[b.find(key, false)]
+	s.misses++
 	if b.ghosts.take(h) {
-		b.causes[i].regret++
+		s.regret++
 	}
 }
 
@@ -206,7 +238,7 @@ func (b *books) expired(key []byte) {
 
 func (b *books) evicted(key []byte, h uint64) {
 	if b.naming != nil {
-		b.causes[b.find(key, false)].evicted++
+		b.spaces[b.find(key, false)].evicted++
 		b.ghosts.add(h)
 	}
 }
@@ -216,7 +248,7 @@ func (b *books) move(from, to []byte, bytes func() int) {
 	if b.naming == nil {
 		return
 	}
-	if i, j := b.find(from, true), b.find(to, true); b.spaces[i].id != b.spaces[j].id {
+	if i, j := b.find(from, true), b.find(to, true); b.ids[i] != b.ids[j] {
 		n := int64(bytes())
 		b.spaces[b.find(from, true)].bytes -= n // the second find may have moved it
 		b.spaces[j].bytes += n
@@ -237,7 +269,7 @@ func (b *books) emptied() {
 func (b *books) resetStats() {
 	for i := range b.spaces {
 		s := &b.spaces[i]
-		s.hits, s.misses, s.removed, s.expired = 0, 0, 0, 0
-		b.causes[i] = causes{}
+		s.misses, s.removed, s.expired, s.evicted, s.regret = 0, 0, 0, 0, 0
 	}
+	clear(b.hits)
 }

@@ -9,9 +9,8 @@ import (
 )
 
 func newBooks(n Naming) *books {
-	b := &books{arena: arena.New(), naming: newNames(n, 1)}
-	b.allot(fewSpaces)
-	b.findID(otherSpace)
+	b := &books{arena: arena.New()}
+	b.count(newNames(n, 1))
 	return b
 }
 
@@ -48,7 +47,7 @@ func TestNamesOfKeys(t *testing.T) {
 	} {
 		tc.naming.Max = 100
 		b := newBooks(tc.naming)
-		id := b.spaces[b.find([]byte(tc.key), true)].id
+		id := b.ids[b.find([]byte(tc.key), true)]
 		if got := b.naming.nameOf(id); got != tc.want {
 			t.Errorf("%+v: %q is of %q, want %q", tc.naming, tc.key, got, tc.want)
 		}
@@ -60,7 +59,7 @@ func TestNamesDoNotMeet(t *testing.T) {
 	seen := map[uint64]string{}
 	for n := range 2000 {
 		for _, name := range []string{fmt.Sprint(n), fmt.Sprint("n", n), fmt.Sprint("a longer name ", n), strings.Repeat("\x00", n%9) + fmt.Sprint(n%10)} {
-			id := b.spaces[b.find([]byte(name+":"), true)].id
+			id := b.ids[b.find([]byte(name+":"), true)]
 			if other, ok := seen[id]; ok && other != name {
 				t.Fatalf("%q and %q", name, other)
 			}

@@ -41,13 +41,10 @@ func (e *Engine) rename(s *shard) {
 		e.dig(s)
 	}
 	b.open(0)
-	b.naming, b.ghosts = n, ghosts{}
+	b.count(n)
 	if n == nil {
-		b.spaces, b.causes, b.used = nil, nil, 0
 		return
 	}
-	b.allot(fewSpaces)
-	b.findID(otherSpace)
 	for db := range s.dbs {
 		s.dbs[db].Each(func(r *table.Entry) bool {
 			sp := &b.spaces[b.find(r.Key(), true)]
@@ -141,26 +138,25 @@ func (tx *Tx) Namespaces() []Namespace {
 
 // sum adds the shard's figures; ttl are the keys of the sample.
 func (b *books) sum(sums map[uint64]*Namespace, ttl map[uint64]*[5]int64) {
-	for i := range b.spaces {
-		s := &b.spaces[i]
-		if s.id == 0 {
+	for i, id := range b.ids {
+		if id == 0 {
 			continue
 		}
-		ns := sums[s.id]
+		s, ns := &b.spaces[i], sums[id]
 		if ns == nil {
 			ns = new(Namespace)
-			sums[s.id] = ns
+			sums[id] = ns
 		}
 		ns.Keys += s.keys
 		ns.Bytes += s.bytes + s.keys*tableShare
 		ns.Lasting += s.lasting
-		ns.Hits += s.hits
+		ns.Hits += b.hits[i]
 		ns.Misses += s.misses
 		ns.Expired += s.expired
-		ns.Evicted += b.causes[i].evicted
-		ns.Deleted += s.removed - s.expired - b.causes[i].evicted
-		ns.Regret += b.causes[i].regret
-		if seen := ttl[s.id]; seen != nil {
+		ns.Evicted += s.evicted
+		ns.Deleted += s.removed - s.expired - s.evicted
+		ns.Regret += s.regret
+		if seen := ttl[id]; seen != nil {
 			ns.addTTL(seen, s.keys-s.lasting)
 		}
 	}
@@ -195,7 +191,7 @@ func (tx *Tx) sampleTTL(s *shard) map[uint64]*[5]int64 {
 		for left := ttlSample; left > 0; {
 			at = t.ScanExpiring(at, left, func(r *table.Entry) bool {
 				left--
-				id := s.books.spaces[s.books.find(r.Key(), false)].id
+				id := s.books.ids[s.books.find(r.Key(), false)]
 				if seen[id] == nil {
 					seen[id] = new([5]int64)
 				}
@@ -221,8 +217,8 @@ func (e *Engine) checkBooks(s *shard) error {
 		return nil
 	}
 	b.open(0)
-	again := books{arena: s.arena, naming: b.naming}
-	again.allot(fewSpaces)
+	again := books{arena: s.arena}
+	again.count(b.naming)
 	var tables, keys int64
 	for db := range s.dbs {
 		tables += int64(s.dbs[db].Bytes())
@@ -246,12 +242,13 @@ func (e *Engine) checkBooks(s *shard) error {
 			b.told, s.arena.Live(), b.tables, tables, b.names, keys)
 	}
 	for _, x := range [][2]*books{{b, &again}, {&again, b}} {
-		for i := range x[0].spaces {
-			if s := &x[0].spaces[i]; s.id != 0 {
-				o := &x[1].spaces[x[1].findID(s.id)]
+		for i, id := range x[0].ids {
+			if id != 0 {
+				at := x[1].findID(id)
+				s, o := &x[0].spaces[i], &x[1].spaces[at]
 				if o.keys != s.keys || o.bytes != s.bytes || o.lasting != s.lasting {
 					return fmt.Errorf("namespace %q: %d keys, %d bytes, %d without expiry; and %d, %d, %d",
-						b.naming.nameOf(s.id), s.keys, s.bytes, s.lasting, o.keys, o.bytes, o.lasting)
+						b.naming.nameOf(id), s.keys, s.bytes, s.lasting, o.keys, o.bytes, o.lasting)
 				}
 			}
 		}
