@@ -50,7 +50,8 @@ type node struct {
 	ownHits float64           // since the server's counters began; guarded by mu
 	last    info.Info         // to see when they begin anew; guarded by mu
 	refused map[string]string // what the server does not know, not to be asked again; guarded by mu
-	larder  bool              // guarded by mu
+	larder  bool              // it is one; guarded by mu
+	spaces  bool              // INFO namespaces has to be asked for by name; guarded by mu
 }
 
 // Want is what a reading should have beyond INFO.
@@ -150,41 +151,55 @@ func (n *node) pipe(ctx context.Context, load *Load, cmds []store.Cmd) []store.R
 func (n *node) read(ctx context.Context, want Want, load *Load, clk clock.Clock) Sample {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	cmds := []store.Cmd{{"INFO", "everything"}, {"INFO", "namespaces"}}
-	for _, c := range []struct {
-		want bool
-		cmd  store.Cmd
-	}{{true, store.Cmd{"LATENCY", "HISTOGRAM"}}, {want.SlowLog, store.Cmd{"SLOWLOG", "GET", strconv.Itoa(slowLogMost)}}, {want.Clients, store.Cmd{"CLIENT", "LIST"}}} {
-		if c.want && n.refused[c.cmd[0]] == "" {
-			cmds = append(cmds, c.cmd)
-		}
-	}
+	cmds := n.commands(want)
 	replies := n.pipe(ctx, load, cmds)
 	s := Sample{At: clk.Monotonic(), Name: n.name, Nodes: 1}
 	text, err := replies[0].Text()
 	if err != nil {
 		s.Err = reason(err)
-		n.refused = nil // another server may answer next
+		n.refused, n.spaces = nil, true // another server may answer next
 		return s
 	}
+	load.bytes.Add(int64(len(text)))
 	s.Info = info.Parse(text)
-	if more, err := replies[1].Text(); err == nil && !s.Info.Has("namespaces") {
-		load.bytes.Add(int64(len(more)))
-		s.Info = info.Parse(text + "\r\n" + more)
+	_, n.larder = s.Info.Text("larder_version")
+	n.spaces = n.larder && !s.Info.Has("namespaces")
+	rest := cmds[1:]
+	if len(rest) > 0 && rest[0][0] == "INFO" {
+		if more, err := replies[1].Text(); err == nil && more != "" && !s.Info.Has("namespaces") {
+			load.bytes.Add(int64(len(more)))
+			s.Info = info.Parse(text + "\r\n" + more)
+		}
+		rest = rest[1:]
 	}
 	if info.Between(n.last, s.Info, 0).Reset {
 		n.ownHits = 0
 	}
 	n.last, s.OwnHits = s.Info, n.ownHits
-	_, n.larder = s.Info.Text("larder_version")
-	load.bytes.Add(int64(len(text)))
-	for i, cmd := range cmds[2:] {
-		if err := s.take(cmd[0], replies[i+2], load); err != nil {
+	for i, cmd := range rest {
+		if err := s.take(cmd[0], replies[len(cmds)-len(rest)+i], load); err != nil {
 			n.refuse(cmd[0], err)
 		}
 	}
 	s.Refused = n.refusals()
 	return s
+}
+
+// commands are those of one reading.
+func (n *node) commands(want Want) []store.Cmd {
+	cmds := []store.Cmd{{"INFO", "everything"}}
+	if n.spaces || n.last.Empty() {
+		cmds = append(cmds, store.Cmd{"INFO", "namespaces"})
+	}
+	ask := func(yes bool, cmd ...string) {
+		if yes && n.refused[cmd[0]] == "" {
+			cmds = append(cmds, cmd)
+		}
+	}
+	ask(true, "LATENCY", "HISTOGRAM")
+	ask(want.SlowLog, "SLOWLOG", "GET", strconv.Itoa(slowLogMost))
+	ask(want.Clients, "CLIENT", "LIST")
+	return cmds
 }
 
 // take puts the reply of a command in its place.
