@@ -163,6 +163,9 @@ func readPolling(words []string) (p polling, err error) {
 			p.cmd = append(p.cmd, words[i])
 		}
 	}
+	if len(words) < 4 {
+		return p, arity(words[0])
+	}
 	return p, store.ServerError("ERR syntax error")
 }
 
@@ -186,7 +189,9 @@ func popped(r store.Reply) store.Reply {
 func seconds(word string) (time.Duration, error) {
 	f, err := strconv.ParseFloat(word, 64)
 	switch {
-	case err != nil || math.IsNaN(f) || f > math.MaxInt64/1e9:
+	case err == nil && f > math.MaxInt64/1e9:
+		return 0, store.ServerError("ERR timeout is out of range")
+	case err != nil || math.IsNaN(f):
 		return 0, store.ServerError("ERR timeout is not a float or out of range")
 	case f < 0:
 		return 0, store.ServerError("ERR timeout is negative")

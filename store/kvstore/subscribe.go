@@ -55,9 +55,15 @@ func (s *Store) Subscribe(ctx context.Context, sub store.Subscription) error {
 	}
 }
 
+// silence is how long a server that gives signs of life every 25 s may be silent.
+const silence = time.Minute
+
+var errSilent = errors.New("nothing came for a minute")
+
 // listening is one attempt to listen: as long as all of its requests last.
 type listening struct {
 	s       *Store
+	ctx     context.Context
 	sub     store.Subscription
 	resumed bool
 
@@ -71,6 +77,7 @@ type listening struct {
 func (l *listening) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	l.ctx = ctx
 	ended := make(chan error, 2)
 	n := 0
 	for path, names := range map[string][]string{"/subscribe": l.sub.Channels, "/psubscribe": l.sub.Patterns} {
@@ -94,6 +101,8 @@ func (l *listening) run(ctx context.Context) error {
 
 // listen reads one stream of events.
 func (l *listening) listen(ctx context.Context, path string, names []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for _, name := range names {
 		path += "/" + url.PathEscape(name)
 	}
@@ -111,14 +120,24 @@ func (l *listening) listen(ctx context.Context, path string, names []string) err
 		return l.s.refusalOf(resp, text, 0)
 	}
 	coded := resp.Header.Get(wordsHeader) != ""
+	alive := func() {}
+	if coded { // Larder's server gives signs of life: one that gives none is gone, whatever the connection looks like
+		watch := time.AfterFunc(silence, cancel)
+		defer watch.Stop()
+		alive = func() { watch.Reset(silence) }
+	}
 	r := bufio.NewReader(resp.Body)
 	var event strings.Builder
 	lines := 0
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			return &unanswered{err: l.s.lost(ctx, err)}
+			if l.ctx.Err() == nil && ctx.Err() != nil {
+				err = errSilent
+			}
+			return &unanswered{err: l.s.lost(l.ctx, err)}
 		}
+		alive()
 		line = strings.TrimRight(line, "\r\n")
 		data, isData := strings.CutPrefix(line, "data:")
 		switch {
