@@ -62,6 +62,9 @@ const (
 // was asked for, never leaves the store.
 var clipScript = &store.Script{Name: "dashboard.clip", Lua: clipLua, Go: clipBody, ReadOnly: true}
 
+// Scripts lists the package's scripts, for servers that run their Go bodies.
+func Scripts() []*store.Script { return []*store.Script{clipScript} }
+
 // clipLua is clipBody for servers.
 const clipLua = `
 -- KEYS[1]  the key

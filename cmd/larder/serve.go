@@ -16,6 +16,7 @@ import (
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/cache"
+	"github.com/larderdb/larder/dashboard"
 	"github.com/larderdb/larder/httpcache"
 	"github.com/larderdb/larder/internal/config"
 	"github.com/larderdb/larder/leaderboard"
@@ -148,7 +149,7 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 // patternScripts are the scripts of Larder's patterns, which services elsewhere send by their hash: the server runs the
 // Go bodies of those it knows.
 func patternScripts() []*store.Script {
-	return slices.Concat(cache.Scripts(), httpcache.Scripts(), leaderboard.Scripts(), lock.Scripts(), object.Scripts(), queue.Scripts(),
+	return slices.Concat(cache.Scripts(), dashboard.Scripts(), httpcache.Scripts(), leaderboard.Scripts(), lock.Scripts(), object.Scripts(), queue.Scripts(),
 		ratelimit.Scripts(), session.Scripts(), stream.Scripts())
 }
 
