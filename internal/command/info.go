@@ -91,6 +91,9 @@ func info(c *Ctx) {
 	common := len(c.Args) == 1 || want["default"]
 	var b infoText
 	for _, s := range infoSections() {
+		if s.name == "namespaces" && c.Engine.Naming().Max == 0 {
+			continue // a section that is missing is not offered
+		}
 		if !want[s.name] && !(all && s.when <= inAll) && !(common && s.when == usually) {
 			continue
 		}

@@ -53,8 +53,8 @@ func depthValue(args []string) (value, error) {
 	if len(args) == 2 {
 		separator = args[1]
 	}
-	if len(separator) != 1 {
-		return value{}, errors.New("the separator must be one byte")
+	if len(separator) != 1 || separator[0] <= ' ' || separator[0] == 0x7f {
+		return value{}, errors.New("the separator must be one byte, and no space")
 	}
 	text := "depth " + strconv.Itoa(n)
 	if separator != ":" {

@@ -236,6 +236,12 @@ func (d directive) fileLines(v value) []string {
 			words[i] = quoteIfNeeded(addr)
 		}
 		said = strings.Join(words, " ")
+	case namespaces:
+		list := strings.Fields(v.text)
+		for i, word := range list {
+			list[i] = quoteIfNeeded(word)
+		}
+		said = strings.Join(list, " ")
 	case text, directory, notifyClasses:
 		said = quote(v.text)
 	}
