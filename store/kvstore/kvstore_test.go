@@ -1,40 +1,22 @@
 package kvstore_test
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/larderdb/larder"
-	"github.com/larderdb/larder/rest"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/kvstore"
 	"github.com/larderdb/larder/store/storetest"
 )
 
+// TestStore holds it to what every Store promises: with Larder behind the API, and with redis-server.
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) store.Store {
-		db, err := larder.Open(larder.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := rest.Handler(db, rest.Options{Token: "secret"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := httptest.NewServer(h)
-		t.Cleanup(func() { _ = h.Close(); server.Close(); _ = db.Close() })
-		cfg, err := store.ParseURL("http://secret@" + server.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		st, err := kvstore.Open(cfg, kvstore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = st.Close() })
-		return st
-	})
+	for _, kind := range []fleet.Kind{fleet.REST, fleet.RESTRedis} {
+		t.Run(string(kind), func(t *testing.T) {
+			storetest.Run(t, func(t testing.TB) store.Store { return fleet.Start(t, kind).Open(t) })
+		})
+	}
 }
 
 // The token is in no text that might be logged.
