@@ -28,6 +28,8 @@ var checks = []check{
 	{"unsafe-directives", "Commands that hand over the machine are enabled", []string{"CONFIG GET protected-mode"}, checkDirectives, nil},
 	{"old-version", "The server's version is out of support", []string{"INFO redis_version"}, checkVersion, nil},
 
+	{"unreachable", "A primary cannot be reached", nil, nil, checkReachable},
+
 	{"persistence-failing", "The server cannot write its data to disk", []string{"INFO persistence"}, checkPersistence, nil},
 	{"no-persistence", "Data without a TTL is kept nowhere but in memory", []string{"INFO keyspace", "CONFIG GET save"}, checkNoPersistence, nil},
 	{"slow-fork", "Making a snapshot stops the server", []string{"INFO latest_fork_usec"}, checkFork, nil},
@@ -130,6 +132,9 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 		if len(f.Servers) > 1 {
 			name = s.Name
 		}
+		if !s.reachable && c.whole == nil {
+			continue // the check of that says it
+		}
 		why, applies := c.lacks(f, s)
 		if !applies {
 			continue
@@ -149,6 +154,10 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 	if c.whole != nil && made {
 		found = c.whole(f)
 	}
+	found = together(found)
+	if c.whole != nil && made {
+		skipped = nil
+	}
 	if len(skipped) > 1 && !slices.ContainsFunc(skipped, func(s Skip) bool { return s.Reason != skipped[0].Reason }) {
 		skipped = []Skip{{Check: c.id, Reason: skipped[0].Reason}} // the same everywhere
 	}
@@ -156,6 +165,21 @@ func (c check) make(f *Facts) (found []Finding, skipped []Skip, made bool) {
 		found[i].Check, found[i].Title = c.id, c.title
 	}
 	return found, skipped, made
+}
+
+// together makes one finding of those that say the same about several servers.
+func together(found []Finding) (all []Finding) {
+	for _, f := range found {
+		i := slices.IndexFunc(all, func(a Finding) bool {
+			return a.Severity == f.Severity && a.Subject == f.Subject && a.Figure == f.Figure && a.Do == f.Do && f.Server != ""
+		})
+		if i < 0 {
+			all = append(all, f)
+			continue
+		}
+		all[i].Server += ", " + f.Server
+	}
+	return all
 }
 
 // lacks is why the check cannot be made on a server: the first need that is not met. applies is false if there is nothing

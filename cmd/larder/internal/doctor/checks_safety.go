@@ -200,6 +200,20 @@ func checkReplication(s *Server) (found []Finding) {
 	return found
 }
 
+func checkReachable(f *Facts) (found []Finding) {
+	for _, s := range f.Servers {
+		if s.reachable {
+			continue
+		}
+		found = append(found, Finding{
+			Severity: Critical, Subject: clean(s.Name), Figure: clean(s.failure.Error()),
+			Why: "its slots are not served until a replica takes over",
+			Do:  "start it again, or CLUSTER FAILOVER TAKEOVER at one of its replicas; it is missing from everything below",
+		})
+	}
+	return found
+}
+
 const allSlots = 16384
 
 func checkCluster(s *Server) []Finding {

@@ -117,6 +117,8 @@ var checkCases = []struct {
 	{"old-version", with("redis_version:7.2.4\nvalkey_version:8.0.1", "", nil), ""},
 	{"old-version", with("redis_version:255.255.255", "", nil), ""},
 
+	{"unreachable", with("", "", func(f *Facts) { f.Servers[0].reachable, f.Servers[0].failure = false, errors.New("no route to host") }), "critical"},
+	{"unreachable", with("", "", nil), ""},
 	{"persistence-failing", with("# Persistence\nrdb_last_bgsave_status:err", "", nil), "critical"},
 	{"persistence-failing", with("# Persistence\nrdb_last_bgsave_status:ok\naof_enabled:0\naof_last_write_status:err", "", nil), ""},
 	{"persistence-failing", with("# Persistence\nrdb_last_bgsave_status:ok\naof_enabled:1\naof_last_write_status:err", "", nil), "critical"},

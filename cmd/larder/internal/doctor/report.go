@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,7 +158,7 @@ func serverLines(f *Facts) (lines []ServerLine) {
 	for _, s := range f.Servers {
 		name, version := s.Software()
 		keys, _ := s.keyspace()
-		mode := s.text("redis_mode")
+		mode := cmp.Or(s.text("redis_mode"), s.text("server_mode"))
 		lines = append(lines, ServerLine{s.Name, name, version, strings.TrimSpace(mode), s.text("role"),
 			s.count("uptime_in_seconds"), keys, s.count("used_memory")})
 	}

@@ -84,11 +84,14 @@ func (s *scan) stopped(ctx context.Context, err error) {
 
 func (s *scan) walkAll(ctx context.Context) error {
 	ks := s.keys
+	var failure error
 	for i, n := range s.nodes {
-		size, err := n.Store.Do(ctx, "DBSIZE").Int64()
-		if err != nil && errors.Is(err, store.ErrUnavailable) {
-			return fmt.Errorf("%s: %w", n.Name, err)
+		if !s.about[i].reachable {
+			failure = fmt.Errorf("%s: %w", n.Name, s.about[i].failure)
+			s.sizes = append(s.sizes, 0)
+			continue
 		}
+		size, _ := n.Store.Do(ctx, "DBSIZE").Int64() // not known where this may not be asked
 		s.sizes = append(s.sizes, size)
 		ks.Keys += size
 		all, _ := s.about[i].keyspace()
@@ -101,15 +104,23 @@ func (s *scan) walkAll(ctx context.Context) error {
 		if s.o.Sample > 0 && ks.Keys > s.o.Sample {
 			most = max(1, s.o.Sample*s.sizes[i]/ks.Keys)
 		}
+		if !s.about[i].reachable {
+			continue
+		}
 		complete, err := s.walk(ctx, i, most)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.nodes[i].Name, err)
+			failure = fmt.Errorf("%s: %w", s.nodes[i].Name, err)
+			if ctx.Err() != nil {
+				break
+			}
 		}
 		whole = whole && complete
 	}
-	ks.Complete = whole
-	s.lookCloser(ctx)
-	return nil
+	ks.Complete = whole && failure == nil
+	if failure == nil { // else somebody does not answer, and might keep us waiting for each key
+		s.lookCloser(ctx)
+	}
+	return failure
 }
 
 // walk goes through one server until its end, or until most keys were seen.

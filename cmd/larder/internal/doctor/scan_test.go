@@ -298,6 +298,15 @@ func TestEveryPrimaryOfACluster(t *testing.T) {
 	if _, ok := r.finding("cluster-state", ""); ok {
 		t.Error(shows(t, r))
 	}
+	// One that does not answer is a finding; the others are examined nevertheless.
+	lost := open(t, clusterURL(t, st))
+	recorded(lost)[1].refuse = func([]string) error { return store.Unavailable(errors.New("no route to host")) }
+	part := examineAll(t, lost, nil)
+	if part.Scan.Seen < 1500 || part.Scan.Seen > 2500 || !part.Scan.Cancelled || part.Scan.Complete {
+		t.Errorf("%+v", part.Scan)
+	}
+	mustFind(t, part, "unreachable", lost.Nodes[1].Name)
+	mustFind(t, part, "json-strings", `"json:*"`)
 	half := examineAll(t, open(t, clusterURL(t, st)), func(o *Options) { o.Sample = 1500 })
 	if half.Scan.Seen < 1200 || half.Scan.Seen > 1500+3*pageMost || !half.Scan.Estimated {
 		t.Errorf("%+v", half.Scan)
