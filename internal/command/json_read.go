@@ -1,6 +1,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/larderdb/larder/internal/engine"
 	"github.com/larderdb/larder/internal/types/jsondoc"
 )
@@ -97,6 +99,9 @@ func (c *Ctx) jsonReplyPath(root jsondoc.Node, text []byte, l *jsonLayout) {
 	c.jsonFail(err)
 }
 
+// maxJSONRoom is how much room is made for a text at once, in bytes: values within each other count more than once.
+const maxJSONRoom = 1 << 20
+
 // jsonText is the text of the value at a legacy path, or of an array of those at a JSONPath.
 func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, error) {
 	if p.Legacy() {
@@ -107,7 +112,7 @@ func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, er
 		if err != nil {
 			return nil, err
 		}
-		return n.AppendFormat(nil, f), nil
+		return n.AppendFormat(make([]byte, 0, n.TextRoom()), f), nil
 	}
 	found, err := p.Find(nil, root)
 	if err != nil {
@@ -117,6 +122,11 @@ func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, er
 }
 
 func jsonArray(b []byte, found []jsondoc.Node, f *jsondoc.Format) []byte {
+	room := 0
+	for _, n := range found {
+		room += n.TextRoom()
+	}
+	b = slices.Grow(b, min(room, maxJSONRoom))
 	b = f.Open(b, '[')
 	for i, n := range found {
 		b = n.AppendFormat(f.Next(b, i), f)

@@ -31,10 +31,29 @@ func (m *matcher) condition(c *condition, v Node) bool {
 		return len(left) > 0
 	}
 	right := m.operand(&c.right, v)
+	m.looks -= c.cost(left, right)
 	if c.op == opNotEqual {
 		return !m.compare(c, opEqual, left, right)
 	}
 	return m.compare(c, c.op, left, right)
+}
+
+// cost is what a comparison may take beside looking at each pair, in looks at values.
+func (c *condition) cost(left, right []Node) (n int) {
+	for _, v := range left {
+		n += v.Size() * len(right)
+	}
+	for _, v := range right {
+		n += v.Size() * len(left)
+	}
+	n /= 16
+	if c.op == opMatch {
+		n *= 16 // that of expressions is worse
+		if c.right.constant == nil {
+			n += 256 * len(left) * len(right)
+		}
+	}
+	return n
 }
 
 // operand are the values of an operand; one, for a constant.
@@ -132,7 +151,7 @@ func compare(a, b Node) (order int, ok bool) {
 }
 
 // Equal tells whether two values are the same: integers and floats never are, members of objects may come in any order.
-// O(values), of objects O(members²).
+// O(values).
 func Equal(a, b Node) bool {
 	x := a.Type()
 	if x != b.Type() {
@@ -151,17 +170,28 @@ func Equal(a, b Node) bool {
 		})
 		return same
 	case Object:
-		if a.Len() != b.Len() {
-			return false
-		}
-		same := true
-		a.Members(func(name []byte, u Node) bool {
-			v, _, ok := b.Member(name)
-			same = ok && Equal(u, v)
-			return same
-		})
-		return same
+		return a.Len() == b.Len() && sameMembers(a, b)
 	}
 	order, ok := compare(a, b)
 	return ok && order == 0
+}
+
+// sameMembers compares two objects of as many members.
+func sameMembers(a, b Node) bool {
+	find := b.Member
+	if b.Len() > 16 {
+		index := make(map[string]Node, b.Len())
+		b.Members(func(name []byte, v Node) bool { index[string(name)] = v; return true })
+		find = func(name []byte) (Node, int, bool) {
+			v, ok := index[string(name)]
+			return v, 0, ok
+		}
+	}
+	same := true
+	a.Members(func(name []byte, u Node) bool {
+		v, _, ok := find(name)
+		same = ok && Equal(u, v)
+		return same
+	})
+	return same
 }

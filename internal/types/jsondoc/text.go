@@ -34,21 +34,26 @@ func (n Node) AppendFormat(dst []byte, f *Format) []byte {
 		return AppendQuoted(dst, n.Bytes())
 	case Array:
 		dst = f.Open(dst, '[')
-		n.Elements(func(i int, v Node) bool {
+		v := Node{n.b, n.body()}
+		for i := range n.Len() {
 			dst = v.AppendFormat(f.Next(dst, i), f)
-			return true
-		})
+			v.at = v.end()
+		}
 		return f.Close(dst, ']', n.Len())
 	}
 	dst = f.Open(dst, '{')
-	i := 0
-	n.Members(func(name []byte, v Node) bool {
-		dst = v.AppendFormat(f.Name(dst, i, name), f)
-		i++
-		return true
-	})
-	return f.Close(dst, '}', i)
+	v := Node{n.b, n.body()}
+	for i := range n.Len() {
+		dst = f.Name(dst, i, v.Bytes())
+		v.at = v.end()
+		dst = v.AppendFormat(dst, f)
+		v.at = v.end()
+	}
+	return f.Close(dst, '}', n.Len())
 }
+
+// TextRoom is about how long the text of the value is, in bytes: more often too much than too little.
+func (n Node) TextRoom() int { return n.Size()*3/2 + 16 }
 
 // Open begins an array or object. The methods of Format also lay out arrays and objects that are in no document.
 func (f *Format) Open(dst []byte, bracket byte) []byte {
