@@ -50,22 +50,21 @@ func (s *Source) follow(addrs []string) error {
 		if slices.ContainsFunc(s.nodes, func(n *node) bool { return n.name == addr }) {
 			continue
 		}
-		cfg := s.single(addr)
-		st, err := s.dial(cfg)
+		st, err := s.dial(s.single(addr))
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		s.nodes = append(s.nodes, &node{name: addr, cfg: cfg, st: st})
+		s.nodes = append(s.nodes, &node{name: addr, st: st})
 	}
 	slices.SortFunc(s.nodes, func(a, b *node) int { return slices.Index(addrs, a.name) - slices.Index(addrs, b.name) })
 	return errors.Join(errs...)
 }
 
-// single is the configuration for one server of the cluster or behind the sentinels.
+// single is the configuration for one server of the cluster.
 func (s *Source) single(addr string) store.Config {
 	cfg := s.cfg
-	cfg.Target, cfg.Addrs, cfg.Master = store.Single, []string{addr}, ""
+	cfg.Target, cfg.Addrs = store.Single, []string{addr}
 	return cfg
 }
 

@@ -1,14 +1,9 @@
 package top
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,135 +48,44 @@ func (s *Source) Monitor(ctx context.Context, at int) (Monitored, error) {
 	if at >= len(nodes) {
 		return Monitored{}, errors.Join(errors.New("no server to sample"), err)
 	}
-	cfg := nodes[at].cfg
-	switch cfg.Target {
-	case store.REST:
-		return Monitored{}, errors.New("MONITOR needs a connection: give the server's redis:// address instead of its REST one")
-	case store.Sentinel:
-		if cfg, err = s.behindSentinel(ctx); err != nil {
-			return Monitored{}, err
-		}
+	n := nodes[at]
+	server, ok := n.st.(store.Monitor)
+	if !ok {
+		return Monitored{}, errors.New("it needs a connection: give the server's redis:// address instead of its REST one")
 	}
-	ctx, cancel := context.WithTimeout(ctx, monitorFor+cfg.DialTimeout)
+	enough, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := dialPlain(ctx, cfg)
-	if err != nil {
+	var (
+		count = newAccessCount(monitorKeys)
+		bytes int
+		began time.Duration
+		stop  clock.Timer // nil until the server has begun
+	)
+	s.load.commands.Add(1)
+	err = server.Monitor(enough, func(line string) {
+		switch {
+		case stop == nil: // OK
+			began = s.clock.Monotonic()
+			stop = s.clock.AfterFunc(monitorFor, cancel)
+		case enough.Err() == nil:
+			bytes += len(line)
+			count.add(line)
+			if count.calls >= monitorCalls || bytes >= monitorBytes {
+				cancel()
+			}
+		}
+	})
+	s.load.bytes.Add(int64(bytes))
+	if stop == nil || enough.Err() == nil || ctx.Err() != nil {
 		return Monitored{}, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer func() { _ = conn.Close() }()
-	s.load.commands.Add(1)
-	m, bytes, err := monitor(conn, cfg, s.clock)
-	s.load.bytes.Add(bytes)
-	m.Node = nodes[at].name
+	stop.Stop()
+	over := s.clock.Monotonic() - began
+	m := Monitored{Node: n.name, Calls: count.calls, Over: over, Keys: count.ranked(over)}
 	for i := range m.Keys {
-		m.Keys[i].Node = m.Node
+		m.Keys[i].Node = n.name
 	}
-	return m, err
-}
-
-// behindSentinel asks the sentinels for the address of the primary.
-func (s *Source) behindSentinel(ctx context.Context) (store.Config, error) {
-	var errs []error
-	for _, addr := range s.cfg.Addrs {
-		cfg := s.single(addr)
-		cfg.Username, cfg.Password, cfg.DB = s.cfg.SentinelUsername, s.cfg.SentinelPassword, 0
-		st, err := s.dial(cfg)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		at, err := st.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.cfg.Master).Strings()
-		if err = errors.Join(err, st.Close()); err == nil && len(at) == 2 {
-			return s.single(net.JoinHostPort(at[0], at[1])), nil
-		}
-		errs = append(errs, err)
-	}
-	return store.Config{}, errors.Join(errs...)
-}
-
-func dialPlain(ctx context.Context, cfg store.Config) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: cfg.DialTimeout}
-	switch {
-	case cfg.Unix:
-		return dialer.DialContext(ctx, "unix", cfg.Addrs[0])
-	case cfg.TLS:
-		config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.ServerName, InsecureSkipVerify: cfg.InsecureSkipVerify}
-		return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", cfg.Addrs[0])
-	}
-	return dialer.DialContext(ctx, "tcp", cfg.Addrs[0])
-}
-
-// monitor authenticates, has the server tell its commands, and counts the keys in them.
-func monitor(conn net.Conn, cfg store.Config, clk clock.Clock) (m Monitored, bytes int64, err error) {
-	began := clk.Monotonic()
-	stop := clk.AfterFunc(monitorFor, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop.Stop()
-	words := [][]string{{"MONITOR"}}
-	switch {
-	case cfg.Username != "":
-		words = slices.Insert(words, 0, []string{"AUTH", cfg.Username, cfg.Password})
-	case cfg.Password != "":
-		words = slices.Insert(words, 0, []string{"AUTH", cfg.Password})
-	}
-	r := bufio.NewReaderSize(conn, 64<<10)
-	for _, w := range words {
-		if _, err := io.WriteString(conn, encode(w)); err != nil {
-			return m, 0, err
-		}
-		line, _, err := shortLine(r)
-		if err != nil {
-			return m, 0, fmt.Errorf("the server did not answer %s: %w", w[0], err)
-		}
-		if refused, ok := strings.CutPrefix(line, "-"); ok {
-			return m, 0, store.ServerError(refused)
-		}
-	}
-	count := newAccessCount(monitorKeys)
-	for count.calls < monitorCalls && bytes < monitorBytes {
-		line, n, err := shortLine(r)
-		bytes += int64(n)
-		if err != nil {
-			if errors.As(err, new(net.Error)) { // its time is up
-				break
-			}
-			return m, bytes, err
-		}
-		if strings.HasPrefix(line, "+") {
-			count.add(line)
-		}
-	}
-	m.Over = clk.Monotonic() - began
-	m.Calls = count.calls
-	m.Keys = count.ranked(m.Over)
-	return m, bytes, nil
-}
-
-func encode(words []string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "*%d\r\n", len(words))
-	for _, w := range words {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
-	}
-	return b.String()
-}
-
-// shortLine reads a line, of which it keeps the beginning, and tells how long it was. MONITOR shows values, too.
-func shortLine(r *bufio.Reader) (line string, n int, err error) {
-	var keep []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		n += len(part)
-		if room := 4*clippedAt - len(keep); room > 0 {
-			keep = append(keep, part[:min(room, len(part))]...)
-		}
-		if err == nil {
-			return strings.TrimRight(string(keep), "\r\n"), n, nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return "", n, err
-		}
-	}
+	return m, nil
 }
 
 // accessCount counts the most used keys in bounded memory: when there are twice as many as it has room for, the half that is
@@ -205,7 +109,7 @@ func newAccessCount(room int) *accessCount {
 	return &accessCount{room: room, keys: make(map[string]*counted, 2*room)}
 }
 
-// add takes in a line of MONITOR: +1700000000.123456 [0 127.0.0.1:5000] "get" "key".
+// add takes in a line of MONITOR: 1700000000.123456 [0 127.0.0.1:5000] "get" "key".
 func (a *accessCount) add(line string) {
 	_, rest, ok := strings.Cut(line, "] ")
 	if !ok {

@@ -43,7 +43,6 @@ func (l *Load) Total() (commands, bytes int64) { return l.commands.Load(), l.byt
 // node is a server, or what is behind a REST address.
 type node struct {
 	name string
-	cfg  store.Config
 	st   store.Store
 
 	mu      sync.Mutex        // one request at a time, so that a reading knows which lookups were ours
@@ -93,7 +92,7 @@ func Open(url string, clk clock.Clock) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.nodes = []*node{{name: strings.Join(cfg.Addrs, ","), cfg: cfg, st: st}}
+	s.nodes = []*node{{name: strings.Join(cfg.Addrs, ","), st: st}}
 	return s, nil
 }
 

@@ -232,9 +232,6 @@ func TestMonitorOf(t *testing.T) {
 			src.clock = fake
 			go func() { // five seconds pass when it has begun
 				fake.BlockUntilWaiters(1)
-				for src.load.commands.Load() == 0 {
-					st.Do(ctx, "PING")
-				}
 				for range 200 {
 					st.Do(ctx, "PING")
 				}
@@ -368,5 +365,55 @@ func TestClusterAndSentinel(t *testing.T) {
 	src = openAt(t, "redis+sentinel://"+sentinel.Addr+"/mymaster")
 	if s := src.Read(t.Context(), Want{})[0]; s.Err != nil {
 		t.Error("behind a sentinel: ", s.Err)
+	}
+}
+
+// torrent shows commands until it is told to stop, or breaks.
+type torrent struct {
+	store.Store
+	line  string
+	after int // lines before it breaks; 0 never does
+	shown int
+}
+
+func (f *torrent) Monitor(ctx context.Context, fn func(string)) error {
+	fn("OK")
+	for ctx.Err() == nil {
+		if f.shown++; f.after > 0 && f.shown > f.after {
+			return errors.New("the connection broke")
+		}
+		fn(f.line)
+	}
+	return ctx.Err()
+}
+
+// A sample ends by itself after so many commands or bytes, however fast the server, and not as a sample if it broke off.
+func TestMonitorIsBounded(t *testing.T) {
+	src := openAt(t, "127.0.0.1:1")
+	st := src.nodes[0].st
+	sample := func(ctx context.Context, f *torrent) (Monitored, error) {
+		f.Store = st
+		src.nodes[0].st = f
+		return src.Monitor(ctx, 0)
+	}
+	short := `1.0 [0 127.0.0.1:1] "get" "k"`
+	if m, err := sample(t.Context(), &torrent{line: short}); err != nil || m.Calls != monitorCalls || m.Keys[0].Key != "k" {
+		t.Errorf("short lines: %d calls, %v", m.Calls, err)
+	}
+	long := short + strings.Repeat(" ", 64<<10)
+	if m, err := sample(t.Context(), &torrent{line: long}); err != nil || m.Calls > monitorBytes>>16 || m.Calls == 0 {
+		t.Errorf("long lines: %d calls, %v", m.Calls, err)
+	}
+	if _, err := sample(t.Context(), &torrent{line: short, after: 100}); err == nil {
+		t.Error("what broke off is a sample")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := sample(ctx, &torrent{line: short}); err == nil {
+		t.Error("what was cancelled is a sample")
+	}
+	src.nodes[0].st = st
+	if _, err := src.Monitor(t.Context(), 0); err == nil {
+		t.Error("nobody listens there")
 	}
 }

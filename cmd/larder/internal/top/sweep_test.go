@@ -119,16 +119,16 @@ func TestTTLClass(t *testing.T) {
 func TestMonitorLines(t *testing.T) {
 	a := newAccessCount(64)
 	for range 50 {
-		a.add(`+1700000000.123456 [0 127.0.0.1:5000] "get" "hot\n\x1b[2J\"\\k"`)
+		a.add(`1700000000.123456 [0 127.0.0.1:5000] "get" "hot\n\x1b[2J\"\\k"`)
 	}
 	for i := range 1000 {
-		a.add(fmt.Sprintf(`+1700000000.123456 [0 127.0.0.1:5000] "SET" "cold%d" "v"`, i))
+		a.add(fmt.Sprintf(`1700000000.123456 [0 127.0.0.1:5000] "SET" "cold%d" "v"`, i))
 	}
-	a.add(`+1.0 [0 unix:/x] "mset" "m1" "v" "m2" "v"`)
-	a.add(`+1.0 [0 lua] "INFO"`)
-	a.add(`+1.0 [0 127.0.0.1:1] "ping"`)
-	a.add(`+1.0 [0 127.0.0.1:1] "set" "cut off`)
-	for _, junk := range []string{"", "+OK", "+] ", `+1 [0 x] "`, `+1 [0 x] "\`, `+1 [0 x] "\x`, `+1 [0 x] "get" `, `+1 [0 x] "eval" "s" "9" "k"`, `+1 [0 x] "xread" "streams"`} {
+	a.add(`1.0 [0 unix:/x] "mset" "m1" "v" "m2" "v"`)
+	a.add(`1.0 [0 lua] "INFO"`)
+	a.add(`1.0 [0 127.0.0.1:1] "ping"`)
+	a.add(`1.0 [0 127.0.0.1:1] "set" "cut off`)
+	for _, junk := range []string{"", "+OK", "+] ", `1 [0 x] "`, `1 [0 x] "\`, `1 [0 x] "\x`, `1 [0 x] "get" `, `1 [0 x] "eval" "s" "9" "k"`, `1 [0 x] "xread" "streams"`} {
 		a.add(junk)
 	}
 	list := a.ranked(10 * time.Second)
@@ -148,8 +148,8 @@ func TestMonitorLines(t *testing.T) {
 }
 
 func FuzzMonitorLine(f *testing.F) {
-	f.Add(`+1700000000.123456 [0 127.0.0.1:5000] "get" "hot\n\x1b[2J\"\\k"`)
-	f.Add(`+1 [0 x] "xread" "count" "1" "streams" "a" "0" "\x`)
+	f.Add(`1700000000.123456 [0 127.0.0.1:5000] "get" "hot\n\x1b[2J\"\\k"`)
+	f.Add(`1 [0 x] "xread" "count" "1" "streams" "a" "0" "\x`)
 	f.Fuzz(func(t *testing.T, line string) {
 		a := newAccessCount(2)
 		for range 3 {
