@@ -26,6 +26,9 @@ func (e *Engine) Check() error {
 			return fmt.Errorf("shard %d: %w", i, err)
 		}
 	}
+	if err := e.checkQueues(); err != nil {
+		return err
+	}
 	return e.checkTracking()
 }
 

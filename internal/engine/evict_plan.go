@@ -18,7 +18,9 @@ type plan struct {
 	recency bool          // of those that compete the idler goes, not the less used
 	elder   uint32        // how long the oldest young record has waited, in ticks
 
-	seenYoung, seenMain   int64 // how far backYoung and backMain have been read
+	seenHits, seenCame    int64   // hits, and keys that came, at the last census but one or some
+	misses                float64 // part of the accesses that brought a key
+	seenYoung, seenMain   int64   // how far backYoung and backMain have been read
 	countYoung, countMain float64
 }
 
@@ -66,24 +68,27 @@ func (e *Engine) evictQueued(l *Limits) bool {
 func (e *Engine) takeCensus(l *Limits) {
 	q, p := &e.queues, &e.evict.plan
 	if !p.started || p.policy != l.Policy {
-		*p = plan{started: true, policy: l.Policy, window: 1.0 / youngPart}
+		*p = plan{started: true, policy: l.Policy, window: 1.0 / youngPart, misses: 1}
 		if l.Policy.TinyLFU() {
 			p.window = windowFirst
 		}
 		e.evict.pool = nil
 	}
 	if p.left <= 0 {
-		total := 0
+		total, hits := 0, int64(0)
 		for i := range e.shards {
 			if s := &e.shards[i]; s.mu.enter() == nil {
 				total += s.count(l.Policy.Volatile())
+				hits += s.stats.Hits
 				s.mu.Unlock()
 			}
 		}
 		p.total, p.left = total, max(total/censusPart, censusMin)
 		unit := max(0, bits.Len(uint(total))-ticksATurn)
 		q.unit.Store(uint32(unit))
-		q.turn.Store(uint32(max(total>>unit, 1)))
+		turn := max(total>>unit, 1)
+		q.turn.Store(uint32(turn))
+		q.period.Store(uint32(float64(turn) * p.halfTurns(hits, int64(q.came.Load()))))
 	}
 	if !l.Policy.TinyLFU() {
 		return
@@ -92,6 +97,19 @@ func (e *Engine) takeCensus(l *Limits) {
 	if recency := p.window >= windowRecency; recency != p.recency {
 		p.recency, e.evict.pool = recency, e.evict.pool[:0]
 	}
+}
+
+// halfTurns is in how many turns counts lose half their worth: when each record has been used halfUses times on the
+// average, which takes the fewer turns the more accesses are hits.
+func (p *plan) halfTurns(hits, came int64) float64 {
+	h, c := hits-p.seenHits, came-p.seenCame
+	if h < 0 || c < 0 { // CONFIG RESETSTAT
+		p.seenHits, p.seenCame = hits, came
+	} else if c >= int64(max(p.total, 1)) {
+		p.misses = float64(c) / float64(h+c)
+		p.seenHits, p.seenCame = hits, came
+	}
+	return max(halfUses*p.misses, leastHalf)
 }
 
 // atHead shows the record that was queued first in a shard, which it locks. fn tells whether that stays first; else it is

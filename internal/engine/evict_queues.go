@@ -43,7 +43,8 @@ const (
 	hashMask   = ^uint64(entryLow | entryHigh)
 	noHead     = 1 << 31 // of a queue without entries
 	ticksATurn = 10      // a turn has less than 2^10 ticks, or one for each key that comes
-	halfTurns  = 4       // turns after which a count is worth half
+	halfUses   = 10      // uses, for each record there is, after which a count is worth half,
+	leastHalf  = 2       // but no sooner than in so many turns
 	censusPart = 16      // a census is taken when this part of the keys has gone since the last,
 	censusMin  = 64      // and so many at the least
 )
@@ -68,6 +69,7 @@ type queues struct {
 	tick    atomic.Uint32
 	unit    atomic.Uint32 // log2 of the keys that come in a tick
 	turn    atomic.Uint32 // ticks in which as many keys come as there are
+	period  atomic.Uint32 // ticks in which a count loses half its worth
 	full    atomic.Bool   // something had to go: until then the young need not go to make others young
 
 	backYoung, backMain atomic.Int64 // keys that came back soon after they had gone from among the young, or the others
@@ -78,6 +80,7 @@ func (q *queues) init() {
 		q.heads[i].Store(noHead)
 	}
 	q.turn.Store(1)
+	q.period.Store(1)
 }
 
 // advance counts a key that comes and returns the time.
@@ -97,7 +100,7 @@ func (q *queues) aged(state, now uint32) uint32 {
 	if age == 0 || count == 0 {
 		return count
 	}
-	period := halfTurns * q.turn.Load()
+	period := q.period.Load()
 	return count >> min(now/period-(now-min(age, now))/period, 31)
 }
 
@@ -170,7 +173,6 @@ func (tx *Tx) enroll(s *shard, h uint64, r *table.Entry) {
 		e.promote(s, shardOf(h)) // two, so that many get fewer
 		e.promote(s, shardOf(h))
 	}
-	e.weigh(s)
 }
 
 // count is the number of the shard's records, or of those that expire.
@@ -192,6 +194,7 @@ func (e *Engine) push(s *shard, i int, entry uint64) {
 	if s.recall.young.Len() == 1 {
 		e.queues.heads[i].Store(stampOf(entry))
 	}
+	e.weigh(s)
 }
 
 // pop takes the first entry out of a shard's queue, which has one.
@@ -203,6 +206,7 @@ func (e *Engine) pop(s *shard, i int) {
 		next = stampOf(entry)
 	}
 	e.queues.heads[i].Store(next)
+	e.weigh(s)
 }
 
 // find positions r on the record that an entry stands for, and returns its database; false where it is gone, or young no
@@ -261,12 +265,7 @@ func (tx *Tx) inherit(r *table.Entry, from uint32) {
 func (e *Engine) remember(s *shard, l *Limits, h uint64, state uint32, origin uint8) {
 	q, m := &e.queues, &s.recall
 	now := q.tick.Load()
-	if n := s.count(false); m.gone.Places() < n*3/4 || m.gone.Places() > 2*n+censusPart {
-		m.gone.Resize(n)
-		if l.Policy.TinyLFU() {
-			m.counts.Resize(n)
-		}
-	}
+	m.fit(s.count(false), l.Policy.TinyLFU())
 	g := history.Ghost{Stamp: state, Count: uint8(q.aged(state, now)), Origin: origin}
 	if l.Policy.TinyLFU() {
 		g.Stamp = now // it matters when it went
@@ -277,10 +276,23 @@ func (e *Engine) remember(s *shard, l *Limits, h uint64, state uint32, origin ui
 	e.weigh(s)
 }
 
+// fit makes room for what n keys need. Of the keys that are gone as many are remembered as there are; W-TinyLFU, which
+// only learns from them, has enough of half as many, and counts besides.
+func (m *recall) fit(n int, tiny bool) {
+	places, counts := n, 0
+	if tiny {
+		places, counts = (n+1)/2, n
+	}
+	if had := m.gone.Places(); had < places*3/4 || had > places*3/2+censusPart {
+		m.gone.Resize(places)
+		m.counts.Resize(counts)
+	}
+}
+
 // halve halves the counts of keys that are gone for every period that ended.
 func (m *recall) halve(q *queues, now uint32) {
-	period := now / (halfTurns * q.turn.Load())
-	for n := min(period-m.halved, 4); n > 0; n-- {
+	period := now / q.period.Load()
+	for n := min(period-min(m.halved, period), 4); n > 0; n-- { // a period that grew makes it less
 		m.counts.Halve()
 	}
 	m.halved = period

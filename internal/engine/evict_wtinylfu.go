@@ -20,6 +20,7 @@ const (
 	windowLeast   = 0.01
 	windowMost    = 0.50
 	windowRecency = 0.40
+	learnRate     = 2 // records by which the border moves for each that came back
 )
 
 // tellBack counts a key that came back within a turn.
@@ -44,7 +45,7 @@ func (p *plan) learn(q *queues) {
 	p.seenYoung, p.seenMain = young, main
 	p.countYoung, p.countMain = p.countYoung+y, p.countMain+m
 	step := y*max(1, p.countMain/max(1, p.countYoung)) - m*max(1, p.countYoung/max(1, p.countMain))
-	p.window = min(max(p.window+step/float64(p.total+1), windowLeast), windowMost)
+	p.window = min(max(p.window+learnRate*step/float64(p.total+1), windowLeast), windowMost)
 	if p.countYoung+p.countMain > float64(p.total)/2 {
 		p.countYoung, p.countMain = p.countYoung/2, p.countMain/2
 	}

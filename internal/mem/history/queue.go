@@ -24,7 +24,7 @@ func (q *Queue) Bytes() int64 { return int64(cap(q.ring)) * 8 }
 // Push adds an entry behind all others. O(1) amortized.
 func (q *Queue) Push(v uint64) {
 	if q.n == len(q.ring) {
-		q.resize(max(minQueue, q.n+q.n/4))
+		q.resize(q.n + max(minQueue, q.n/8))
 	}
 	at := q.head + q.n
 	if at >= len(q.ring) {
@@ -54,7 +54,7 @@ func (q *Queue) Pop() (uint64, bool) {
 	if q.n--; q.n == 0 {
 		*q = Queue{}
 	} else if len(q.ring) > 4*minQueue && q.n <= len(q.ring)/2 {
-		q.resize(q.n + q.n/4)
+		q.resize(q.n + max(minQueue, q.n/8))
 	}
 	return v, true
 }
