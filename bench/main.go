@@ -7,7 +7,7 @@
 // server's own CPU time comes from the kernel. What has no counterpart in Redis (calls inside the process, the
 // collector) stands with its absolute figure, measured in a process of its own.
 //
-//	go run . [-rounds n] [-quick] [-rows regexp] [-larder binary] [-redis binary] [-against redis]
+//	go run . [-rounds n] [-quick] [-rows regexp] [-larder binary] [-redis binary] [-traces folder]
 package main
 
 import (
@@ -32,6 +32,7 @@ type options struct {
 	rows   *regexp.Regexp
 	larder string // path of the server under test
 	redis  string // path of redis-server
+	traces string // folder of recorded traces; empty: there are none
 }
 
 // scaled is n, or a tenth in a quick run.
@@ -60,11 +61,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	rows := flags.String("rows", "", "regular expression of the rows to run")
 	larder := flags.String("larder", "", "server under test; empty: build ./cmd/larder. A redis-server works too")
 	redis := flags.String("redis", "redis-server", "server to hold it against")
+	traces := flags.String("traces", os.Getenv("LARDER_TRACES"), "folder of recorded traces, NAME.keys.gz with one key a line, for hit ratios; empty: generated ones only")
 	child := flags.String("child", "", "internal: run one measurement in this process")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	o := options{rounds: *rounds, quick: *quick, larder: binary(*larder), redis: binary(*redis)}
+	o := options{rounds: *rounds, quick: *quick, larder: binary(*larder), redis: binary(*redis), traces: *traces}
 	if *child != "" {
 		return runChild(*child, o, stdout)
 	}

@@ -28,6 +28,7 @@ func allRows() []row {
 		rows = append(rows, row{"embedded: " + e.name, e.measure})
 	}
 	rows = append(rows, restRows()...)
+	rows = append(rows, hitRows()...)
 	return append(rows, duelRows()...)
 }
 
