@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,6 +97,9 @@ func errorText(err error) string {
 	var code string
 	if e, ok := err.(store.ServerError); ok { //nolint:errorlint // wrapped ones have more to say
 		return string(e)
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		return "UNAVAILABLE " + err.Error() // a code of our own, for clients to tell it from what the store answered
 	}
 	if word, _, _ := strings.Cut(err.Error(), " "); word == "" || word != strings.ToUpper(word) {
 		code = "ERR "

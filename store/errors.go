@@ -75,7 +75,8 @@ func (e ServerError) class() error {
 		return ErrDenied
 	case "CROSSSLOT":
 		return ErrInvalid
-	case "LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF":
+	case "LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF",
+		"UNAVAILABLE": // of package rest: the store behind it gave no answer
 		return ErrUnavailable
 	case "ERR":
 		if strings.HasPrefix(string(e), "ERR unknown command") || strings.HasPrefix(string(e), "ERR unknown subcommand") {

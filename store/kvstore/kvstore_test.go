@@ -1,10 +1,13 @@
 package kvstore_test
 
 import (
+	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/larderdb/larder/internal/fleet"
+	"github.com/larderdb/larder/rest"
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/kvstore"
 	"github.com/larderdb/larder/store/storetest"
@@ -34,5 +37,31 @@ func TestTokenIsSecret(t *testing.T) {
 			t.Errorf("%s is shown as %s", url, text)
 		}
 		_ = st.Close()
+	}
+}
+
+// A store that is down behind an API that is up is ErrUnavailable, alone and within a pipeline.
+func TestWhatIsBehindIsDown(t *testing.T) {
+	st := storetest.NewFaulty(storetest.NewMemory())
+	h, err := rest.Handler(st, rest.Options{Token: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(func() { _ = h.Close(); server.Close() })
+	cfg, err := store.ParseURL("http://token@" + server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kvstore.Open(cfg, kvstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	st.Fail(100)
+	for _, r := range append(client.Pipe(t.Context(), store.Cmd{"GET", "k"}, store.Cmd{"SET", "k", "v"}), client.Do(t.Context(), "GET", "k")) {
+		if !errors.Is(r.Err(), store.ErrUnavailable) {
+			t.Errorf("%v", r)
+		}
 	}
 }
