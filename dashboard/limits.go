@@ -196,6 +196,9 @@ func (l *limitRow) readMeters(t limitText, now int64) bool {
 		if kind == "" || !sane(a) && a != 0 {
 			return false
 		}
+		if kind == "bucket" && big(s[15:]) > 0 {
+			b++ // a part of a unit has not come back
+		}
 		if l.Kind == "" || b > l.Used {
 			l.Kind = kind
 		}
