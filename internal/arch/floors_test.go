@@ -65,7 +65,7 @@ var floors = []floor{
 	{80, "internal/observetest", []string{"observe"}, none},
 	{80, "internal/redistest", nil, none},
 	{82, "internal/difftest", nil, some},
-	{82, "internal/fleet", []string{".", "store", "store/redisstore", "store/storetest", "internal/clock", "internal/redistest"}, none},
+	{82, "internal/fleet", []string{".", "store", "store/kvstore", "store/redisstore", "store/storetest", "rest", "internal/clock", "internal/redistest"}, none},
 	{90, "internal/arch", []string{}, none},
 }
 
