@@ -1,22 +1,37 @@
 package rest
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/larderdb/larder/store"
 )
 
+// hurry bounds the time that the request's body may take, also where net/http reads what is left of it after a refusal.
+func (s *Server) hurry(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.BodyTimeout)) // what has none is no network's
+	}
+}
+
 // body reads the request's body, whose text words may be parts of.
-func (s *Server) body(r *http.Request) (string, error) {
+func (s *Server) body(w http.ResponseWriter, r *http.Request) (string, error) {
 	switch {
 	case r.Body == nil || r.ContentLength == 0:
 		return "", nil
 	case r.ContentLength > s.o.MaxRequest:
 		return "", errTooLarge
+	}
+	for _, coding := range r.Header["Content-Encoding"] {
+		if !strings.EqualFold(coding, "identity") {
+			return "", errCoding
+		}
 	}
 	var text strings.Builder
 	part := s.take()
@@ -32,12 +47,34 @@ func (s *Server) body(r *http.Request) (string, error) {
 		}
 		text.Write((*part)[:n])
 		if err == io.EOF || r.ContentLength >= 0 && int64(text.Len()) == r.ContentLength {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the request's context later
 			return text.String(), nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return "", errSlowBody
 		}
 		if err != nil {
 			return "", err
 		}
 	}
+}
+
+var (
+	errCoding   = errors.New("ERR Content-Encoding is not supported")
+	errSlowBody = errors.New("ERR the body did not come in time")
+)
+
+// bodyStatus is the status for what was wrong with a body.
+func bodyStatus(err error) int {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errCoding):
+		return http.StatusUnsupportedMediaType
+	case errors.Is(err, errSlowBody):
+		return http.StatusRequestTimeout
+	}
+	return http.StatusBadRequest
 }
 
 // readSize is how much of a body is read at once.

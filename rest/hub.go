@@ -56,13 +56,14 @@ type subscriber struct {
 	mu    sync.Mutex
 	queue [][]byte
 	size  int
-	err   error  // why it is over
-	over  func() // called once with err, since the client may be one that does not read; nil before there is a response
+	err   error           // why it is over
+	over  func(err error) // called once, since the client may be one that does not read; nil unless there is a response. It must not block
 }
 
 var (
-	errSlow = errors.New("the subscriber is too slow")
-	errMany = store.ServerError("ERR max number of subscribers reached")
+	errSlow  = errors.New("the subscriber is too slow")
+	errMany  = store.ServerError("ERR max number of subscribers reached")
+	errFeeds = store.ServerError("ERR max number of different subscriptions reached")
 )
 
 func newSubscriber(o *Options) *subscriber {
@@ -70,11 +71,18 @@ func newSubscriber(o *Options) *subscriber {
 }
 
 // begin says that from now on there is a response, which over cuts off.
-func (s *subscriber) begin(over func()) error {
+func (s *subscriber) begin(over func(err error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = over
 	return s.err
+}
+
+// done says that the response is complete: over is not called any more.
+func (s *subscriber) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = nil
 }
 
 // offer queues an event. It never blocks.
@@ -105,18 +113,14 @@ func (s *subscriber) signal() {
 // stop ends the subscriber for a reason, what waits for it notwithstanding.
 func (s *subscriber) stop(err error) {
 	s.mu.Lock()
-	first := s.err == nil
-	if first {
+	if s.err == nil {
 		s.err, s.queue, s.size = err, nil, 0
+		if s.over != nil {
+			s.over(err)
+		}
 	}
-	over := s.over
 	s.mu.Unlock()
-	if !first {
-		return
-	}
-	if s.signal(); over != nil {
-		over()
-	}
+	s.signal()
 }
 
 // take empties the queue.
@@ -130,7 +134,7 @@ func (s *subscriber) take(into [][]byte) ([][]byte, error) {
 }
 
 // join adds a subscriber to a source's feed, which begins with the first.
-func (h *hub) join(st store.Store, from source, names []string, s *subscriber) *feed {
+func (h *hub) join(st store.Store, from source, names []string, s *subscriber) (*feed, error) {
 	var key []byte
 	for _, name := range names {
 		key = append(append(strconv.AppendInt(key, int64(len(name)), 10), ':'), name...)
@@ -140,6 +144,9 @@ func (h *hub) join(st store.Store, from source, names []string, s *subscriber) *
 	defer h.mu.Unlock()
 	f := h.feeds[from]
 	if f == nil {
+		if len(h.feeds) >= h.o.MaxSubscriptions && !store.InProcess(st) {
+			return nil, errFeeds
+		}
 		if h.feeds == nil {
 			h.feeds = map[source]*feed{}
 		}
@@ -152,7 +159,7 @@ func (h *hub) join(st store.Store, from source, names []string, s *subscriber) *
 	f.mu.Lock()
 	f.subs[s] = struct{}{}
 	f.mu.Unlock()
-	return f
+	return f, nil
 }
 
 // leave takes a subscriber off a feed, which ends with the last.

@@ -67,6 +67,9 @@ func (s *scanner) command() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(words) == maxWords {
+			return nil, fmt.Errorf("%w: a command of more than %d words", errJSON, maxWords)
+		}
 		if len(words) == cap(words) { // the command is longer than the room
 			words = slices.Grow(words, max(len(words), s.likely()))
 		}
@@ -81,6 +84,9 @@ func (s *scanner) command() ([]string, error) {
 		}
 	}
 }
+
+// maxWords bounds a command, as the wire protocol of Redis does.
+const maxWords = 1 << 20
 
 // likely is for how many words to make room: those of one command, or what may come in the rest of a pipeline, within bounds.
 func (s *scanner) likely() int { return min(4+(len(s.b)-s.at)/8, 256) }

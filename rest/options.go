@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/larderdb/larder/store"
 )
@@ -16,6 +19,10 @@ const (
 	DefaultBacklog        = 1024
 	DefaultBacklogBytes   = 4 << 20
 	DefaultMaxSubscribers = 100_000
+
+	DefaultMaxSubscriptions = 500
+	DefaultMaxResponse      = 64 << 20
+	DefaultBodyTimeout      = 30 * time.Second
 )
 
 // Options of a handler. A token is required.
@@ -47,6 +54,18 @@ type Options struct {
 	BacklogBytes   int
 	MaxSubscribers int
 
+	// MaxSubscriptions bounds the different subscriptions at once, where the Store is over a network and each takes a
+	// connection: subscribers of the same channels share one. Default DefaultMaxSubscriptions.
+	MaxSubscriptions int
+
+	// MaxResponse bounds the replies of a pipeline, in bytes: commands that come when so much is there are answered by an error and
+	// do not run. Default DefaultMaxResponse. The reply of one command, and those of a transaction, are not bounded.
+	MaxResponse int
+
+	// BodyTimeout is how long a client may take to send a body. Default DefaultBodyTimeout. For headers it is
+	// http.Server.ReadHeaderTimeout.
+	BodyTimeout time.Duration
+
 	// Origins are the origins that browsers may call from (CORS): "https://app.example.com", or "*". Default none.
 	Origins []string
 
@@ -67,7 +86,13 @@ func (o *Options) check() error {
 			return fmt.Errorf("rest: %w: Users: an empty token, one that is used twice, or no Store", store.ErrInvalid)
 		}
 	}
-	if o.MaxRequest < 0 || o.MaxPipeline < 0 || o.Backlog < 0 || o.BacklogBytes < 0 || o.MaxSubscribers < 0 {
+	for _, token := range append(slices.Collect(maps.Keys(o.Users)), o.Token, o.ReadOnlyToken) {
+		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return fmt.Errorf("rest: %w: a token with a space, or what is no printable ASCII, which no header could bring", store.ErrInvalid)
+		}
+	}
+	if min(o.MaxRequest, int64(o.MaxPipeline), int64(o.Backlog), int64(o.BacklogBytes), int64(o.MaxSubscribers), int64(o.MaxSubscriptions),
+		int64(o.MaxResponse), int64(o.BodyTimeout)) < 0 {
 		return fmt.Errorf("rest: %w: a negative limit", store.ErrInvalid)
 	}
 	for _, origin := range o.Origins {
@@ -80,13 +105,16 @@ func (o *Options) check() error {
 	setDefault(&o.Backlog, DefaultBacklog)
 	setDefault(&o.BacklogBytes, DefaultBacklogBytes)
 	setDefault(&o.MaxSubscribers, DefaultMaxSubscribers)
+	setDefault(&o.MaxSubscriptions, DefaultMaxSubscriptions)
+	setDefault(&o.MaxResponse, DefaultMaxResponse)
+	setDefault(&o.BodyTimeout, DefaultBodyTimeout)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
 }
 
-func setDefault[N int | int64](n *N, to N) {
+func setDefault[N ~int | ~int64](n *N, to N) {
 	if *n == 0 {
 		*n = to
 	}

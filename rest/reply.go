@@ -36,21 +36,30 @@ func (f format) appendReply(b []byte, r store.Reply) []byte {
 	return append(f.appendValue(b, r), '}')
 }
 
-func (f format) appendReplies(b []byte, replies []store.Reply) []byte {
+// begin and end are around the replies of several commands.
+func (f format) begin(b []byte) []byte {
 	if f == resp2 {
-		for _, r := range replies {
-			b = appendRESP2(b, r)
-		}
 		return b
 	}
-	b = append(b, '[')
+	return append(b, '[')
+}
+
+func (f format) end(b []byte) []byte {
+	if f == resp2 {
+		return b
+	}
+	return append(b, ']')
+}
+
+// appendReplies adds the replies of several commands; more tells that others are there already.
+func (f format) appendReplies(b []byte, replies []store.Reply, more bool) []byte {
 	for i, r := range replies {
-		if i > 0 {
+		if f != resp2 && (more || i > 0) {
 			b = append(b, ',')
 		}
 		b = f.appendReply(b, r)
 	}
-	return append(b, ']')
+	return b
 }
 
 func (f format) appendValue(b []byte, r store.Reply) []byte {

@@ -71,6 +71,7 @@ func (s *Server) Stats() Stats {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
+	s.hurry(w, r)
 	if s.cors(w, r) {
 		return
 	}
@@ -97,13 +98,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	body, err := s.body(r)
+	body, err := s.body(w, r)
 	if err != nil {
-		status := http.StatusBadRequest
-		if errors.Is(err, errTooLarge) {
-			status = http.StatusRequestEntityTooLarge
-		}
-		s.fail(w, status, err)
+		s.fail(w, bodyStatus(err), err)
 		return
 	}
 	switch first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/"); {
@@ -164,17 +161,35 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	replies, wrote := s.runAll(r.Context(), u, list)
+	b, wrote := s.take(), false
+	*b = f.begin(*b)
+	for done := 0; done < len(list); {
+		part := list[done:min(done+batch, len(list))]
+		replies, changed := s.runAll(r.Context(), u, part, len(*b) < s.o.MaxResponse)
+		*b = f.appendReplies(*b, replies, done > 0)
+		done, wrote = done+len(part), wrote || changed
+	}
+	*b = f.end(*b)
 	if wrote {
 		s.writes.Add(1)
 	}
-	b := s.take()
-	*b = f.appendReplies(*b, replies)
 	s.answer(w, http.StatusOK, f, b)
 }
 
-// runAll runs the commands that may be.
-func (s *Server) runAll(ctx context.Context, u *user, list []store.Cmd) (replies []store.Reply, wrote bool) {
+// batch is how many commands of a pipeline run before the size of their replies is looked at.
+const batch = 256
+
+var errResponse = store.ServerError("ERR max response size exceeded")
+
+// runAll runs the commands that may be, if there is room for their replies.
+func (s *Server) runAll(ctx context.Context, u *user, list []store.Cmd, room bool) (replies []store.Reply, wrote bool) {
+	if !room {
+		replies = make([]store.Reply, len(list))
+		for i := range replies {
+			replies[i] = store.Fail(errResponse)
+		}
+		return replies, false
+	}
 	cmds := make([]store.Cmd, 0, len(list))
 	settled := make(map[int]store.Reply) // what is not for the Store
 	for i, words := range list {
@@ -258,7 +273,7 @@ func (s *Server) transaction(w http.ResponseWriter, r *http.Request, u *user, f 
 		s.writes.Add(1)
 	}
 	b := s.take()
-	*b = f.appendReplies(*b, replies)
+	*b = f.end(f.appendReplies(f.begin(*b), replies, false))
 	s.answer(w, http.StatusOK, f, b)
 }
 

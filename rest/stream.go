@@ -46,11 +46,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 		defer leave()
 	}
 	if err == nil {
-		err = sub.begin(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }) // it may be stuck in a write
+		err = sub.begin(func(why error) { cutOff(control, why) })
+		defer sub.done()
 	}
 	switch {
 	case s.ctx.Err() != nil:
 		s.fail(w, http.StatusServiceUnavailable, errClosing)
+		return
+	case errors.Is(err, errFeeds):
+		s.fail(w, http.StatusServiceUnavailable, err)
 		return
 	case err != nil:
 		s.fail(w, statusOf(err), err)
@@ -62,8 +66,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, u *user, what, p
 	h.Set("X-Accel-Buffering", "no")
 	h[wordsHeader] = takesBytes
 	h[syncHeader] = s.syncToken()
+	h.Set("Connection", "close") // whatever deadline is left is none for another response
 	w.WriteHeader(http.StatusOK)
-	sub.feed(ctx, w, control, first)
+	if r.Method != http.MethodHead {
+		sub.feed(ctx, w, control, first)
+	}
+}
+
+// lastWords is how long a subscriber may take what was sent to him before the end, unless he was too slow all along.
+const lastWords = 5 * time.Second
+
+// cutOff ends the writing of a response that may be stuck, since the client does not read.
+func cutOff(control *http.ResponseController, why error) {
+	until := time.Unix(1, 0)
+	if !errors.Is(why, errSlow) {
+		until = time.Now().Add(lastWords)
+	}
+	_ = control.SetWriteDeadline(until) // what has none is no network's
 }
 
 // maxChannels bounds what one request subscribes to.
@@ -104,7 +123,10 @@ func (s *subscriber) feed(ctx context.Context, w http.ResponseWriter, control *h
 
 // subscribe joins the feed and waits until the Store has confirmed it.
 func (s *Server) subscribe(ctx context.Context, u *user, from source, names []string, sub *subscriber) (first []byte, leave func(), err error) {
-	f := s.hub.join(u.st, from, distinct(names), sub)
+	f, err := s.hub.join(u.st, from, distinct(names), sub)
+	if err != nil {
+		return nil, func() {}, err
+	}
 	leave = func() { s.hub.leave(f, sub) }
 	select {
 	case <-f.ready:

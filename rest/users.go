@@ -68,10 +68,16 @@ func (s *Server) authorize(r *http.Request) (*user, error) {
 	return &user{st: st, name: "user " + name}, nil
 }
 
-// tokenOf is the token that a request brings: of its header or, where that has none, of its query.
+// tokenOf is the token that a request brings: of its header or, where that has none, of its query. Of several headers it is not
+// clear which one counts.
 func tokenOf(r *http.Request) string {
-	if scheme, bearer, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
-		return strings.TrimSpace(bearer)
+	switch given := r.Header["Authorization"]; {
+	case len(given) > 1:
+		return ""
+	case len(given) == 1:
+		if scheme, bearer, ok := strings.Cut(given[0], " "); ok && strings.EqualFold(scheme, "bearer") {
+			return strings.TrimSpace(bearer)
+		}
 	}
 	query := r.URL.RawQuery
 	for query != "" {
