@@ -38,6 +38,7 @@ type timing struct {
 	timed   bool          // the embedded store's calls are counted, not timed
 	running bool          // last is brief, and more of its kind join the run
 	fresh   bool          // since is now, near enough: a command ended then, and no other began
+	tick    int64         // where untimed calls are added at least once between two ticks
 }
 
 // maxPending bounds what an untimed session keeps back, as no batch ever ends there.
@@ -98,6 +99,10 @@ func (t *timing) end(c *Ctx, row *Command, args [][]byte, began time.Duration) {
 		t.calls++
 		if c.failed {
 			t.failed++
+		}
+		if tick := c.stats.ticks.Load(); !t.timed && tick != t.tick { // a session that nobody calls again keeps nothing back
+			t.tick = tick
+			t.add(c, 0)
 		}
 		return
 	}
