@@ -11,13 +11,15 @@
 // call does not wait. Replies come in base64, so that bytes survive. The sync token of each answer goes with the next
 // request, so that a service with replicas lets a process read what it wrote.
 //
-// A request is repeated only where that is safe: it was certainly not sent, or all of its commands only read.
+// A request is repeated only where that is safe: it was certainly not run, or all of its commands only read. What a caller
+// left behind, when his ctx ended, is not overtaken by what comes after, so that he may undo it.
 //
 // # What REST cannot do
 //
-// Commands that block (BLPOP, XREAD BLOCK, ...) are ErrUnsupported: patterns then ask now and then. So are sharded
-// channels, and client tracking. Arguments that are no UTF-8 cannot stand in JSON: a command that has some goes alone, its
-// words in the URL and the last one as the body; Larder's own server takes them in JSON. A subscription is a stream of
-// server-sent events, of text: a carriage return in a message arrives as a line feed, and where names with commas are
-// subscribed to, a message that could be of two channels counts as that of the longer name.
+// It does not wait: commands that block (BLPOP, XREAD BLOCK, ...) are asked again and again, see [Options]. There are no
+// connections: WATCH, SELECT, sharded channels and client tracking are ErrUnsupported. Arguments that are no UTF-8 cannot stand in
+// JSON: a command that has some goes alone, its longest word as the body; Larder's own server takes them in JSON. A
+// subscription is a stream of server-sent events, of text: a carriage return in a message arrives as a line feed, and where names with
+// commas are subscribed to, a message that could be of two channels counts as that of the longer name; Larder's own
+// server sends them in base64.
 package kvstore
