@@ -182,7 +182,8 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case batchMsg:
 		return s, s.found(m)
 	case stepMsg:
-		if m.n == s.steps && s.scanning && !s.paused {
+		// Our own lookups have no place among the commands that a sample shows.
+		if m.n == s.steps && s.scanning && !s.paused && !s.sampling {
 			return s, s.step()
 		}
 	case monitoredMsg:
@@ -193,6 +194,9 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			s.monitored = &m.m
 		}
 		s.refresh()
+		if s.scanning && !s.paused {
+			return s, s.step()
+		}
 	case detailMsg:
 		if s.panel != nil && s.panel.wait && s.panel.key == m.d.Key {
 			s.panel.wait, s.panel.lines, s.panel.err = false, append(s.panel.lines, m.d.Lines...), m.d.Err

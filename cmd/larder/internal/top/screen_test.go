@@ -364,6 +364,23 @@ func TestMonitorAsks(t *testing.T) {
 	}
 }
 
+// While a sample by MONITOR is taken no keys are scanned: it would show them.
+func TestNoScanWhileSampling(t *testing.T) {
+	s, f := screenAt(t, 80, 24, busySeconds(3)...)
+	press(s, "3")
+	s.Update(tea.KeyPressMsg{Text: "r", Code: 'r'}) // a scan whose first step is not answered yet
+	s.sampling = true
+	if _, cmd := s.Update(stepMsg{s.steps}); cmd != nil || !s.scanning {
+		t.Error("a step of the scan while a sample is taken")
+	}
+	n := len(f.scans)
+	_, cmd := s.Update(monitoredMsg{})
+	answer(s, cmd)
+	if len(f.scans) != n+2 || !s.sweep.Done {
+		t.Errorf("%d steps after the sample", len(f.scans)-n)
+	}
+}
+
 // What a view does not show is not asked for.
 func TestAskedOnlyWhileSeen(t *testing.T) {
 	s, f := screenAt(t, 80, 24, busySeconds(3)...)
