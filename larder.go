@@ -30,7 +30,10 @@ type Options struct {
 	MaxMemory int64
 
 	// Policy is a maxmemory-policy of redis.conf: noeviction (the default: writes fail with
-	// store.ErrOutOfMemory), allkeys-lru, allkeys-lfu, volatile-ttl, ...
+	// store.ErrOutOfMemory), allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-random or
+	// volatile-ttl; or one of Larder's, which scans of many keys do not hurt: allkeys-s3fifo, allkeys-wtinylfu,
+	// volatile-s3fifo, volatile-wtinylfu. The volatile ones take keys with a TTL only. It can be changed at run time:
+	// db.Do(ctx, "CONFIG", "SET", "maxmemory-policy", p). docs/eviction.md says which to take.
 	Policy string
 
 	// Password is what clients of Serve and Dial must send with AUTH; empty: none.

@@ -54,7 +54,7 @@ func TestNoEviction(t *testing.T) {
 
 func TestEvictionPolicies(t *testing.T) {
 	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu",
-		"volatile-random", "volatile-ttl"} {
+		"volatile-random", "volatile-ttl", "volatile-s3fifo", "volatile-wtinylfu", "allkeys-s3fifo", "allkeys-wtinylfu"} {
 		t.Run(policy, func(t *testing.T) {
 			const bound = 400_000
 			r := newRig(t, "maxmemory-policy", policy)
@@ -78,7 +78,13 @@ func TestEvictionPolicies(t *testing.T) {
 }
 
 func TestVolatileSparesTheRest(t *testing.T) {
-	r := newRig(t, "maxmemory-policy", "volatile-lru")
+	for _, policy := range []string{"volatile-lru", "volatile-s3fifo", "volatile-wtinylfu"} {
+		t.Run(policy, func(t *testing.T) { sparesTheRest(t, policy) })
+	}
+}
+
+func sparesTheRest(t *testing.T, policy string) {
+	r := newRig(t, "maxmemory-policy", policy)
 	r.bound(300_000)
 	for i := range 500 {
 		r.main.want("OK", "SET", fmt.Sprintf("keep:%d", i), strings.Repeat("x", 50))
@@ -175,5 +181,46 @@ func TestRandomEvictionSparesNoDatabase(t *testing.T) {
 		if _, err := fmt.Sscanf(r.main.do("DBSIZE"), "(%d)", &n); err != nil || n < each/3 || n > 2*each/3 {
 			t.Errorf("database %d has %d of %d keys left, %v", db, n, each, err)
 		}
+	}
+}
+
+// TestQueuedPolicies: what clients see of S3-FIFO and W-TinyLFU.
+func TestQueuedPolicies(t *testing.T) {
+	for _, policy := range []string{"volatile-s3fifo", "volatile-wtinylfu", "allkeys-s3fifo", "allkeys-wtinylfu"} {
+		t.Run(policy, func(t *testing.T) {
+			r := newRig(t, "maxmemory-policy", "allkeys-lru")
+			r.bound(1 << 20)
+			r.main.want("OK", "SET before 1")
+			r.setConfig("maxmemory-policy", strings.ToUpper(policy))
+			r.main.want("[maxmemory-policy "+policy+"]", "CONFIG GET maxmemory-policy")
+			if got := r.main.do("INFO", "memory"); !strings.Contains(got, "maxmemory_policy:"+policy) {
+				t.Error("INFO says something else of the policy")
+			}
+			r.main.want("OK", "SET k v EX 100")
+			r.main.want("(1)", "OBJECT FREQ k")
+			for range 40 {
+				r.main.want("v", "GET k")
+			}
+			r.main.want("(15)", "OBJECT FREQ k")
+			r.main.want("OK", "RENAME k renamed")
+			r.main.want("(15)", "OBJECT FREQ renamed")
+			r.main.want("(1)", "COPY renamed copy")
+			r.main.want("(15)", "OBJECT FREQ copy")
+			payload := r.main.do("DUMP", "copy")
+			r.main.want("OK", "RESTORE", "restored", "0", payload, "FREQ", "7")
+			r.main.want("(7)", "OBJECT FREQ restored")
+			r.main.want("OK", "RESTORE", "idle", "0", payload, "IDLETIME", "1000")
+			r.main.want("(1)", "OBJECT FREQ idle")
+			if got := r.main.do("OBJECT", "IDLETIME", "copy"); !strings.HasPrefix(got, "ERR An LFU maxmemory policy is selected, idle time not tracked.") {
+				t.Error(got)
+			}
+			r.main.want("(nil)", "OBJECT FREQ nosuch")
+			r.setConfig("maxmemory-policy", "allkeys-lru")
+			r.main.want("OK", "SET after 1")
+			r.main.want("(0)", "OBJECT IDLETIME after")
+			r.main.want("ERR CONFIG SET failed (possibly related to argument 'maxmemory-policy') - argument(s) must be one of the following: "+
+				"volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction",
+				"CONFIG SET maxmemory-policy allkeys-sieve")
+		})
 	}
 }

@@ -79,8 +79,8 @@ func (q *queues) init() {
 	for i := range q.heads {
 		q.heads[i].Store(noHead)
 	}
-	q.turn.Store(1)
-	q.period.Store(1)
+	q.turn.Store(1 << ticksATurn) // until the first census
+	q.period.Store(1 << ticksATurn)
 }
 
 // advance counts a key that comes and returns the time.
