@@ -171,14 +171,6 @@ func (b *builder) tag(t byte) {
 	b.buf = append(b.buf, t)
 }
 
-func (b *builder) bool(v bool) {
-	if v {
-		b.tag(tagTrue)
-	} else {
-		b.tag(tagFalse)
-	}
-}
-
 func (b *builder) int(v int64) {
 	b.value(9)
 	b.buf = appendInt(b.buf, v)

@@ -39,18 +39,18 @@ func (m *matcher) condition(c *condition, v Node) bool {
 }
 
 // cost is what a comparison may take beside looking at each pair, in looks at values.
-func (c *condition) cost(left, right []Node) (n int) {
+func (c *condition) cost(left, right []Node) (n int64) {
 	for _, v := range left {
-		n += v.Size() * len(right)
+		n += int64(v.Size()) * int64(len(right))
 	}
 	for _, v := range right {
-		n += v.Size() * len(left)
+		n += int64(v.Size()) * int64(len(left))
 	}
 	n /= 16
 	if c.op == opMatch {
 		n *= 16 // that of expressions is worse
 		if c.right.constant == nil {
-			n += 256 * len(left) * len(right)
+			n += 256 * int64(len(left)) * int64(len(right))
 		}
 	}
 	return n

@@ -136,7 +136,7 @@ func Put(e *table.Entry, v []byte) error {
 }
 
 // maxMoved bounds what changes within changes within changes may cost, in bytes.
-const maxMoved = 4 << 30
+const maxMoved = 1 << 30
 
 // rewriter writes a document anew with changes.
 type rewriter struct {

@@ -264,7 +264,7 @@ func (g *grammar) digits(sign bool) bool {
 	return true
 }
 
-const farIndex = 1 << 40
+const farIndex = 1 << 30 // no array has so many elements
 
 func toInt(s string) int {
 	n, err := strconv.ParseInt(s, 10, 64)

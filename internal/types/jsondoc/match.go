@@ -44,12 +44,12 @@ func (p *Path) First(root Node) (n Node, ok bool, err error) {
 type matcher struct {
 	root  Node
 	found []Node
-	looks int  // that are left; negative: there were too many
-	one   bool // the first will do
+	looks int64 // that are left; negative: there were too many
+	one   bool  // the first will do
 }
 
 func newMatcher(root Node) matcher {
-	return matcher{root: root, looks: maxLooks + looksForByte*len(root.b)}
+	return matcher{root: root, looks: maxLooks + looksForByte*int64(len(root.b))}
 }
 
 // done tells whether it is not worthwhile to go on.
@@ -59,7 +59,7 @@ func (m *matcher) follow(steps []step, n Node) {
 	m.looks--
 	if len(steps) == 0 {
 		if m.found = append(m.found, n); len(m.found) > maxMatches {
-			m.looks = math.MinInt / 2
+			m.looks = math.MinInt64 / 2
 		}
 		return
 	}
@@ -118,7 +118,7 @@ func (m *matcher) names(s *step, rest []step, n Node) {
 		return
 	}
 	for _, name := range s.names {
-		m.looks -= n.Len()
+		m.looks -= int64(n.Len())
 		if v, _, ok := n.Member(name); ok {
 			m.follow(rest, v)
 		}
@@ -140,7 +140,7 @@ func (m *matcher) indexes(s *step, rest []step, n Node) {
 	}
 	for _, i := range s.indexes {
 		if i = position(i, n.Len()); i < n.Len() {
-			m.looks -= i
+			m.looks -= int64(i)
 			m.follow(rest, n.Index(i))
 		}
 	}
@@ -157,7 +157,7 @@ func (m *matcher) slice(s *step, rest []step, n Node) {
 	if s.to.given {
 		to = position(s.to.at, n.Len())
 	}
-	m.looks -= to
+	m.looks -= int64(to)
 	n.Elements(func(i int, v Node) bool {
 		if i >= to {
 			return false

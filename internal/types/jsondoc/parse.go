@@ -152,7 +152,7 @@ func (p *parser) nested(c byte) bool {
 	}
 	p.depth--
 	p.at++
-	ok := false
+	var ok bool
 	if c == '[' {
 		p.b.open(false)
 		if ok = p.elements(); ok {
