@@ -30,7 +30,9 @@ func shop(t *testing.T, st store.Store) dashboard.Options {
 		Queue: func(prefix, name string) (dashboard.Queue, error) {
 			return queue.New[string](st, queue.Options{Prefix: prefix, Name: name})
 		},
-		Sessions: func(prefix string) (dashboard.Sessions, error) { return session.New(st, session.Options{Prefix: prefix}) },
+		Sessions: func(prefix string) (dashboard.Sessions, error) {
+			return session.New(st, session.Options{Prefix: prefix})
+		},
 	}
 	seedTypes(t, st)
 	seedCaches(t, st, &o)
