@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -177,6 +179,34 @@ func FuzzText(f *testing.F) {
 		}
 		if back != string(want) {
 			t.Errorf("%q became %q", text, back)
+		}
+	})
+}
+
+// FuzzPath: whatever a path and a query hold, what is taken as words comes back from their escaped path.
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{"/set/foo/bar?EX=100&_token=x", "/get/a%2Fb%00%ff/", "/a//b?&&=&x=%20+%", "/%", "//host/x", "/a;b?c;d"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		u, err := url.ParseRequestURI(uri)
+		if err != nil || strings.Trim(u.EscapedPath(), "/") == "" {
+			return
+		}
+		words, err := rest.PathWords(u, "")
+		if err != nil {
+			return
+		}
+		var path strings.Builder
+		for _, w := range words {
+			path.WriteString("/" + url.PathEscape(w))
+		}
+		again, err := url.ParseRequestURI(path.String() + "/") // the last slash is none of a word's
+		if err != nil {
+			t.Fatalf("%q: %q: %v", uri, words, err)
+		}
+		if back, err := rest.PathWords(again, ""); err != nil || !slices.Equal(back, words) {
+			t.Errorf("%q: %q, and again %q, %v", uri, words, back, err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,7 +51,8 @@ func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) e
 	w.log, w.patience = log.With("site", w.name), time.Duration(s.ShutdownTimeout)*time.Second
 	w.server = &http.Server{
 		Handler: w.handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug), // whatever clients do wrong
+		ConnState: atMost(int64(s.MaxClients)),
+		ErrorLog:  slog.NewLogLogger(w.log.Handler(), slog.LevelDebug), // whatever clients do wrong
 	}
 	if !w.guarded {
 		w.server.Handler = sameMachine(w.handler)
@@ -72,6 +74,22 @@ func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) e
 	}
 	w.listener = l
 	return nil
+}
+
+// atMost closes connections past a number, since file descriptors that HTTP takes are none for Redis clients: maxclients bounds
+// either.
+func atMost(most int64) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(conn net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if open.Add(1) > most {
+				_ = conn.Close() // it is told as closed in a moment
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 }
 
 // start answers requests, on a goroutine. fail is told if that ends before close.

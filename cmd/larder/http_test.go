@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
 )
 
@@ -232,4 +233,34 @@ func TestRunEndsWithSite(t *testing.T) {
 	if err == nil || !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "metrics") {
 		t.Error(err)
 	}
+}
+
+// Past maxclients connections are closed, and there is room again when others go.
+func TestSiteConnections(t *testing.T) {
+	w := opened(t, "--maxclients", "2")
+	get := func() (net.Conn, error) {
+		conn, err := net.Dial("tcp", w.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET /ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n") // it may be closed already
+		_, err = io.ReadFull(conn, make([]byte, 12))
+		return conn, err
+	}
+	var conns []net.Conn
+	for i := range 3 {
+		conn, err := get()
+		if (err == nil) != (i < 2) {
+			t.Errorf("connection %d: %v", i, err)
+		}
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	fleet.Eventually(t, "room again", func() bool {
+		conn, err := get()
+		_ = conn.Close()
+		return err == nil
+	})
 }
