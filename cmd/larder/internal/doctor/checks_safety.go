@@ -21,18 +21,18 @@ func checkPassword(f *Facts) []Finding {
 	if !open {
 		return nil
 	}
-	severity, reach := Critical, "from wherever the port can be reached"
+	severity, reach := Critical, "everybody who reaches the port"
 	switch {
 	case s.setting("protected-mode") == "yes":
-		severity, reach = Notice, "on this machine (protected-mode refuses others)"
+		severity, reach = Notice, "everybody on this machine (protected-mode refuses others)"
 	case loopbackOnly(s.setting("bind")):
-		severity, reach = Warning, "on this machine (bind "+s.setting("bind")+"); protected-mode is off"
+		severity, reach = Warning, "everybody on this machine (bind "+s.setting("bind")+"); protected-mode is off"
 	case s.Missing[fromConfig] != nil && f.Target.Local:
-		severity, reach = Warning, "at least on this machine (CONFIG GET is not allowed, so more is not known)"
+		severity, reach = Warning, "everybody on this machine at least (CONFIG GET is not allowed, so more is not known)"
 	}
 	return one(Finding{
 		Severity: severity,
-		Figure:   "the default user needs no password " + reach,
+		Figure:   "the default user needs no password: open to " + reach,
 		Why:      "whoever connects reads, changes and deletes everything, and CONFIG SET dir with SAVE writes files on the server: open stores are found and taken over within hours",
 		Do:       "ACL SETUSER default on '>a-long-password', then CONFIG REWRITE; or requirepass in redis.conf",
 	})
