@@ -27,9 +27,14 @@
 // Larder's own clients may use two things more: strings of JSON that are no UTF-8, and, by the request header Larder-Words:
 // base64, events whose names and payloads are in base64.
 //
+// # Who may what
+//
+// Options.Token may do everything, Options.ReadOnlyToken may read, and with Options.LogIn name:password is the token of a user of the
+// Store, who may do what the Store's ACL says. The token is in the header Authorization: Bearer, or in the query's _token.
+//
 // # What is refused
 //
 // What is about a connection, since requests share them: AUTH, SELECT, CLIENT, MULTI, WATCH and the like; commands that
-// block; and those that would stop or debug the server. Requests past Options.MaxRequest. A read-only token may do what is
+// block; and those that would stop or debug the server. Requests past the limits of Options, and bodies with a Content-Encoding. A read-only token may do what is
 // flagged readonly in the Store's COMMAND INFO, and not SCAN nor KEYS.
 package rest
