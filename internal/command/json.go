@@ -35,9 +35,9 @@ func jsonRows() []Command {
 		{Name: "json.type", Arity: -2, Flags: read, Keys: Key(RO | Access), Since: "1.0.0", Cost: cost, Summary: "Tells the types of values.", Run: jsonType},
 		{Name: "json.resp", Arity: -2, Flags: read, Keys: Key(RO | Access), Since: "1.0.0", Cost: cost, Summary: "Reads the values at a path in the protocol's types.", Run: jsonResp},
 		{Name: "json.debug", Arity: -2, Flags: read, Keys: []KeySpec{KeyAt(RO|Access, 2)}, Since: "1.0.0", Cost: cost, Summary: "Tells the memory that values take.", Run: jsonDebug},
-		{Name: "json.numincrby", Arity: 4, Flags: grow, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Adds to numbers.", Run: jsonNumIncrBy},
-		{Name: "json.nummultby", Arity: 4, Flags: grow, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Multiplies numbers.", Run: jsonNumMultBy},
-		{Name: "json.numpowby", Arity: 4, Flags: grow, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Raises numbers to a power.", Run: jsonNumPowBy},
+		{Name: "json.numincrby", Arity: 4, Flags: write, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Adds to numbers.", Run: jsonNumIncrBy},
+		{Name: "json.nummultby", Arity: 4, Flags: write, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Multiplies numbers.", Run: jsonNumMultBy},
+		{Name: "json.numpowby", Arity: 4, Flags: write, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: cost, Summary: "Raises numbers to a power.", Run: jsonNumPowBy},
 		{Name: "json.toggle", Arity: 3, Flags: grow, Keys: Key(RW | Access | Update), Since: two, Cost: cost, Summary: "Turns booleans over.", Run: jsonToggle},
 		{Name: "json.strappend", Arity: -3, Flags: grow, Keys: Key(RW | Access | Update), Since: "1.0.0", Cost: edit, Summary: "Appends to strings.", Run: jsonStrAppend},
 		{Name: "json.strlen", Arity: -2, Flags: read, Keys: Key(RO | Access), Since: "1.0.0", Cost: cost, Summary: "Tells the lengths of strings.", Run: jsonStrLen},
@@ -168,6 +168,7 @@ func (c *Ctx) jsonTarget(path int) (e *table.Entry, p *jsondoc.Path, found []jso
 	return e, p, found, ok
 }
 
+// jsonFind finds the values of a path. false: the error is replied.
 func (c *Ctx) jsonFind(p *jsondoc.Path, root jsondoc.Node) ([]jsondoc.Node, bool) {
 	found, err := p.Find(nil, root)
 	if err != nil {
@@ -443,8 +444,7 @@ func jsonDel(c *Ctx) {
 		return
 	}
 	if p.Root() {
-		c.Tx.Remove(e, c.Args[1], engine.EventDel)
-		c.Tx.Note(c.Args[1], engine.EventJSONDel)
+		c.Tx.Remove(e, c.Args[1], engine.EventJSONDel)
 		c.Out.Int(1)
 		return
 	}

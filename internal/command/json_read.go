@@ -118,20 +118,31 @@ func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return jsonArray(nil, found, f), nil
+	return jsonArray(nil, found, f)
 }
 
-func jsonArray(b []byte, found []jsondoc.Node, f *jsondoc.Format) []byte {
-	room := 0
-	for _, n := range found {
-		room += n.TextRoom()
+func jsonArray(b []byte, found []jsondoc.Node, f *jsondoc.Format) ([]byte, error) {
+	room, err := jsonBounded(len(b), found)
+	if err != nil {
+		return nil, err
 	}
 	b = slices.Grow(b, min(room, maxJSONRoom))
 	b = f.Open(b, '[')
 	for i, n := range found {
 		b = n.AppendFormat(f.Next(b, i), f)
 	}
-	return f.Close(b, ']', len(found))
+	return f.Close(b, ']', len(found)), nil
+}
+
+// jsonBounded refuses to reply values that come to more than a document may: values within each other count each. It gives
+// about how long their text is.
+func jsonBounded(room int, found []jsondoc.Node) (int, error) {
+	for _, n := range found {
+		if room += n.TextRoom(); room > 2*jsondoc.MaxSize {
+			return 0, jsondoc.ErrCosty
+		}
+	}
+	return room, nil
 }
 
 // jsonReplyPaths replies one object with a member for each path: the value, if all paths are legacy, else arrays. A path
@@ -146,7 +157,7 @@ func (c *Ctx) jsonReplyPaths(root jsondoc.Node, texts [][]byte, l *jsonLayout) {
 			paths = append(paths, p)
 			seen[p.Text()] = true
 		}
-		legacy = legacy && (p == nil || p.Legacy())
+		legacy = legacy && jsondoc.IsLegacy(text)
 	}
 	f := &l.format
 	b := f.Open(nil, '{')
@@ -161,9 +172,16 @@ func (c *Ctx) jsonReplyPaths(root jsondoc.Node, texts [][]byte, l *jsonLayout) {
 		}
 		b = f.Name(b, i, []byte(p.Text()))
 		if legacy {
-			b = found[0].AppendFormat(b, f)
+			found = found[:1]
+			if _, err = jsonBounded(len(b), found); err == nil {
+				b = found[0].AppendFormat(b, f)
+			}
 		} else {
-			b = jsonArray(b, found, f)
+			b, err = jsonArray(b, found, f)
+		}
+		if err != nil {
+			c.jsonFail(err)
+			return
 		}
 	}
 	c.Out.Bulk(f.Close(b, '}', len(paths)))
@@ -171,13 +189,16 @@ func (c *Ctx) jsonReplyPaths(root jsondoc.Node, texts [][]byte, l *jsonLayout) {
 
 // jsonReplyExpanded replies an array of the values for each path.
 func (c *Ctx) jsonReplyExpanded(root jsondoc.Node, texts [][]byte, l *jsonLayout) {
-	all := make([][]jsondoc.Node, len(texts))
+	all, room := make([][]jsondoc.Node, len(texts)), 0
 	for i, text := range texts {
 		p, err := c.paths.compile(text)
 		if err != nil {
 			continue // no values
 		}
-		if all[i], err = p.Find(nil, root); err != nil {
+		if all[i], err = p.Find(nil, root); err == nil {
+			room, err = jsonBounded(room, all[i])
+		}
+		if err != nil {
 			c.jsonFail(err)
 			return
 		}
@@ -295,8 +316,14 @@ func jsonResp(c *Ctx) {
 		return
 	}
 	nodes, ok := c.jsonFind(p, root)
+	if !ok {
+		return
+	}
+	if _, err := jsonBounded(0, nodes); err != nil && !p.Legacy() {
+		c.jsonFail(err)
+		return
+	}
 	switch {
-	case !ok:
 	case !p.Legacy():
 		c.Out.Array(len(nodes))
 		for _, n := range nodes {

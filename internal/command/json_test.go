@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -294,6 +295,39 @@ func TestJSONJournal(t *testing.T) {
 		if got, want := copied.main.do("JSON.GET", key), r.main.do("JSON.GET", key); got != want {
 			t.Errorf("seed %d: %s is %s there and %s here", seed, key, got, want)
 		}
+	}
+}
+
+// Sessions that change the same documents at once do so one after the other.
+func TestJSONConcurrently(t *testing.T) {
+	r := newRig(t)
+	r.main.do("JSON.SET", "shared", "$", `{"n":0,"list":[]}`)
+	const sessions, rounds = 4, 200
+	var wg sync.WaitGroup
+	for i := range sessions {
+		c := r.connect()
+		wg.Go(func() {
+			for j := range rounds {
+				c.do("JSON.NUMINCRBY", "shared", "$.n", "1")
+				c.do("JSON.ARRAPPEND", "shared", "$.list", fmt.Sprintf("[%d,%d]", i, j))
+				c.do("JSON.GET", "shared", fmt.Sprintf("$.list[?(@[0]==%d)]", i))
+				c.do("JSON.MSET", fmt.Sprint("own", i), "$", "{}", "shared", fmt.Sprintf("$.own%d", i), "1")
+			}
+		})
+	}
+	wg.Wait()
+	r.main.want(fmt.Sprintf("[%d]", sessions*rounds), "JSON.GET", "shared", "$.n")
+	r.main.want(fmt.Sprintf("[(%d)]", sessions*rounds), "JSON.ARRLEN", "shared", "$.list")
+	r.main.want(fmt.Sprintf("[(%d)]", sessions+2), "JSON.OBJLEN", "shared", "$")
+}
+
+// A few bytes may ask for a reply of gigabytes: each of many arrays within each other, with a large value in the innermost.
+func TestJSONRepliesAreBounded(t *testing.T) {
+	r := newRig(t)
+	c := r.main
+	c.want("OK", "JSON.SET", "k", "$", strings.Repeat("[", 120)+`"`+strings.Repeat("x", 8<<20)+`"`+strings.Repeat("]", 120))
+	for _, words := range [][]string{{"JSON.GET", "k", "$..*"}, {"JSON.GET", "k", "$", "$..*"}, {"JSON.RESP", "k", "$..*"}} {
+		c.want("ERR path matches too many values", words...)
 	}
 }
 
