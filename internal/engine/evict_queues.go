@@ -57,6 +57,7 @@ type recall struct {
 	halved uint32         // periods that counts has been halved for
 	keys   int            // records of the shard, about
 	pushed int
+	put    int   // keys put into gone since it has its size
 	bytes  int64 // already added to queues.bytes
 }
 
@@ -167,7 +168,10 @@ func (tx *Tx) enroll(s *shard, h uint64, r *table.Entry) {
 	e.push(s, shardOf(h), entryOf(h, now))
 	s.recall.pushed++
 	if s.recall.pushed%censusPart == 1 {
-		s.recall.keys = s.count(false)
+		if s.recall.keys = s.count(false); !q.full.Load() {
+			s.recall.fit(shardOf(h), s.recall.keys, l.Policy.TinyLFU(), false)
+			e.weigh(s)
+		}
 	}
 	if n := s.recall.young.Len(); n > s.recall.keys+censusPart || !q.full.Load() && n > 1+s.recall.keys/youngPart {
 		e.promote(s, shardOf(h)) // two, so that many get fewer
@@ -265,7 +269,8 @@ func (tx *Tx) inherit(r *table.Entry, from uint32) {
 func (e *Engine) remember(s *shard, l *Limits, h uint64, state uint32, origin uint8) {
 	q, m := &e.queues, &s.recall
 	now := q.tick.Load()
-	m.fit(s.count(false), l.Policy.TinyLFU())
+	m.fit(shardOf(h), s.count(false), l.Policy.TinyLFU(), true)
+	m.put++
 	g := history.Ghost{Stamp: state, Count: uint8(q.aged(state, now)), Origin: origin}
 	if l.Policy.TinyLFU() {
 		g.Stamp = now // it matters when it went
@@ -277,16 +282,28 @@ func (e *Engine) remember(s *shard, l *Limits, h uint64, state uint32, origin ui
 }
 
 // fit makes room for what n keys need. Of the keys that are gone as many are remembered as there are; W-TinyLFU, which
-// only learns from them, has enough of half as many, and counts besides.
-func (m *recall) fit(n int, tiny bool) {
-	places, counts := n, 0
+// only learns from them, has enough of half as many, and counts besides. What it takes keys must give up once memory is
+// full: then it grows with what goes, so that no one command has to evict for all of it.
+func (m *recall) fit(shard, n int, tiny, full bool) {
+	places, had := n, m.gone.Places()
 	if tiny {
-		places, counts = (n+1)/2, n
+		places = (n + 1) / 2
 	}
-	if had := m.gone.Places(); had < places*3/4 || had > places*3/2+censusPart {
-		m.gone.Resize(places)
-		m.counts.Resize(counts)
+	switch {
+	case had > places*3/2+censusPart: // too many
+	case had >= places*3/4:
+		return
+	case full && m.put < had+censusPart+had*shard/Shards: // and not in all shards at one moment
+		return
+	case full:
+		places = min(places, had+had/2+censusPart)
 	}
+	m.gone.Resize(places)
+	m.counts.Resize(0)
+	if tiny {
+		m.counts.Resize(2 * places)
+	}
+	m.put = 0
 }
 
 // halve halves the counts of keys that are gone for every period that ended.

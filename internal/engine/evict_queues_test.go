@@ -291,3 +291,29 @@ func TestQueuesAtOnce(t *testing.T) {
 		verify(t, b, bound, true)
 	}
 }
+
+// TestChangingThePolicyTakesNoBite: where memory is full, the first commands under a policy that remembers evict a few keys each for it, not all
+// at once.
+func TestChangingThePolicyTakesNoBite(t *testing.T) {
+	for _, policy := range queuedPolicies()[:2] {
+		b := newBench(t)
+		n := 0
+		add := func() { b.set(0, fmt.Sprintf("key:%06d", n), "some value", 0); n++ }
+		for range 30_000 {
+			add()
+		}
+		b.bound(b.Used()+b.Overhead(), policy)
+		most := int64(0)
+		for range 20_000 {
+			before := b.Stats().Evicted
+			add()
+			most = max(most, b.Stats().Evicted-before)
+		}
+		if most > 150 { // LRU: 52, for the next larger segment of a table
+			t.Errorf("%v: one command evicted %d keys", policy, most)
+		}
+		if b.queues.bytes.Load() < 50_000 {
+			t.Errorf("%v remembers %d bytes", policy, b.queues.bytes.Load())
+		}
+	}
+}
