@@ -97,7 +97,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"nothing", say(200, ``), store.ErrUnavailable, "is not of a REST API", 2, 1},
 		{"neither result nor error", say(200, `[{}]`), store.ErrUnavailable, "neither a result nor an error", 2, 1},
 		{"no base64", say(200, `[{"result":"%%"}]`), store.ErrUnavailable, "illegal base64", 2, 1},
-		{"an object", say(200, `[{"result":{"a":1}}]`), store.ErrUnavailable, "map[string]", 2, 1},
+		{"an object", say(200, `[{"result":{"a":1}}]`), store.ErrUnavailable, "a result that is none at byte 11", 2, 1},
 		{"two replies", say(200, `[{"result":1},{"result":2}]`), store.ErrReply, "2 replies to 1 commands", 1, 1},
 		{"less than was promised", cut("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"result\":", false), store.ErrUnavailable, "unexpected EOF", 2, 1},
 		{"a reset", cut("", true), store.ErrUnavailable, "", 2, 1},

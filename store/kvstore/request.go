@@ -34,8 +34,8 @@ func (s *Store) exec(ctx context.Context, cmds []store.Cmd) ([]store.Reply, erro
 
 // askList makes a request whose answer has n replies.
 func (s *Store) askList(ctx context.Context, r request, n int) (replies []store.Reply, err error) {
-	r.read = func(body []byte) (err error) {
-		replies, err = decodeList(body)
+	r.read = func(body string) (err error) {
+		replies, err = decodeList(body, n)
 		return err
 	}
 	if err := s.ask(ctx, r); err != nil {
@@ -53,7 +53,7 @@ func (s *Store) single(ctx context.Context, cmd store.Cmd) store.Reply {
 	path, body := pathOf(cmd)
 	var reply store.Reply
 	r := request{path: path, body: []byte(body), reads: store.TraitsOf(cmd).Reads}
-	r.read = func(body []byte) (err error) {
+	r.read = func(body string) (err error) {
 		reply, err = decodeOne(body)
 		return err
 	}
@@ -110,7 +110,7 @@ type request struct {
 	path  string // escaped
 	body  []byte
 	reads bool                    // it may be repeated
-	read  func(body []byte) error // reads an answer; an error says that it is none
+	read  func(body string) error // reads an answer; an error says that it is none
 }
 
 const maxAnswer = 1 << 30 // bytes
@@ -166,10 +166,12 @@ func (s *Store) once(ctx context.Context, r request) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
+	var text bytes.Buffer
+	text.Grow(int(min(max(resp.ContentLength, 0), 1<<20)) + bytes.MinRead)
+	if _, err := text.ReadFrom(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return &unanswered{err: s.lost(ctx, err)}
 	}
+	body := text.String()
 	if token := resp.Header.Get("Upstash-Sync-Token"); token != "" {
 		if r.reads { // one that a write has brought meanwhile is newer
 			s.sync.CompareAndSwap(known, &token)
@@ -181,11 +183,11 @@ func (s *Store) once(ctx context.Context, r request) error {
 		s.bytes.Store(true)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return s.refusalOf(resp, body, len(r.body))
+		return s.refusalOf(resp, []byte(body), len(r.body))
 	}
 	if err := r.read(body); err != nil {
-		// A proxy's page, or half an answer: the server may have run it.
-		return &unanswered{err: fmt.Errorf("kvstore: %s: %w: the answer, of type %q, is not of a REST API: %w",
+		// A proxy's page, or half an answer: the server may have run it. It is no store.ErrReply, which would be for good.
+		return &unanswered{err: fmt.Errorf("kvstore: %s: %w: the answer, of type %q, is not of a REST API: %v",
 			s.base.Host, store.ErrUnavailable, clip(resp.Header.Get("Content-Type")), err)}
 	}
 	return nil
