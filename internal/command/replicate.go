@@ -65,7 +65,10 @@ func syncReplica(c *Ctx) {
 	}
 	r.Name = s.client.RemoteAddr()
 	s.follows.Store(true)
-	r.Send = func(b []byte) { s.client.Push(func(w *resp.Writer) { w.Raw(b) }) }
+	r.Send = func(b []byte) {
+		s.p.stats.replicated.Add(int64(len(b)))
+		s.client.Push(func(w *resp.Writer) { w.Raw(b) })
+	}
 	s.client.SetReplica(snapshot.Len())
 	r.Send([]byte(head))
 	r.Send(snapshot.Bytes())

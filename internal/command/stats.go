@@ -19,6 +19,7 @@ type stats struct {
 	mostInBatch              atomic.Int64 // commands that one read brought
 	evictedClients           atomic.Int64
 	fullSyncs                atomic.Int64                 // snapshots given to replicas
+	replicated               atomic.Int64                 // bytes given to replicas, snapshots included
 	loaded                   atomic.Int64                 // keys of the last snapshot that was read; RESETSTAT leaves it
 	network                  atomic.Pointer[NetworkStats] // what it was at the last reset; nil: zero
 
@@ -108,7 +109,7 @@ func (s *stats) reset(network NetworkStats) {
 		c.failed.Store(0)
 		c.latency.Store(nil)
 	}
-	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch, &s.evictedClients, &s.fullSyncs} {
+	for _, n := range []*atomic.Int64{&s.total, &s.ticks, &s.tickTime, &s.longest, &s.evicting, &s.mostInBatch, &s.evictedClients, &s.fullSyncs, &s.replicated} {
 		n.Store(0)
 	}
 	s.network.Store(&network)

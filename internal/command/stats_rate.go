@@ -31,7 +31,7 @@ func (m *rateMeter) value() float64 {
 }
 
 // rates are the meters that INFO shows.
-type rates struct{ ops, in, out, cycles, busy rateMeter }
+type rates struct{ ops, in, out, replicated, cycles, busy rateMeter }
 
 // sample brings all meters up to date.
 func (s *stats) sample(now time.Duration, n NetworkStats) {
@@ -41,6 +41,7 @@ func (s *stats) sample(now time.Duration, n NetworkStats) {
 	s.meters.ops.sample(now, s.total.Load())
 	s.meters.in.sample(now, n.BytesIn)
 	s.meters.out.sample(now, n.BytesOut)
+	s.meters.replicated.sample(now, s.replicated.Load())
 	s.meters.cycles.sample(now, n.Reads+s.ticks.Load())
 	s.meters.busy.sample(now, busy)
 }

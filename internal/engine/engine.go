@@ -55,12 +55,14 @@ type Engine struct {
 	expireStop atomic.Bool   // DEBUG SET-ACTIVE-EXPIRE 0
 	paused     atomic.Bool   // see SetPaused
 	random     atomic.Uint64
-	observers  atomic.Int32 // how many want to hear of changes: journal, watches, waiters
-	graves     atomic.Int64 // structures of deleted records that still hold memory
-	freed      atomic.Int64 // such structures that hold none any more
-	expireTime atomic.Int64 // nanoseconds spent on active expiry
-	fieldTTLs  atomic.Bool  // some field of some hash ever got an expiry
-	overhead   atomic.Int64 // bytes outside the arenas that maxmemory counts
+	observers  atomic.Int32  // how many want to hear of changes: journal, watches, waiters
+	graves     atomic.Int64  // structures of deleted records that still hold memory
+	freed      atomic.Int64  // such structures that hold none any more
+	expireTime atomic.Int64  // nanoseconds spent on active expiry
+	expireCaps atomic.Int64  // see ExpireCaps
+	stale      atomic.Uint64 // see Stale: the bits of a float64
+	fieldTTLs  atomic.Bool   // some field of some hash ever got an expiry
+	overhead   atomic.Int64  // bytes outside the arenas that maxmemory counts
 
 	waiting atomic.Int64 // waiters, once for each of their keys
 
@@ -99,7 +101,6 @@ type ShardStats struct {
 	Hits, Misses int64
 	Expired      int64 // keys removed because their time had come
 	Evicted      int64 // keys removed to make room
-	Stale        int64 // expired keys met by the last sweep, still to be removed
 
 	ExpiredFields int64 // fields of hashes removed because their time had come
 }

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +148,31 @@ func (b *bench) apart(n int) (keys []string, near string) {
 		}
 	}
 	return keys, near
+}
+
+// TestStale holds the cycle's figures: what part of the keys was past its time, and that a cycle without time says so.
+func TestStale(t *testing.T) {
+	fake := clock.NewFake(time.UnixMilli(1_700_000_000_000))
+	e := New(Options{Clock: fake, Seed: 7})
+	defer e.Close()
+	tx := e.NewTx()
+	for i := range 1000 {
+		key := []byte("k" + strconv.Itoa(i))
+		tx.Begin(0)
+		tx.LockKey(key)
+		tx.Create(key, String, 0, fake.Now().UnixMilli()+1+int64(i%2)*1_000_000)
+		tx.End()
+	}
+	fake.Advance(time.Second)
+	e.Tick(time.Second)
+	if got := e.Stale(); math.Abs(got-0.05/2) > 1e-9 {
+		t.Errorf("%g stale, want a half, weighed", got)
+	}
+	if e.ExpireCaps() != 0 {
+		t.Errorf("%d cycles without time", e.ExpireCaps())
+	}
+	e.Tick(0)
+	if e.ExpireCaps() != 1 {
+		t.Errorf("%d cycles without time, want 1", e.ExpireCaps())
+	}
 }

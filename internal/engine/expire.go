@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -32,20 +33,47 @@ func (e *Engine) SetPaused(on bool) { e.paused.Store(on) }
 func (e *Engine) expireCycle(deadline time.Time) {
 	tx := e.NewTx()
 	start := int(e.Random() % Shards) // so that a short deadline starves no shard
+	var met expiryStats
+	defer func() { e.noteStale(met) }()
 	for i := range Shards {
 		shard := (start + i) % Shards
 		for db := range e.databases {
-			e.expireShard(tx, shard, db, deadline)
+			e.expireShard(tx, shard, db, deadline, &met)
 		}
 		if !e.clock.Now().Before(deadline) {
+			e.expireCaps.Add(1)
 			return
 		}
 	}
 }
 
-func (e *Engine) expireShard(tx *Tx, shard, db int, deadline time.Time) {
+// expiryStats is how many keys with a TTL the cycle has met, and how many of them were past it.
+type expiryStats struct{ looked, removed int }
+
+// staleWeight is what a cycle weighs in the average, as in Redis.
+const staleWeight = 0.05
+
+// noteStale brings the average share of keys that were past their time up to date.
+func (e *Engine) noteStale(met expiryStats) {
+	share := 0.0
+	if met.looked > 0 {
+		share = float64(met.removed) / float64(met.looked)
+	}
+	old := math.Float64frombits(e.stale.Load())
+	e.stale.Store(math.Float64bits(share*staleWeight + old*(1-staleWeight)))
+}
+
+// Stale is the share of keys with a TTL that the cycle finds past it, 0 to 1, on the average of late: about what part
+// of them is still to be removed.
+func (e *Engine) Stale() float64 { return math.Float64frombits(e.stale.Load()) }
+
+// ExpireCaps is how often the cycle ran out of time before it had been through all shards.
+func (e *Engine) ExpireCaps() int64 { return e.expireCaps.Load() }
+
+func (e *Engine) expireShard(tx *Tx, shard, db int, deadline time.Time, met *expiryStats) {
 	for round := 0; round < expireRounds; {
 		looked, removed, more := e.expireSome(tx, shard, db)
+		met.looked, met.removed = met.looked+looked, met.removed+removed
 		if !more || !e.clock.Now().Before(deadline) {
 			return
 		}

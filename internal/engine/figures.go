@@ -42,7 +42,6 @@ func (tx *Tx) Stats() (sum ShardStats) {
 		sum.Misses += s.stats.Misses
 		sum.Expired += s.stats.Expired
 		sum.Evicted += s.stats.Evicted
-		sum.Stale += s.stats.Stale
 		sum.ExpiredFields += s.stats.ExpiredFields
 		return true
 	})
@@ -57,4 +56,6 @@ func (tx *Tx) ResetStats() {
 		return true
 	})
 	tx.e.freed.Store(0)
+	tx.e.expireCaps.Store(0)
+	tx.e.stale.Store(0)
 }
