@@ -13,6 +13,8 @@ type Alert struct {
 	Text   string `json:"text"`
 }
 
+const anew = "counters began anew: the server restarted, or CONFIG RESETSTAT ran"
+
 // What counts as worth saying.
 const (
 	nearMax        = 0.90      // of maxmemory
@@ -37,7 +39,7 @@ func alertsOf(o Overview, in info.Info, h *History) []Alert {
 	evictionAlerts(o, h, note)
 	serverAlerts(o, in, bad, note)
 	if o.Reset {
-		note("counters began anew: the server restarted, or CONFIG RESETSTAT ran")
+		note(anew)
 	}
 	return append(severe, other...)
 }

@@ -1,5 +1,7 @@
 package top
 
+import "slices"
+
 // Board is what is known of the servers: for each, and for all together, the last two readings and what came of them.
 type Board struct {
 	Names  []string // the sum first if there are several servers, then they
@@ -26,8 +28,7 @@ func (b *Board) take(samples []Sample) {
 	b.Names = b.Names[:0]
 	if len(samples) > 1 {
 		b.Names = append(b.Names, all)
-		sum := merge(samples)
-		b.track(all).take(sum)
+		b.track(all).takeSum(samples)
 	}
 	for _, s := range samples {
 		b.Names = append(b.Names, s.Name)
@@ -40,14 +41,7 @@ func (b *Board) take(samples []Sample) {
 	}
 }
 
-func has(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
-}
+func has(list []string, s string) bool { return slices.Contains(list, s) }
 
 func (b *Board) track(name string) *track {
 	t := b.tracks[name]
@@ -64,6 +58,24 @@ func (b *Board) at(i int) *track {
 		return &track{hist: newHistory()}
 	}
 	return b.tracks[b.Names[i]]
+}
+
+// takeSum takes what several servers say together. Those that do not answer are alerts: it is the others' sum then.
+func (t *track) takeSum(samples []Sample) {
+	t.take(merge(samples))
+	if t.err != nil {
+		return
+	}
+	if t.prev.Nodes != t.cur.Nodes { // which is why counters began anew
+		t.alerts = slices.DeleteFunc(t.alerts, func(a Alert) bool { return a.Text == anew })
+	}
+	var lost []Alert
+	for _, s := range samples {
+		if s.Err != nil {
+			lost = append(lost, Alert{true, s.Name + " does not answer: " + s.Err.Error()})
+		}
+	}
+	t.alerts = append(lost, t.alerts...)
 }
 
 func (t *track) take(s Sample) {

@@ -37,6 +37,8 @@ func (s *Screen) press(k tea.KeyPressMsg) tea.Cmd {
 			s.table().filter = ""
 			s.refresh()
 		}
+	case "ctrl+z":
+		return tea.Suspend
 	case "?":
 		s.help, s.scroll = true, 0
 	case "1", "2", "3", "4", "5", "6":
@@ -170,6 +172,9 @@ func (s *Screen) pause() tea.Cmd {
 // pace reads more often or less.
 func (s *Screen) pace(by int) tea.Cmd {
 	all := intervals()
+	if last := all[len(all)-1]; s.o.Interval >= last && by > 0 {
+		return nil
+	}
 	at := 0
 	for at < len(all)-1 && all[at] < s.o.Interval {
 		at++

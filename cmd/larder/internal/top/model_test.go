@@ -364,6 +364,32 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// In the sum of a cluster a node that does not answer is an alert, and not a restart.
+func TestLostNode(t *testing.T) {
+	at := func(second int, name string) Sample {
+		s := reading(second, nil)
+		s.Name = name
+		return s
+	}
+	lost := Sample{Name: "c:1", Err: fmt.Errorf("refused")}
+	b := newBoard()
+	b.take([]Sample{at(0, "a:1"), at(0, "c:1")})
+	b.take([]Sample{at(1, "a:1"), lost})
+	sum, node := b.at(0), b.at(2)
+	if sum.err != nil || node.err == nil || sum.over.Ops.OK {
+		t.Errorf("sum %v %+v, node %v", sum.err, sum.over, node.err)
+	}
+	check(t, "sum", sum.alerts, "c:1 does not answer: refused", "began anew")
+	b.take([]Sample{lost, lost})
+	if b.at(0).err == nil {
+		t.Error("nobody answers, and the sum is fine")
+	}
+	b.take([]Sample{at(3, "a:1"), at(3, "b:1")}) // another node took over
+	if len(b.tracks) != 3 || b.at(0).err != nil {
+		t.Errorf("%v", b.Names)
+	}
+}
+
 // rewrite makes text of an Info again.
 func rewrite(in info.Info) string {
 	var b strings.Builder

@@ -14,6 +14,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/larderdb/larder/internal/info"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -241,6 +243,28 @@ func TestScreenOfNamespaces(t *testing.T) {
 	}
 	press(s, "enter")
 	golden(t, "namespace-detail", s)
+}
+
+// Everything that a server says is hostile.
+func TestHostileServer(t *testing.T) {
+	for _, h := range hostile {
+		evil := strings.NewReplacer("\n", "\\n", "\r", "\\r").Replace(h)
+		s := busy(3)
+		text := rewrite(s.Info)
+		for _, field := range []string{"redis_version:", "role:", "maxmemory_policy:"} {
+			text = strings.Replace(text, field, field+evil, 1)
+		}
+		text += "# Namespaces\nns0:name=" + evil + ",keys=5\nns1:" + evil + "\n" + evil + "\n"
+		s.Name, s.Info = h, info.Parse(text)
+		s.Refused = map[string]string{"LATENCY": "no"}
+		s.Clients[0].Addr, s.Clients[0].Name, s.Clients[0].Command = h, h, h
+		s.SlowLog[0].Call, s.SlowLog[0].Client = callLine([]string{h, h}), h
+		screen, _ := screenAt(t, 100, 30, busy(1), s)
+		for _, keys := range []string{"1", "2", "enter", "3", "4", "5", "enter", "5", "enter", "6", "enter"} {
+			press(screen, keys)
+			sound(t, screen)
+		}
+	}
 }
 
 // Every view at every size, however small: nothing panics, nothing is too wide.
