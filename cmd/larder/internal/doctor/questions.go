@@ -8,6 +8,9 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
+// ttlMost bounds TTLs, some of which are longer than a Duration.
+const ttlMost = 100 * 365 * 24 * 3600 * 1000 // ms
+
 // question is one command about each key of a page.
 type question struct {
 	from source
@@ -29,7 +32,7 @@ var questions = []question{
 		millis, err := r.Int64()
 		switch k.ttl = -1; {
 		case millis >= 0:
-			k.ttl = time.Duration(millis) * time.Millisecond
+			k.ttl = time.Duration(min(millis, ttlMost)) * time.Millisecond
 		case millis == -2:
 			k.kind = kinds // gone
 		}

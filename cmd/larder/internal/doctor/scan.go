@@ -59,6 +59,7 @@ func (s *scan) run(ctx context.Context) *Keyspace {
 	if s.o.Match == "" {
 		s.keys.examined = s.keys.Seen + s.keys.Denied
 	}
+	s.keys.Keys = max(s.keys.Keys, s.keys.Seen)
 	s.keys.Estimated = !s.keys.Complete && s.keys.Seen > 0
 	return s.keys
 }
@@ -85,13 +86,15 @@ func (s *scan) stopped(ctx context.Context, err error) {
 func (s *scan) walkAll(ctx context.Context) error {
 	ks := s.keys
 	var failure error
+	sized := true
 	for i, n := range s.nodes {
 		if !s.about[i].reachable {
 			failure = fmt.Errorf("%s: %w", n.Name, s.about[i].failure)
 			s.sizes = append(s.sizes, 0)
 			continue
 		}
-		size, _ := n.Store.Do(ctx, "DBSIZE").Int64() // not known where this may not be asked
+		size, err := n.Store.Do(ctx, "DBSIZE").Int64()
+		sized = sized && err == nil // who may not ask scans without knowing how far it is
 		s.sizes = append(s.sizes, size)
 		ks.Keys += size
 		all, _ := s.about[i].keyspace()
@@ -101,7 +104,10 @@ func (s *scan) walkAll(ctx context.Context) error {
 	whole := true
 	for i := range s.nodes {
 		most := int64(-1)
-		if s.o.Sample > 0 && ks.Keys > s.o.Sample {
+		switch {
+		case s.o.Sample > 0 && !sized:
+			most = max(1, s.o.Sample/int64(len(s.nodes)))
+		case s.o.Sample > 0 && ks.Keys > s.o.Sample:
 			most = max(1, s.o.Sample*s.sizes[i]/ks.Keys)
 		}
 		if !s.about[i].reachable {

@@ -355,6 +355,7 @@ func TestRestrictedUser(t *testing.T) {
 	}{
 		{[]string{"~*", "+info", "+ping", "+hello"}, false, []string{"missing-ttl", "slow-commands", "slowlog-off", "big-keys", "output-buffers"}, []string{"maxmemory"}},
 		{[]string{"~*", "+scan", "+dbsize", "+type", "+pttl", "+hello", "+ping"}, true, []string{"big-keys", "maxmemory", "json-strings", "cold-data"}, []string{"missing-ttl", "expiry-herd"}},
+		{[]string{"~*", "+scan", "+type", "+pttl", "+hello", "+ping"}, true, []string{"big-keys"}, []string{"missing-ttl"}},
 		{[]string{"~json:*", "+@all"}, true, nil, []string{"json-strings"}},
 	} {
 		words := append([]string{"ACL", "SETUSER", "guest", "reset", "on", ">pw"}, tc.rights...)
