@@ -14,10 +14,10 @@ type jsonEditing struct {
 	is      func(t jsondoc.Type) bool
 	nothing error // where a legacy path leads to no such value
 	change  func(i int, n jsondoc.Node) (jsondoc.Change, error)
-	reply   func(i int)                             // what is told of value i
-	all     func(found []jsondoc.Node, legacy bool) // instead of reply: the whole reply
-	changed func() bool                             // nil: every change is one
-	ordered bool                                    // of a legacy path the last reply is that of the last in RedisJSON's order of changes
+	reply   func(i int)                   // what is told of value i
+	all     func(same []int, legacy bool) // instead of reply: the whole reply, to values that are the same as others
+	changed func() bool                   // nil: every change is one
+	ordered bool                          // of a legacy path the last reply is that of the last in RedisJSON's order of changes
 }
 
 func (c *Ctx) jsonEditEach(path int, o jsonEditing) {
@@ -25,8 +25,8 @@ func (c *Ctx) jsonEditEach(path int, o jsonEditing) {
 	if !ok {
 		return
 	}
-	var targets []jsondoc.Node
-	var at []int // of each target among those found
+	targets := make([]jsondoc.Node, 0, len(found))
+	at := make([]int, 0, len(found)) // of each target among those found
 	for i, n := range found {
 		if o.is(n.Type()) {
 			targets, at = append(targets, n), append(at, i)
@@ -40,11 +40,6 @@ func (c *Ctx) jsonEditEach(path int, o jsonEditing) {
 	if p.Legacy() && o.ordered {
 		last = jsondoc.LastChanged(jsondoc.Root(e.Value()), targets)
 	}
-	same := jsonSame(found)
-	isTarget := make([]bool, len(found))
-	for _, i := range at {
-		isTarget[i] = true
-	}
 	if len(targets) > 0 {
 		err := jsondoc.Apply(e, targets, func(i int, n jsondoc.Node) (jsondoc.Change, error) { return o.change(at[i], n) })
 		if err != nil {
@@ -55,21 +50,50 @@ func (c *Ctx) jsonEditEach(path int, o jsonEditing) {
 			c.Tx.Changed(c.Args[1], o.event)
 		}
 	}
+	same := jsonSame(found)
 	switch {
 	case o.all != nil:
-		o.all(found, p.Legacy())
+		o.all(same, p.Legacy())
 	case p.Legacy():
 		o.reply(same[at[last]])
 	default:
 		c.Out.Array(len(found))
 		for i := range found {
-			if isTarget[i] {
+			if len(at) > 0 && at[0] == i {
+				at = at[1:]
 				o.reply(same[i])
 			} else {
 				c.Out.Null()
 			}
 		}
 	}
+}
+
+// jsonResults are what was found out about values, by their positions; most often there is one.
+type jsonResults[T any] struct {
+	first T
+	at    int
+	some  bool
+	more  map[int]T
+}
+
+func (r *jsonResults[T]) set(i int, v T) {
+	switch {
+	case !r.some:
+		r.first, r.at, r.some = v, i, true
+		return
+	case r.more == nil:
+		r.more = make(map[int]T)
+	}
+	r.more[i] = v
+}
+
+func (r *jsonResults[T]) get(i int) (v T, ok bool) {
+	if r.some && r.at == i {
+		return r.first, true
+	}
+	v, ok = r.more[i]
+	return v, ok
 }
 
 // jsonSame says of each value which is the first in its place: a path may lead to one several times, which is changed once.
@@ -114,12 +138,12 @@ func jsonPower(a, b int64) int64 {
 
 // jsonNumber computes with numbers: with integers, which wrap around as in RedisJSON, while both are.
 func (c *Ctx) jsonNumber(ev engine.Event, ints func(a, b int64) int64, floats func(a, b float64) float64) {
-	results := map[int]jsondoc.Value{}
+	var results jsonResults[jsondoc.Value]
 	var by jsondoc.Node
 	c.jsonEditEach(2, jsonEditing{
 		event: ev, is: jsondoc.Type.Number, nothing: errJSONPath + " or does not contains a number",
 		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
-			if len(results) == 0 {
+			if !results.some {
 				b, err := jsondoc.Parse(nil, c.Args[3])
 				if err != nil {
 					return jsondoc.Keep(), err
@@ -138,20 +162,19 @@ func (c *Ctx) jsonNumber(ev engine.Event, ints func(a, b int64) int64, floats fu
 				}
 				v = jsondoc.FloatValue(f)
 			}
-			results[i] = v
+			results.set(i, v)
 			return jsondoc.Replace(v), nil
 		},
-		all: func(found []jsondoc.Node, legacy bool) { c.jsonReplyNumbers(found, results, legacy) },
+		all: func(same []int, legacy bool) { c.jsonReplyNumbers(same, &results, legacy) },
 	})
 }
 
 // jsonReplyNumbers replies new numbers: an array for RESP3, else text, of a legacy path that of the last.
-func (c *Ctx) jsonReplyNumbers(found []jsondoc.Node, results map[int]jsondoc.Value, legacy bool) {
-	same := jsonSame(found)
+func (c *Ctx) jsonReplyNumbers(same []int, results *jsonResults[jsondoc.Value], legacy bool) {
 	if c.Out.Proto() == 3 {
-		c.Out.Array(len(found))
-		for i := range found {
-			if v, ok := results[same[i]]; !ok {
+		c.Out.Array(len(same))
+		for _, first := range same {
+			if v, ok := results.get(first); !ok {
 				c.Out.Null()
 			} else if n := jsondoc.Root(v.Bytes); n.Type() == jsondoc.Int {
 				c.Out.Int(n.Int())
@@ -164,9 +187,9 @@ func (c *Ctx) jsonReplyNumbers(found []jsondoc.Node, results map[int]jsondoc.Val
 	f := &jsondoc.Format{}
 	b := f.Open(nil, '[')
 	var last []byte
-	for i := range found {
+	for i, first := range same {
 		b = f.Next(b, i)
-		if v, ok := results[same[i]]; ok {
+		if v, ok := results.get(first); ok {
 			last = jsondoc.Root(v.Bytes).AppendText(nil)
 			b = append(b, last...)
 		} else {
@@ -177,22 +200,23 @@ func (c *Ctx) jsonReplyNumbers(found []jsondoc.Node, results map[int]jsondoc.Val
 		c.Out.Bulk(last)
 		return
 	}
-	c.Out.Bulk(f.Close(b, ']', len(found)))
+	c.Out.Bulk(f.Close(b, ']', len(same)))
 }
 
 func jsonToggle(c *Ctx) {
-	results := map[int]bool{}
+	var results jsonResults[bool]
 	c.jsonEditEach(2, jsonEditing{
 		event: engine.EventJSONToggle, is: isJSON(jsondoc.Bool), nothing: errJSONPath + " or not a bool",
 		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
-			results[i] = !n.Bool()
+			results.set(i, !n.Bool())
 			return jsondoc.Replace(jsondoc.BoolValue(!n.Bool())), nil
 		},
 		reply: func(i int) {
+			on, _ := results.get(i)
 			switch {
 			case !isLegacyArg(c.Args[2]):
-				c.Bool(results[i])
-			case results[i]:
+				c.Bool(on)
+			case on:
 				c.Out.BulkString("true")
 			default:
 				c.Out.BulkString("false")
@@ -209,11 +233,11 @@ func jsonStrAppend(c *Ctx) {
 		text = c.Args[3]
 	}
 	var more []byte
-	lens := map[int]int{}
+	var lens jsonResults[int]
 	c.jsonEditEach(path, jsonEditing{
 		event: engine.EventJSONStrAppend, is: isJSON(jsondoc.String), nothing: errJSONPath + " or not a string",
 		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
-			if len(lens) == 0 {
+			if !lens.some {
 				b, err := jsondoc.Parse(nil, text)
 				if err != nil {
 					return jsondoc.Keep(), err
@@ -223,10 +247,10 @@ func jsonStrAppend(c *Ctx) {
 				}
 				more = jsondoc.Root(b).Bytes()
 			}
-			lens[i] = len(n.Bytes()) + len(more)
+			lens.set(i, len(n.Bytes())+len(more))
 			return jsondoc.Replace(jsondoc.StringValue(n.Bytes(), more)), nil
 		},
-		reply: func(i int) { c.Out.Int(int64(lens[i])) },
+		reply: func(i int) { c.jsonReplyLen(&lens, i) },
 	})
 }
 
@@ -245,15 +269,21 @@ func (c *Ctx) jsonValues(from int) (all jsondoc.Value, n int, ok bool) {
 
 // jsonArrays changes arrays; fn gives the change and the new length.
 func (c *Ctx) jsonArrays(ev engine.Event, ordered bool, fn func(n jsondoc.Node) (jsondoc.Change, int, error)) {
-	lens := map[int]int{}
+	var lens jsonResults[int]
 	c.jsonEditEach(2, jsonEditing{
 		event: ev, is: isJSON(jsondoc.Array), nothing: errJSONNotArray, ordered: ordered,
-		change: func(i int, n jsondoc.Node) (change jsondoc.Change, err error) {
-			change, lens[i], err = fn(n)
+		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
+			change, size, err := fn(n)
+			lens.set(i, size)
 			return change, err
 		},
-		reply: func(i int) { c.Out.Int(int64(lens[i])) },
+		reply: func(i int) { c.jsonReplyLen(&lens, i) },
 	})
+}
+
+func (c *Ctx) jsonReplyLen(lens *jsonResults[int], i int) {
+	n, _ := lens.get(i)
+	c.Out.Int(int64(n))
 }
 
 func jsonArrAppend(c *Ctx) {
@@ -345,7 +375,7 @@ func jsonArrPop(c *Ctx) {
 			at = n
 		}
 	}
-	popped := map[int][]byte{}
+	var popped jsonResults[[]byte]
 	c.jsonEditEach(path, jsonEditing{
 		event: engine.EventJSONArrPop, is: isJSON(jsondoc.Array), nothing: errJSONNotArray, ordered: true,
 		change: func(i int, n jsondoc.Node) (jsondoc.Change, error) {
@@ -353,12 +383,12 @@ func jsonArrPop(c *Ctx) {
 				return jsondoc.Keep(), nil
 			}
 			from := int(jsonStart(at, int64(n.Len())))
-			popped[i] = n.Index(from).Copy()
+			popped.set(i, n.Index(from).Copy())
 			return jsondoc.Remove(n, from, 1), nil
 		},
-		changed: func() bool { return len(popped) > 0 },
+		changed: func() bool { return popped.some },
 		reply: func(i int) {
-			v, ok := popped[i]
+			v, ok := popped.get(i)
 			switch {
 			case !ok:
 				c.Out.Null()

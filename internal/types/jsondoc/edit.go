@@ -6,104 +6,14 @@ import (
 	"github.com/larderdb/larder/internal/mem/table"
 )
 
-// Change is what becomes of a value.
-type Change struct {
-	kind     changeKind
-	new      []byte // encoded: a value, values, or the name and value of a member
-	off, del int    // inside an array or object: the bytes of its contents that new takes the place of
-	count    int    // and by how much its length grows
-	depth    int    // of arrays and objects within each other in new
-}
-
-// Value is an encoded value, or several one behind the other, that a document is to take in.
-type Value struct {
-	Bytes []byte
-	Depth int // of arrays and objects within each other
-}
-
-// Encoded is the value that a document is.
-func Encoded(b []byte) Value { return Value{b, Root(b).depth()} }
-
-// depth is how deep arrays and objects lie in each other. O(value).
-func (n Node) depth() (d int) {
-	switch n.Type() {
-	case Array:
-		n.Elements(func(_ int, v Node) bool { d = max(d, v.depth()); return true })
-	case Object:
-		n.Members(func(_ []byte, v Node) bool { d = max(d, v.depth()); return true })
-	default:
-		return 0
-	}
-	return d + 1
-}
-
-type changeKind uint8
-
-const (
-	changeNone changeKind = iota
-	changeReplace
-	changeDrop
-	changeInside
-)
-
-// Keep leaves a value as it is.
-func Keep() Change { return Change{} }
-
-// Replace puts an encoded value in the place of another.
-func Replace(v Value) Change { return Change{kind: changeReplace, new: v.Bytes, depth: v.Depth} }
-
-// Drop removes a value from the array or object that it is in.
-func Drop() Change { return Change{kind: changeDrop} }
-
-// AddMember adds a member to an object that has none of that name, behind the others.
-func AddMember(n Node, name []byte, v Value) Change {
-	return Change{kind: changeInside, new: append(appendString(nil, name), v.Bytes...), off: n.end() - n.body(), count: 1, depth: v.Depth}
-}
-
-// Insert puts count values at a position of an array, or behind the last.
-func Insert(n Node, i, count int, v Value) Change {
-	return Change{kind: changeInside, new: v.Bytes, off: n.offset(i), count: count, depth: v.Depth}
-}
-
-// Remove takes count elements out of an array from a position on.
-func Remove(n Node, i, count int) Change {
-	off := n.offset(i)
-	end := Node{n.b, n.body() + off}
-	for range count {
-		end.at = end.end()
-	}
-	return Change{kind: changeInside, off: off, del: end.at - n.body() - off, count: -count}
-}
-
-// Trim leaves the elements of an array from one position to before another.
-func Trim(n Node, from, to int) Change {
-	if from == to {
-		return Replace(Value{[]byte{tagArray8, 0, 0}, 1})
-	}
-	off := n.offset(from)
-	b := newBuilder(nil)
-	b.open(false)
-	kept := n.b[n.body()+off : n.body()+n.offset(to)]
-	b.need(len(kept))
-	b.buf = append(b.buf, kept...)
-	b.frames[0].count = to - from
-	b.close()
-	return Replace(Value{Bytes: b.buf}) // no deeper than it was
-}
-
-// offset is where in the contents of an array the element of a position is; with the length, their end.
-func (n Node) offset(i int) int {
-	if i == n.Len() {
-		return n.end() - n.body()
-	}
-	return n.Index(i).at - n.body()
-}
-
 // Apply changes the values found in the document of a record: change tells, in the order of places from the innermost
 // out and else from the front to the back, what becomes of each; i is its position in found, of the first where it was
 // found more than once. A value within which others change is shown as they have left it. On an error nothing has
 // changed. O(document + what is new).
 func Apply(e *table.Entry, found []Node, change func(i int, n Node) (Change, error)) error {
+	if len(found) == 1 {
+		return one(e, found[0], 0, change)
+	}
 	w := rewriter{found: found, change: change}
 	w.order = make([]int, len(found))
 	for i := range w.order {
@@ -113,7 +23,7 @@ func Apply(e *table.Entry, found []Node, change func(i int, n Node) (Change, err
 	w.order = slices.CompactFunc(w.order, func(a, b int) bool { return found[a].at == found[b].at })
 	root := Root(e.Value())
 	if len(w.order) == 1 {
-		return w.one(e, root)
+		return one(e, found[w.order[0]], w.order[0], change)
 	}
 	w.b = newBuilder(make([]byte, 0, len(root.b)+len(root.b)/16))
 	w.copy(root)
@@ -250,14 +160,13 @@ func (w *rewriter) contents(n Node) {
 }
 
 // one changes a document in one place, in place.
-func (w *rewriter) one(e *table.Entry, root Node) error {
-	i := w.order[0]
-	n := w.found[i]
-	c, err := w.change(i, n)
+func one(e *table.Entry, n Node, i int, change func(i int, n Node) (Change, error)) error {
+	c, err := change(i, n)
 	if err != nil {
 		return err
 	}
-	trail := root.trail(n.at)
+	var few [usualDepth]int
+	trail := Root(e.Value()).trail(few[:0], n.at)
 	if err := c.tooDeep(len(trail)); err != nil {
 		return err
 	}
@@ -280,8 +189,11 @@ func (w *rewriter) one(e *table.Entry, root Node) error {
 	return splice(e, trail, from, n.end()-from, nil, -1)
 }
 
-// trail are the places of the arrays and objects around a place, from the outermost in.
-func (n Node) trail(at int) (list []int) {
+// usualDepth is how deep documents usually are: so far no memory is asked for.
+const usualDepth = 12
+
+// trail appends the places of the arrays and objects around a place, from the outermost in.
+func (n Node) trail(list []int, at int) []int {
 	for n.at != at {
 		list = append(list, n.at)
 		object := n.Type() == Object
@@ -309,8 +221,11 @@ func splice(e *table.Entry, trail []int, off, del int, v []byte, count int) erro
 		return ErrLarge
 	}
 	// What each array or object grows by, the wider figures of those in it included.
-	grows := make([]int, len(trail))
-	widths := make([]int, len(trail))
+	var few, fewer [usualDepth]int
+	grows, widths := few[:], fewer[:]
+	if len(trail) > usualDepth {
+		grows, widths = make([]int, len(trail)), make([]int, len(trail))
+	}
 	for i := len(trail) - 1; i >= 0; i-- {
 		n := Node{b, trail[i]}
 		grows[i], widths[i] = grow, n.width()

@@ -96,7 +96,7 @@ func LastChanged(root Node, found []Node) (last int) {
 }
 
 func changedBefore(root, a, b Node) bool {
-	x, y := append(root.trail(a.at), a.at), append(root.trail(b.at), b.at)
+	x, y := append(root.trail(nil, a.at), a.at), append(root.trail(nil, b.at), b.at)
 	for i := 1; i < min(len(x), len(y)); i++ {
 		if x[i] == y[i] {
 			continue
