@@ -71,6 +71,7 @@ func do(t *testing.T, st store.Store, words ...string) {
 
 func seedTypes(t *testing.T, st store.Store) {
 	t.Helper()
+	do(t, st, "SET", "", "a value without a name")
 	do(t, st, "SET", "greeting", "hello, world", "EX", "3600")
 	do(t, st, "SET", "config:flags", `{"beta":true,"limits":{"upload":10485760,"big":12345678901234567890},"hosts":["a.example","b.example"],"empty":{},"none":null,"html":"<b>&amp;</b>"}`)
 	do(t, st, "SET", "binary:\x00\xff\xfe", string([]byte{0, 1, 2, 0xff, 0xfe, 'a', 'b', '\n'}))

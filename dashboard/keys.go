@@ -15,7 +15,10 @@ type keyRow struct {
 	Bytes *int64 `json:"bytes,omitempty"`
 }
 
-// keys answers a page of keys: match, type, cursor, count. Keys longer than what a page can show are left to their owners.
+// maxKey is the longest key that a list tells whole, in bytes. A longer one is cut, and cannot be opened.
+const maxKey = 16 << 10
+
+// keys answers a page of keys: match, type, cursor, count.
 func (d *Dashboard) keys(ctx context.Context, q *query) (any, error) {
 	want, err := q.number("count", 1, maxPage, pageElements)
 	if err != nil {
@@ -32,7 +35,7 @@ func (d *Dashboard) keys(ctx context.Context, q *query) (any, error) {
 	replies := d.pipe(ctx, cmds)
 	rows := make([]keyRow, 0, len(f.keys))
 	for i, k := range f.keys {
-		row := keyRow{Key: blob{s: k}}
+		row := keyRow{Key: clipped(k, maxKey)}
 		row.Type, err = replies[3*i].Text()
 		if err != nil {
 			return nil, err

@@ -16,13 +16,13 @@ type histogram []bucket
 type bucket struct{ micros, upTo int64 }
 
 // figures asks for all that the sampler needs, in one round trip. Neither a server that has no LATENCY HISTOGRAM nor one that has
-// no namespaces is an error. The statement's own commands do not count.
+// no namespaces is an error.
 func (d *Dashboard) figures(ctx context.Context) (text string, h histogram, err error) {
 	r := d.st.Pipe(ctx, store.Cmd{"INFO", "all"}, store.Cmd{"LATENCY", "HISTOGRAM"})
 	if text, err = r[0].Text(); err != nil {
 		return "", nil, err
 	}
-	if !strings.Contains(text, "# Namespaces") {
+	if strings.Contains(text, "larder_version:") && !strings.Contains(text, "# Namespaces") {
 		if more, err := d.st.Do(ctx, "INFO", "namespaces").Text(); err == nil {
 			text += "\r\n" + more
 		}

@@ -260,6 +260,25 @@ it("shows big values in pieces", async () => {
   await t.close();
 });
 
+it("keeps the focus where it is while a view draws itself anew", async () => {
+  const t = await open(OPEN);
+  await t.page.goto(OPEN + "/#/commands");
+  await t.page.locator("#main tbody tr").first().waitFor();
+  const heading = t.page.getByRole("button", { name: "p99", exact: true });
+  await heading.focus();
+  const old = await heading.elementHandle();
+  await t.page.waitForFunction((e) => !e.isConnected, old);
+  await t.page.waitForFunction(() => document.activeElement.textContent === "p99");
+  await t.close();
+});
+
+it("opens a key without a name", async () => {
+  const t = await open(OPEN);
+  await t.page.goto(OPEN + "/#/key/");
+  await t.page.getByText("a value without a name").waitFor();
+  await t.close();
+});
+
 it("shows what would deceive the eye", async () => {
   const t = await open(OPEN);
   await t.page.goto(OPEN + "/#/keys?match=spoof*");

@@ -4,7 +4,7 @@ import { el, fill, get, post, panel, table, facts, shown, plain, param, unparam,
 const types = ["", "string", "hash", "list", "set", "zset", "stream", "ReJSON-RL"];
 const typeName = (t) => (t === "ReJSON-RL" ? "JSON" : t);
 
-export const keyLink = (key, most) => el("a", { href: "#/key/" + param(key) }, shown(key, most ?? 160));
+export const keyLink = (key, most) => key.len ? shown(key, 160) : el("a", { href: "#/key/" + param(key) }, shown(key, most ?? 160));
 
 export async function keys(view) {
   const type = el("select", { "aria-label": "Type", onchange: () => go() }, types.map((t) => el("option", { value: t }, t === "" ? "all types" : typeName(t))));

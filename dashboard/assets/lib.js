@@ -22,7 +22,19 @@ export function add(e, children) {
   return e;
 }
 
-export const fill = (e, ...children) => add((e.replaceChildren(), e), children);
+/** fill replaces what is in e. What had the focus has it afterwards, if there is such a thing again: views draw themselves anew. */
+export function fill(e, ...children) {
+  const was = e.contains(document.activeElement) ? document.activeElement : null;
+  const able = "a[href], button, summary, input, select, [tabindex]";
+  const at = was ? [...e.querySelectorAll(able)].indexOf(was) : -1;
+  add((e.replaceChildren(), e), children);
+  if (was && !e.contains(was)) {
+    const same = (x) => x && x.tagName === was.tagName && x.textContent === was.textContent && x.getAttribute("href") === was.getAttribute("href");
+    const all = [...e.querySelectorAll(able)];
+    (same(all[at]) ? all[at] : all.find(same))?.focus({ preventScroll: true });
+  }
+  return e;
+}
 
 // ---- Bytes. A blob is a string, or {s, b64, len}: see blob.go.
 
@@ -172,7 +184,7 @@ export class Refused extends Error {
 
 /** get asks the API; post changes something. */
 export async function get(path, params, signal) {
-  const q = new URLSearchParams(Object.entries(params || {}).filter(([, v]) => v !== undefined && v !== ""));
+  const q = new URLSearchParams(Object.entries(params || {}).filter(([, v]) => v !== undefined));
   return answer(await fetch("api/" + path + (q.size ? "?" + q : ""), { signal, credentials: "same-origin" }));
 }
 

@@ -168,7 +168,7 @@ export async function queue(view) {
       from + jobs.length < d[chosen] && jobs.length === 50 && el("button", { onclick: () => { from += 50; load().catch(view.fail); } }, "Next"))));
   };
   view.onrefresh(load);
-  await view.every(me.every, async () => { if (!view.root.contains(document.activeElement) || document.activeElement.tagName !== "SUMMARY") await load(); });
+  await view.every(me.every, load);
 }
 
 function detail(job, part, blob, open) {
