@@ -15,7 +15,8 @@ import (
 // User is an embedded store in the hands of one of its ACL users: a [store.Store] whose commands, scripts and
 // subscriptions are held to what the user may do. What is denied fails with the server's own NOPERM error and stands in ACL
 // LOG. Changes of the user's rights count from the next call on; they end subscriptions that would be denied, and once the
-// user is removed every call and subscription fails with store.ErrClosed. All methods are safe for concurrent use.
+// user is removed every call and subscription fails with store.ErrClosed. Calls do not wait for scripts that take long, see Served.
+// All methods are safe for concurrent use.
 type User struct {
 	db      *DB
 	account *acl.Account
@@ -54,6 +55,14 @@ func (db *DB) LogIn(name, password string) (*User, error) {
 	}
 	return &User{db: db, account: a}, nil
 }
+
+// Served is the store in the hands of a user who may do everything, for programs that hand on the calls of others: as with a client
+// of a server, a call that meets a script which has run for longer than busy-reply-threshold fails with BUSY, where a call of
+// the DB itself waits for the script's end.
+func (db *DB) Served() *User { return &User{db: db, account: db.proc.Superuser()} }
+
+// InProcess tells patterns that calls do not wait for a network.
+func (u *User) InProcess() bool { return true }
 
 // Name is the user's.
 func (u *User) Name() string { return u.account.Name() }

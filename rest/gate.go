@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -64,6 +65,12 @@ func (g *gate) judge(ctx context.Context, words []string, readOnly bool) verdict
 		return verdict{err: refusal(words[0])}
 	}
 	t, err := g.traits(ctx, words)
+	if busy := store.ServerError(""); errors.As(err, &busy) { // a script runs, or data are loaded: SCRIPT KILL is to come through
+		t, err = traits{blocks: store.TraitsOf(words).Blocks}, nil
+		if readOnly {
+			err = busy
+		}
+	}
 	switch {
 	case err != nil:
 		return verdict{err: err}

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/fleet"
 	"github.com/larderdb/larder/internal/leaktest"
 	"github.com/larderdb/larder/rest"
@@ -217,5 +218,42 @@ func TestSubscribersOverHTTP2(t *testing.T) {
 	fleet.Eventually(t, "all to go", func() bool { return s.h.Stats().Subscribers == 0 })
 	if s.h.Stats().Slow == 0 {
 		t.Error("nobody was slow")
+	}
+}
+
+// While a script runs and runs, everybody is told so, and the script can be killed.
+func TestBusyStore(t *testing.T) {
+	db, err := larder.Open(larder.Options{Settings: map[string]string{"busy-reply-threshold": "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := siteOn(t, db, db.Served())
+	ended := make(chan string, 1)
+	go func() {
+		_, _, got := s.request("POST", "/", `["EVAL_RO","while true do end",0]`, "Authorization", "Bearer "+readOnly)
+		ended <- got
+	}()
+	const busy = `{"error":"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."}`
+	fleet.Eventually(t, "the store to be busy", func() bool {
+		_, _, got := s.request("POST", "/", `["GET","a"]`)
+		return got == busy
+	})
+	for _, auth := range []string{readOnly, token} {
+		if status, _, got := s.request("POST", "/", `["STRLEN","a"]`, "Authorization", "Bearer "+auth); status != 400 || got != busy {
+			t.Errorf("%d %s", status, got)
+		}
+	}
+	if status, _, got := s.request("POST", "/", `["BLPOP","a",0]`); status != 400 || !strings.Contains(got, "not available") {
+		t.Errorf("%d %s", status, got)
+	}
+	if status, _, got := s.request("GET", "/script/kill", ""); status != 200 || got != `{"result":"OK"}` {
+		t.Errorf("%d %s", status, got)
+	}
+	if got := <-ended; !strings.Contains(got, "Script killed by user with SCRIPT KILL") {
+		t.Error(got)
+	}
+	if status, _, got := s.request("GET", "/get/a", ""); status != 200 {
+		t.Errorf("%d %s", status, got)
 	}
 }

@@ -155,6 +155,11 @@ func TestSitesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	for _, c := range []struct {
 		args []string
 		want string
@@ -167,7 +172,7 @@ func TestSitesAreRefused(t *testing.T) {
 		{[]string{"--rest", taken.Addr().String(), "--rest-token", "a"}, "the port is in use"},
 		{[]string{"--rest", "203.0.113.1:0", "--rest-token", "a"}, "203.0.113.1"},
 	} {
-		list, err := openSites(t.Context(), slog.New(slog.DiscardHandler), settings(t, c.args...).Settings(), nil)
+		list, err := openSites(t.Context(), slog.New(slog.DiscardHandler), settings(t, c.args...).Settings(), db)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v %v", c.args, list, err)
 		}

@@ -57,7 +57,7 @@ func restSite(log *slog.Logger, s *config.Settings, db *larder.DB) (*site, error
 	if (s.RESTCertFile == "") != (s.RESTKeyFile == "") {
 		return nil, errors.New("rest: rest-tls-cert-file and rest-tls-key-file go together")
 	}
-	h, err := rest.Handler(db, rest.Options{
+	h, err := rest.Handler(db.Served(), rest.Options{
 		Token: s.RESTToken, ReadOnlyToken: s.RESTReadOnlyToken, Origins: s.RESTOrigins, Logger: log,
 		LogIn: func(name, password string) (store.Store, error) { return db.LogIn(name, password) },
 	})

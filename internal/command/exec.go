@@ -203,9 +203,13 @@ func (s *Session) run(c *Ctx) {
 	tx.StartCommand()
 	s.announce(c)
 	c.invoke(row)
-	if tx.Refused() && w != nil { // it met a script that takes long, half-way through the keyspace
-		w.Truncate(mark)
-		s.reject(row, s.p.scripts.slow.refusal(), w)
+	if tx.Refused() { // it met a script that takes long, half-way through the keyspace
+		if w != nil {
+			w.Truncate(mark)
+		} else if v, ok := c.Out.(*Value); ok {
+			v.Reset(v.proto)
+		}
+		s.reject(row, s.p.scripts.slow.refusal(), c.Out)
 	}
 	tx.FinishCommand(tx.DB(), c.Args)
 	if s.track != nil {

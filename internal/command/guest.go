@@ -9,8 +9,13 @@ import (
 
 // Guests are what runs in this process as an ACL user: calls of the embedded store that are made in a user's name.
 
-// Act makes what an embedded session runs next a user's doing; with nil it is the program's own again.
+// Superuser is the program itself, whom no rule binds.
+func (p *Processor) Superuser() *acl.Account { return p.superuser }
+
+// Act makes what an embedded session runs next a user's doing, which does not wait for scripts that take long; with nil it is the
+// program's own again, which does.
 func (s *Session) Act(as *acl.Account) {
+	s.tx.Impatient = as != nil
 	if as == nil {
 		as = s.p.superuser
 	}
