@@ -130,10 +130,9 @@ func TestNothingIsKeptForOthers(t *testing.T) {
 	if fill(60_000); b.queues.bytes.Load() == 0 {
 		t.Error("W-TinyLFU does not queue")
 	}
-	keys := int64(0)
 	tx := b.NewTx()
 	tx.Begin(0)
-	keys = int64(tx.Len())
+	keys := int64(tx.Len())
 	tx.End()
 	if per := b.queues.bytes.Load() / keys; per > 9 {
 		t.Errorf("%d bytes a key", per)
