@@ -188,7 +188,7 @@ func (s *Store) once(ctx context.Context, r request) error {
 	if err := r.read(body); err != nil {
 		// A proxy's page, or half an answer: the server may have run it. It is no store.ErrReply, which would be for good.
 		return &unanswered{err: fmt.Errorf("kvstore: %s: %w: the answer, of type %q, is not of a REST API: %v",
-			s.base.Host, store.ErrUnavailable, clip(resp.Header.Get("Content-Type")), err)}
+			s.base.Host, store.ErrUnavailable, clip(resp.Header.Get("Content-Type")), err)} //nolint:errorlint // see above
 	}
 	return nil
 }
