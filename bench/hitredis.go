@@ -18,6 +18,9 @@ var steppedTime []byte
 
 // redisHits is the hit ratio of redis-server under some policies, or a word that says why there is none.
 func redisHits(ctx context.Context, o options, dir string, t trace, room int, policies []string) (string, error) {
+	if _, err := exec.LookPath(o.redis); err != nil {
+		return "no redis-server", nil
+	}
 	shim := filepath.Join(dir, "steppedtime.so")
 	if _, err := os.Stat(shim); err != nil {
 		source := filepath.Join(dir, "steppedtime.c")
