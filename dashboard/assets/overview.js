@@ -101,7 +101,7 @@ export async function overview(view) {
 
   function showTiles(h, info) {
     const last = (s) => { for (let i = h[s].length - 1; i >= Math.max(0, h[s].length - 3); i--) if (h[s][i] !== null) return h[s][i]; return null; };
-    const max = last("max"), used = last("used"), r = ratio(h).filter((x) => x !== null);
+    const max = last("max"), used = last("used"), r = ratio(h).slice(-3).filter((x) => x !== null);
     const list = [
       ["Memory", bytes(used), max ? `${percent(used / max)} of ${bytes(max)}` : info.maxmemory_policy ? "no maxmemory" : ""],
       ["Keys", count(last("keys")), ""],
@@ -127,7 +127,7 @@ export async function overview(view) {
       ["Start", n("used_memory_startup")],
     ].filter(([, v]) => v !== undefined && Number.isFinite(v));
     const all = parts.reduce((s, [, v]) => s + v, 0);
-    const colors = ["--c1", "--c5", "--c3", "--c7", "--c2", "--c4", "--c6", "--c7"].map(color);
+    const colors = ["--c1", "--c5", "--c3", "--c7", "--c2", "--c4", "--c6", "--soft"].map(color);
     fill(causes, parts.length > 0 && panel("Memory by cause", el("div", { class: "pad" },
       el("div", { class: "stack", role: "img", "aria-label": parts.map(([k, v]) => `${k} ${bytes(v)}`).join(", ") }, parts.map(([, v], j) => el("i", { style: { width: (100 * v) / (all || 1) + "%", background: colors[j] } }))),
       el("div", { class: "legend" }, parts.map(([k, v], j) => el("span", {}, el("i", { style: { background: colors[j] } }), k + " ", el("b", {}, bytes(v)))),
