@@ -18,8 +18,8 @@ var steppedTime []byte
 
 // redisHits is the hit ratio of redis-server under some policies, or a word that says why there is none.
 func redisHits(ctx context.Context, o options, dir string, t trace, room int, policies []string) (string, error) {
-	if _, err := exec.LookPath(o.redis); err != nil {
-		return "no redis-server", nil
+	if _, missing := exec.LookPath(o.redis); missing != nil {
+		return "no redis-server", ctx.Err()
 	}
 	shim := filepath.Join(dir, "steppedtime.so")
 	if _, err := os.Stat(shim); err != nil {
