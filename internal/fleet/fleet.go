@@ -52,15 +52,16 @@ const (
 	CanMove                         // MoveSlot, BeginMove
 	CanBlock                        // commands wait at the server, such as BLPOP: Blocked counts them
 	CanShard                        // sharded channels
+	CanTrack                        // it tells what becomes invalid, and speaks RESP or runs here
 )
 
 // abilities are what each kind can.
 var abilities = map[Kind]Ability{
-	Embedded: CanBlock | CanShard,
-	Larder:   CanRestart | CanStall | CanBlock | CanShard,
-	Redis:    CanRestart | CanKeep | CanStall | CanBlock | CanShard,
-	Sentinel: CanRestart | CanKeep | CanStall | CanFailover | CanBlock | CanShard,
-	Cluster:  CanRestart | CanKeep | CanStall | CanFailover | CanMove | CanBlock | CanShard,
+	Embedded: CanBlock | CanShard | CanTrack,
+	Larder:   CanRestart | CanStall | CanBlock | CanShard | CanTrack,
+	Redis:    CanRestart | CanKeep | CanStall | CanBlock | CanShard | CanTrack,
+	Sentinel: CanRestart | CanKeep | CanStall | CanFailover | CanBlock | CanShard | CanTrack,
+	Cluster:  CanRestart | CanKeep | CanStall | CanFailover | CanMove | CanBlock | CanShard | CanTrack,
 
 	REST:      CanRestart | CanKeep | CanStall,
 	RESTRedis: CanRestart | CanKeep | CanStall,

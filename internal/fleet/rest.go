@@ -51,11 +51,8 @@ const siteToken = "fleet"
 
 func (s *site) start() {
 	s.t.Helper()
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		s.t.Fatalf("fleet: %v", err)
-	}
-	s.addr = l.Addr().String()
+	l := listen(s.t, s.addr)
+	var err error
 	if s.handler, err = rest.Handler(s.behind.begin(), rest.Options{Token: siteToken}); err != nil {
 		s.t.Fatalf("fleet: %v", err)
 	}

@@ -45,7 +45,7 @@ func TestConformance(t *testing.T) {
 				t.Errorf("after a failover or not: %q, %v", got, err)
 			}
 		}
-	})
+	}, fleet.CanTrack)
 }
 
 // once is a write that must not run twice: it notes its argument in a set, and counts what it finds there already. It
@@ -207,7 +207,7 @@ func TestDisturbed(t *testing.T) {
 			s.RestartKeeping()
 			l.running(t, 20)
 		})
-	}, fleet.CanRestart)
+	}, fleet.CanRestart|fleet.CanTrack)
 }
 
 // TestSubscriptionsFollow listens across a failover and, on a Cluster, while the slot of the sharded channel moves.

@@ -117,7 +117,7 @@ func TestNobodyOutstaysItsContext(t *testing.T) {
 		for _, st := range []store.Store{connected, half, fresh} {
 			fleet.Eventually(t, "the store to serve", func() bool { return st.Do(t.Context(), "GET", "a").Err() == nil })
 		}
-	}, fleet.CanStall)
+	}, fleet.CanStall|fleet.CanTrack)
 }
 
 // TestOneCancelEndsOneCall has a caller give up alone on its connection, where nobody else made a connection's pipeline yet.

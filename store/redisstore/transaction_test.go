@@ -22,7 +22,7 @@ func TestTransaction(t *testing.T) {
 		}
 		testTransaction(t, st.(store.Store), st)
 		testTransactionsTogether(t, st.(store.Store), st)
-	})
+	}, fleet.CanTrack)
 }
 
 func testTransaction(t *testing.T, st store.Store, tx store.Transactor) {
@@ -144,7 +144,7 @@ func TestTransactionOfUserWithoutMulti(t *testing.T) {
 		if n, err := admin.Do(t.Context(), "EXISTS", "a").Int64(); n != 0 || err != nil {
 			t.Error(n, err)
 		}
-	}, fleet.CanRestart)
+	}, fleet.CanRestart|fleet.CanTrack)
 }
 
 func TestMonitor(t *testing.T) {
@@ -190,5 +190,5 @@ func TestMonitor(t *testing.T) {
 		if err := m.Monitor(t.Context(), func(string) {}); !errors.Is(err, store.ErrClosed) {
 			t.Error(err)
 		}
-	})
+	}, fleet.CanTrack)
 }
