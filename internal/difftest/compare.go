@@ -49,7 +49,7 @@ func ruleFor(name string) rule {
 		return streamTimes
 	case "MEMORY USAGE", "CLIENT ID", "COMMAND COUNT", "LASTSAVE", "ACL GENPASS":
 		return sameKind
-	case "OBJECT FREQ", "OBJECT IDLETIME": // of a small integer Redis gives those of a shared object
+	case "OBJECT FREQ", "OBJECT IDLETIME", "OBJECT REFCOUNT": // of a small integer Redis gives those of a shared object, if it is one
 		return sameKind
 	case "HELLO":
 		return helloFields

@@ -211,7 +211,7 @@ func keyGrammar() []production {
 		{3, "PEXPIRETIME", []arg{k}},
 		{3, "PERSIST", []arg{k}},
 		{4, "OBJECT ENCODING", []arg{k}},
-		{1, "OBJECT REFCOUNT", []arg{key("hash")}},
+		{1, "OBJECT REFCOUNT", []arg{k}},
 		{1, "OBJECT IDLETIME", []arg{k}},
 		{1, "OBJECT FREQ", []arg{k}},
 		{1, "MEMORY USAGE", []arg{k}},
