@@ -3,7 +3,7 @@
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-FUZZTIME      ?= 5s
+FUZZTIME      ?= 3s
 BENCHFLAGS    ?=
 PLATFORMS     := linux/arm64 linux/386 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 NESTED        := $(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod))

@@ -272,7 +272,7 @@ func (c Config) String() string {
 	var b strings.Builder
 	switch c.Target {
 	case Embedded:
-		return "mem://" + c.Path
+		return "mem://" + (&url.URL{Path: c.Path}).EscapedPath()
 	case REST:
 		b.WriteString("http")
 	default:
@@ -296,7 +296,7 @@ func (c Config) String() string {
 	}
 	if c.Master != "" {
 		b.WriteByte('/')
-		b.WriteString(c.Master)
+		b.WriteString(url.PathEscape(c.Master))
 	}
 	if c.DB != 0 {
 		if c.Unix {
