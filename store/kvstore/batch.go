@@ -48,6 +48,7 @@ type batch struct {
 	size     int // bytes of JSON
 	writes   bool
 	left     bool // by a caller
+	over     bool // it is answered, so that leaving it holds nothing up
 }
 
 // body is the request's.
@@ -107,7 +108,7 @@ func (b *batcher) leave(c *call) {
 	case c.batch == nil:
 		c.stray = true
 		b.strays++
-	case c.batch.writes && !c.batch.left:
+	case c.batch.writes && !c.batch.left && !c.batch.over:
 		c.batch.left = true
 		b.left++
 	}
@@ -138,8 +139,11 @@ func (b *batcher) work() {
 func (b *batcher) take(ended *batch) *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if ended != nil && ended.left {
-		b.left--
+	if ended != nil {
+		ended.over = true
+		if ended.left {
+			b.left--
+		}
 	}
 	next := &batch{}
 	for len(b.waiting) > 0 && b.left == 0 {

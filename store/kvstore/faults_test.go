@@ -253,6 +253,23 @@ func TestWhatIsLeftIsNotOvertaken(t *testing.T) {
 }
 
 // A ctx that ends ends one caller's wait. Those who share the request get their answers.
+// A caller whose time is up at the moment the answer comes may see either first. It then leaves a request that is over, for which
+// nothing has to wait.
+func TestLeavingWhatIsOver(t *testing.T) {
+	st := openTo(t, func(w http.ResponseWriter, r *http.Request) { answerOK(t, w, r) }, Options{}, "")
+	b := &st.batches
+	c := &call{body: appendCommands(nil, []store.Cmd{{"SET", "k", "v"}}), n: 1, done: make(chan struct{})}
+	b.waiting, b.running = []*call{c}, 1
+	b.work()
+	b.leave(c)
+	if b.left != 0 {
+		t.Errorf("%d requests are taken for left, and none is under way", b.left)
+	}
+	if err := <-do(t.Context(), st, "SET", "k", "v"); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
+
 func TestCallersShareARequestAndNotTheirEnd(t *testing.T) {
 	h := newHeld(t)
 	st := openTo(t, h.ServeHTTP, Options{}, "")
