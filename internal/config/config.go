@@ -184,6 +184,9 @@ func (c *Config) Set(from Origin, pairs ...Pair) error {
 		if values[e.row], err = row.kind.parse(row.words(pairs[i].Value), values[e.row]); err != nil {
 			return &SetError{c.nameOf(e), err.Error()}
 		}
+		if from != Program && row.flags&fixed != 0 && values[e.row].text != old.values[e.row].text {
+			return errImmutable(pairs[i])
+		}
 	}
 	return c.apply(entries, old, values)
 }
@@ -208,7 +211,7 @@ func (c *Config) checkNames(from Origin, pairs []Pair) ([]entry, error) {
 		case !ok:
 			return nil, &SetError{Name: p.Name}
 		case from != Program && flags&immutable != 0:
-			return nil, &SetError{p.Name, "can't set immutable config"}
+			return nil, errImmutable(p)
 		case from != Program && flags&protected != 0 && !c.Settings().EnableProtectedConfigs.To(from == Loopback):
 			return nil, &SetError{p.Name, "can't set protected config"}
 		case slices.Contains(entries[:i], e):
@@ -218,6 +221,8 @@ func (c *Config) checkNames(from Origin, pairs []Pair) ([]entry, error) {
 	}
 	return entries, nil
 }
+
+func errImmutable(p Pair) error { return &SetError{p.Name, "can't set immutable config"} }
 
 // nameOf is the name that entry stands for, in the table's spelling.
 func (c *Config) nameOf(e entry) string {

@@ -78,6 +78,8 @@ func TestSetErrors(t *testing.T) {
 		{"oom-score-adj", "x", failed + "argument(s) must be one of the following: no, yes, relative, absolute"},
 		{"shutdown-on-sigterm", "save nosave", failed + "shutdown options SAVE and NOSAVE can't be used simultaneously"},
 		{"databases", "4", failed + "can't set immutable config"},
+		{"rest", "127.0.0.1:1", failed + "can't set immutable config"},
+		{"dashboard-writable", "yes", failed + "can't set immutable config"},
 		{"dbfilename", "x", failed + "can't set protected config"},
 		{"no-such", "x", "ERR Unknown option or number of arguments for CONFIG SET - '%'"},
 	} {
@@ -89,6 +91,28 @@ func TestSetErrors(t *testing.T) {
 		}
 		if !slices.Equal(before, c.Get("*")) {
 			t.Errorf("%s %q: a refused change left something behind", tc.name, tc.in)
+		}
+	}
+}
+
+// TestSetWhatIsThere: tools set all that they read but what they know to be immutable, and none of them knows Larder's own directives.
+func TestSetWhatIsThere(t *testing.T) {
+	c := New()
+	for _, p := range [][]Pair{{{"rest", "127.0.0.1:1"}}, {{"rest-origins", "https://a.example https://b.example"}}, {{"metrics-token", "t"}}} {
+		if err := c.Set(Program, p...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := c.Get("rest*")
+	list = append(list, c.Get("metrics*")...)
+	list = append(list, c.Get("dashboard*")...)
+	list = append(list, c.Get("metrics-token")...)
+	if len(list) < 8 {
+		t.Fatal(list)
+	}
+	for _, p := range list {
+		if err := c.Set(Remote, p); err != nil {
+			t.Errorf("%s %q: %v", p.Name, p.Value, err)
 		}
 	}
 }

@@ -15,6 +15,7 @@ type flags uint16
 
 const (
 	immutable   flags = 1 << iota // at start only, never by CONFIG SET
+	fixed                         // at start only, but CONFIG SET of what it is succeeds: who sets all that CONFIG GET shows knows Redis's immutable directives only
 	sensitive                     // never shown in slow log, MONITOR or logs
 	protected                     // by CONFIG SET only where enable-protected-configs allows it
 	multiArg                      // takes several arguments
@@ -241,19 +242,19 @@ func encryption() []directive {
 // overHTTP is of Larder alone.
 func overHTTP() []directive {
 	return []directive{
-		{"rest", "", immutable, "", text{hostPort}},
-		{"rest-token", "", immutable | sensitive | hidden, "", text{}},
-		{"rest-readonly-token", "", immutable | sensitive | hidden, "", text{}},
-		{"rest-origins", "", immutable | multiArg, "", words{}},
-		{"rest-tls-cert-file", "", immutable, "", text{}},
-		{"rest-tls-key-file", "", immutable, "", text{}},
-		{"metrics", "", immutable, "", text{hostPort}},
-		{"metrics-token", "", immutable | sensitive | hidden, "", text{}},
-		{"dashboard", "", immutable, "", text{hostPort}},
-		{"dashboard-password", "", immutable | sensitive | hidden, "", text{}},
-		{"dashboard-writable", "", immutable, "no", boolean{}},
-		{"dashboard-tls-cert-file", "", immutable, "", text{}},
-		{"dashboard-tls-key-file", "", immutable, "", text{}},
+		{"rest", "", fixed, "", text{hostPort}},
+		{"rest-token", "", fixed | sensitive | hidden, "", text{}},
+		{"rest-readonly-token", "", fixed | sensitive | hidden, "", text{}},
+		{"rest-origins", "", fixed | multiArg, "", words{}},
+		{"rest-tls-cert-file", "", fixed, "", text{}},
+		{"rest-tls-key-file", "", fixed, "", text{}},
+		{"metrics", "", fixed, "", text{hostPort}},
+		{"metrics-token", "", fixed | sensitive | hidden, "", text{}},
+		{"dashboard", "", fixed, "", text{hostPort}},
+		{"dashboard-password", "", fixed | sensitive | hidden, "", text{}},
+		{"dashboard-writable", "", fixed, "no", boolean{}},
+		{"dashboard-tls-cert-file", "", fixed, "", text{}},
+		{"dashboard-tls-key-file", "", fixed, "", text{}},
 	}
 }
 
