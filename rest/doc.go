@@ -36,5 +36,5 @@
 //
 // What is about a connection, since requests share them: AUTH, SELECT, CLIENT, MULTI, WATCH and the like; commands that
 // block; and those that would stop or debug the server. Requests past the limits of Options, and bodies with a Content-Encoding. A read-only token may do what is
-// flagged readonly in the Store's COMMAND INFO, and not SCAN nor KEYS.
+// flagged readonly in the Store's COMMAND INFO, and neither SCAN, KEYS nor scripts (EVAL_RO, EVALSHA_RO, FCALL_RO).
 package rest

@@ -76,10 +76,20 @@ func (g *gate) judge(ctx context.Context, words []string, readOnly bool) verdict
 		return verdict{err: err}
 	case t.blocks && (name != "xread" && name != "xreadgroup" || blocks(words)):
 		return verdict{err: refusal(words[0])}
-	case readOnly && (!t.reads || name == "scan" || name == "keys"):
+	case readOnly && (!t.reads || notForReaders(name)):
 		return verdict{err: noPermission(words[0])}
 	}
 	return verdict{write: !t.reads}
+}
+
+// notForReaders tells what the read-only token may not do although it only reads: to look for keys, and to run scripts, since those may
+// call SCAN and KEYS, and keep the store busy for as long as they like. ACL's category @read is without scripts, too.
+func notForReaders(name string) bool {
+	switch name {
+	case "scan", "keys", "eval_ro", "evalsha_ro", "fcall_ro":
+		return true
+	}
+	return false
 }
 
 // maxName is longer than any command's name, with a subcommand's.
