@@ -20,8 +20,8 @@ type answers struct {
 	bytes []byte // for what is being decoded
 }
 
-// maxDepth bounds how deep arrays are nested.
-const maxDepth = 100
+// maxDepth bounds how deep arrays are nested. JSON documents go to 128, and scripts further.
+const maxDepth = 5000
 
 func (a *answers) fail(what string) error {
 	return fmt.Errorf("kvstore: %w: %s at byte %d", store.ErrReply, what, a.at)
@@ -177,19 +177,24 @@ func (a *answers) word() string {
 	return a.b[from:a.at]
 }
 
-// encoded reads a string in base64; OK by itself is the one that is not.
+// encoded reads a string in base64. What is not is OK by itself, which some servers have in arrays, too, and errors within arrays: of a
+// script, or of EXEC.
 func (a *answers) encoded(depth int) (store.Reply, error) {
 	text, err := a.text()
 	if err != nil {
 		return store.Reply{}, err
 	}
-	if depth == 0 && text == "OK" {
+	if text == "OK" { // which is no base64
 		return store.Status("OK"), nil
 	}
-	if a.bytes, err = base64.StdEncoding.AppendDecode(a.bytes[:0], []byte(text)); err != nil {
-		return store.Reply{}, fmt.Errorf("kvstore: %w: %w", store.ErrReply, err)
+	a.bytes, err = base64.StdEncoding.AppendDecode(a.bytes[:0], []byte(text))
+	switch {
+	case err == nil:
+		return store.Bulk(string(a.bytes)), nil
+	case depth > 0:
+		return store.Fail(serverError(strings.Clone(text))), nil
 	}
-	return store.Bulk(string(a.bytes)), nil
+	return store.Reply{}, fmt.Errorf("kvstore: %w: %w", store.ErrReply, err)
 }
 
 // text reads a string. It is a part of the response where it can be.

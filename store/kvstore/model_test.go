@@ -33,13 +33,13 @@ func (a *modelAnswer) reply() (store.Reply, error) {
 	if err := d.Decode(&v); err != nil {
 		return store.Reply{}, errModel
 	}
-	return modelOf(v)
+	return modelOf(v, false)
 }
 
 var errModel = errors.New("no answer")
 
-// modelOf reads a result: null, a number, a string in base64, an array of those.
-func modelOf(v any) (store.Reply, error) {
+// modelOf reads a result: null, a number, a string in base64, an array of those; within an array, what is no base64 is an error.
+func modelOf(v any, within bool) (store.Reply, error) {
 	switch v := v.(type) {
 	case nil:
 		return store.Nil(), nil
@@ -52,15 +52,20 @@ func modelOf(v any) (store.Reply, error) {
 		return store.Boolean(v), nil
 	case string:
 		b, err := base64.StdEncoding.DecodeString(v)
-		if err != nil {
-			return store.Reply{}, errModel
+		switch {
+		case err == nil:
+			return store.Bulk(string(b)), nil
+		case v == "OK":
+			return store.Status(v), nil
+		case within:
+			return store.Fail(store.ServerError("ERR " + v)), nil
 		}
-		return store.Bulk(string(b)), nil
+		return store.Reply{}, errModel
 	case []any:
 		list := make([]store.Reply, len(v))
 		for i, e := range v {
 			var err error
-			if list[i], err = modelOf(e); err != nil {
+			if list[i], err = modelOf(e, true); err != nil {
 				return store.Reply{}, err
 			}
 		}
