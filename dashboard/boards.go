@@ -2,7 +2,9 @@ package dashboard
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -101,10 +103,25 @@ func unless(err, kind error) error {
 
 // entryRow is a member of a board.
 type entryRow struct {
-	Rank   int64   `json:"rank"` // ordinal
-	Member blob    `json:"member"`
-	Score  float64 `json:"score"`
-	Data   *blob   `json:"data,omitempty"`
+	Rank   int64 `json:"rank"` // ordinal
+	Member blob  `json:"member"`
+	Score  score `json:"score"`
+	Data   *blob `json:"data,omitempty"`
+}
+
+// score is a number in JSON, or the text "inf" or "-inf": a sorted set may have those, JSON has not.
+type score float64
+
+// MarshalJSON is as the type says.
+func (s score) MarshalJSON() ([]byte, error) {
+	switch f := float64(s); {
+	case math.IsInf(f, 1):
+		return []byte(`"inf"`), nil
+	case math.IsInf(f, -1):
+		return []byte(`"-inf"`), nil
+	default:
+		return json.Marshal(f)
+	}
 }
 
 // board answers a page of a board: key, from, count.
@@ -138,7 +155,7 @@ func (d *Dashboard) board(ctx context.Context, q *query) (any, error) {
 			s.Score = -s.Score
 		}
 		members = append(members, s.Member)
-		entries = append(entries, entryRow{Rank: from + int64(i) + 1, Member: clipped(s.Member, clipBytes), Score: s.Score})
+		entries = append(entries, entryRow{Rank: from + int64(i) + 1, Member: clipped(s.Member, clipBytes), Score: score(s.Score)})
 	}
 	if row.Data && len(members) > 0 {
 		if err := d.addData(ctx, key, entries, members); err != nil {

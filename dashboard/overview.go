@@ -76,8 +76,11 @@ func partsTable(s info.Section) table {
 	return out
 }
 
-// numberOr is a part as a number if it is one, else as text.
+// numberOr is a part as a number if it is one, else as text. A name is text, also where it is all digits.
 func numberOr(p info.Field) any {
+	if p.Name == "name" {
+		return blob{s: p.Value}
+	}
 	if n, ok := (info.Parts{p}).Float(p.Name); ok {
 		return n
 	}

@@ -317,3 +317,28 @@ func TestSlowlogAndCounters(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 }
+
+// What a store may hold never keeps a view from being answered: names that are numbers, scores without an end.
+func TestNumbersThatAreNone(t *testing.T) {
+	db := open(t, map[string]string{"namespaces": "depth 1"})
+	for _, key := range []string{"123:a", "1e5:a", "nan:a", "inf:a", "0x10:a"} {
+		do(t, db, "SET", key, "v")
+	}
+	d := board(t, db, dashboard.Options{})
+	names := map[string]bool{}
+	for _, row := range get[struct{ Namespaces []struct{ Name blob } }](t, d, "api/overview").Namespaces {
+		names[row.Name.text] = true
+	}
+	for _, want := range []string{"123", "1e5", "nan", "inf", "0x10"} {
+		if !names[want] {
+			t.Errorf("no namespace %q in %v", want, names)
+		}
+	}
+	do(t, db, "ZADD", "b:{x}s:ends", "-inf", "first", "2", "second", "inf", "last")
+	got := answer(d, request("GET", "api/board?key="+b64("b:{x}s:ends"), "")).Body.String()
+	for _, want := range []string{`"member":"first","score":"-inf"`, `"score":2`, `"member":"last","score":"inf"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+}

@@ -239,10 +239,11 @@ export async function board(view) {
   const load = async () => {
     const { board: b, entries } = await get("board", { key, from }, view.signal);
     fill(title, shown(b.name));
-    const best = Math.max(...entries.map((e) => Math.abs(e.score)), 1);
+    const size = (e) => Math.abs(e.score); // NaN of "inf"
+    const best = Math.max(...entries.map(size).filter(Number.isFinite), 1);
     fill(body, panel("", table([
-      { name: "Rank", num: true, cell: (e) => whole(e.rank) }, { name: "Member", key: true, cell: (e) => shown(e.member) }, { name: "Score", num: true, cell: (e) => whole(e.score) },
-      { name: "", cell: (e) => bar(Math.abs(e.score) / best) }, b.data && { name: "Data", key: true, cell: (e) => (isEmpty(e.data) ? dash : shown(e.data)) },
+      { name: "Rank", num: true, cell: (e) => whole(e.rank) }, { name: "Member", key: true, cell: (e) => shown(e.member) }, { name: "Score", num: true, cell: (e) => (typeof e.score === "string" ? e.score : whole(e.score)) },
+      { name: "", cell: (e) => bar(typeof e.score === "string" ? 1 : size(e) / best) }, b.data && { name: "Data", key: true, cell: (e) => (isEmpty(e.data) ? dash : shown(e.data)) },
     ].filter(Boolean), entries, { label: "Members" }), el("div", { class: "foot" }, el("span", {}, `${whole(from + 1)} to ${whole(from + entries.length)} of ${whole(b.members)}`), el("span", { class: "grow" }),
       from > 0 && el("button", { onclick: () => { from = Math.max(0, from - 100); load().catch(view.fail); } }, "Back"), from + entries.length < b.members && el("button", { onclick: () => { from += 100; load().catch(view.fail); } }, "Next"))));
   };
