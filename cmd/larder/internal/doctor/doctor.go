@@ -97,6 +97,9 @@ func Run(ctx context.Context, t *Target, o Options) (*Report, error) {
 	if err := facts.unreadable(); err != nil {
 		return nil, err
 	}
+	if err := facts.sentinel(); err != nil {
+		return nil, err
+	}
 	if t.Facts.Local && o.Host != nil {
 		facts.Host = readHost(o.Host)
 	}
@@ -138,6 +141,21 @@ func (f *Facts) unreadable() error {
 		return fmt.Errorf("%w (%s)", why, hint)
 	}
 	return why
+}
+
+// sentinel refuses a Sentinel that was taken for a server: it holds no data, so a report on it would praise it.
+func (f *Facts) sentinel() error {
+	for _, s := range f.Servers {
+		if s.text("redis_mode") != "sentinel" {
+			continue
+		}
+		master := "NAME"
+		if one, ok := s.Info.Parts("master0").Text("name"); ok {
+			master = one
+		}
+		return fmt.Errorf("%w: %s is a Sentinel, which holds no data: redis+sentinel://%s/%s examines its primary", store.ErrInvalid, clean(s.Name), clean(s.Name), clean(master))
+	}
+	return nil
 }
 
 // empty is why there is nothing to report on: neither INFO nor SCAN was answered.

@@ -53,18 +53,24 @@ var questions = []question{
 	}},
 }
 
-// asked are the questions that this server answers: it counts accesses or remembers the last one, not both.
+// asked are the questions that this server answers: it counts accesses or remembers the last one, not both, or neither.
 func (s *scan) asked(about *Server) (qs []question) {
-	counts := strings.HasSuffix(about.text("maxmemory_policy"), "-lfu")
+	policy := about.text("maxmemory_policy")
+	counts := strings.HasSuffix(policy, "-lfu")
+	remembers := !counts && !strings.HasSuffix(policy, "-s3fifo") && !strings.HasSuffix(policy, "-wtinylfu")
 	for _, q := range questions {
-		if !s.deaf[q.from] && (q.from != fromFreq || counts) && (q.from != fromIdle || !counts) {
+		if !s.deaf[q.from] && (q.from != fromFreq || counts) && (q.from != fromIdle || remembers) {
 			qs = append(qs, q)
 		}
 	}
-	if !counts {
+	switch {
+	case remembers:
 		s.miss(fromFreq, errors.New("the server counts accesses only with a maxmemory-policy of allkeys-lfu or volatile-lfu"))
-	} else {
+	case counts:
 		s.miss(fromIdle, errors.New("the server counts accesses (LFU) instead of remembering the last one"))
+	default: // Larder's own: a count up to three, or in a sketch, is no rate
+		s.miss(fromFreq, errors.New("under "+policy+" the server does not count all accesses; allkeys-lfu and volatile-lfu do"))
+		s.miss(fromIdle, errors.New("under "+policy+" the server does not remember the last access"))
 	}
 	return qs
 }

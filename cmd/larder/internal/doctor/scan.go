@@ -25,6 +25,7 @@ const (
 	fieldsRead        = "10"
 	progressInterval  = 100 * time.Millisecond
 	deniedBeforeStop  = 1000       // keys in a row that this user may not look at
+	movedBeforeStop   = 1000       // keys in a row that this server sends elsewhere for
 	endless           = 10_000_000 // pages beyond what a table can have
 	commandDeniedWord = "to run the"
 )
@@ -41,6 +42,7 @@ type scan struct {
 	drawn  time.Duration
 	deaf   map[source]bool // commands that are not sent any more
 	denied int64           // keys refused in a row
+	moved  int64           // keys that are another server's, in a row
 }
 
 func newScan(t *Target, o Options, about []*Server) *scan {
@@ -142,6 +144,7 @@ func (s *scan) walk(ctx context.Context, i int, most int64) (complete bool, err 
 	}
 	command = append(command, "COUNT", strconv.Itoa(page))
 	seen, visited := int64(0), int64(0)
+	s.moved = 0
 	for {
 		cursor, names, err := scanPage(n.Store.Do(ctx, command...))
 		if err != nil {
@@ -157,6 +160,9 @@ func (s *scan) walk(ctx context.Context, i int, most int64) (complete bool, err 
 			names, seen = names[len(part):], seen+int64(len(part))
 		}
 		s.progress(false)
+		if cursor == "0" && s.moved > 0 && s.moved == seen {
+			return false, errReplica
+		}
 		if cursor == "0" {
 			s.progress(true)
 			return true, nil
@@ -173,6 +179,10 @@ func (s *scan) walk(ctx context.Context, i int, most int64) (complete bool, err 
 		command[1] = cursor
 	}
 }
+
+// errReplica is why nothing is seen of a replica in a Cluster: SCAN names its keys, and for each of them it sends whoever
+// asks to its primary.
+var errReplica = fmt.Errorf("%w: this replica of a cluster leaves its keys to its primary; redis+cluster:// examines the primaries", store.ErrUnsupported)
 
 func scanPage(r store.Reply) (cursor string, names []string, err error) {
 	parts, err := r.Array()
@@ -202,7 +212,7 @@ func (s *scan) progress(force bool) {
 	} else if s.o.Sample > 0 {
 		of = min(of, s.o.Sample)
 	}
-	s.o.Progress(min(1, float64(done)/float64(max(of, 1))), fmt.Sprintf("%s of %s keys", number(ks.Seen), number(ks.Keys)))
+	s.o.Progress(min(1, float64(done)/float64(max(of, 1))), fmt.Sprintf("%s of %s keys", number(ks.Seen), number(max(ks.Keys, ks.Seen))))
 }
 
 // look asks about a page of keys and counts them. The first page is one key: who lacks a permission is refused, and
@@ -264,14 +274,19 @@ func (s *scan) take(k *key, qs []question, replies []store.Reply) (known bool, e
 				return false, fmt.Errorf("%d keys in a row: %w", s.denied, err)
 			}
 			return false, nil
-		case strings.HasPrefix(err.Error(), "MOVED"), strings.HasPrefix(err.Error(), "ASK"), strings.HasPrefix(err.Error(), "ERR no such key"):
-			k.kind = kinds // the slot went elsewhere meanwhile, or the key is gone
+		case strings.HasPrefix(err.Error(), "MOVED"):
+			if s.moved++; s.moved >= movedBeforeStop {
+				return false, errReplica
+			}
+			return false, nil // its slot went elsewhere meanwhile
+		case strings.HasPrefix(err.Error(), "ASK"), strings.HasPrefix(err.Error(), "ERR no such key"):
+			k.kind = kinds // it went elsewhere meanwhile, or is gone
 		default:
 			s.miss(q.from, err)
 			s.deaf[q.from] = true
 		}
 	}
-	s.denied = 0
+	s.denied, s.moved = 0, 0
 	return true, nil
 }
 

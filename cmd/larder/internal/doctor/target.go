@@ -63,6 +63,7 @@ func Open(ctx context.Context, cfg store.Config) (*Target, error) {
 	name := cfg.Addrs[0]
 	if cfg.Target == store.Sentinel {
 		name = cfg.Master
+		t.Facts.Local = isLocal(store.Config{Addrs: primaryOf(ctx, cfg)})
 	}
 	return t, t.add(ctx, name, cfg)
 }
@@ -141,6 +142,23 @@ func primaries(ctx context.Context, cfg store.Config) ([]string, error) {
 	return nil, errors.Join(failures...)
 }
 
+// primaryOf asks the Sentinels where the primary is: that decides whether it is on this machine. None if nobody says.
+func primaryOf(ctx context.Context, cfg store.Config) []string {
+	for _, seed := range cfg.Addrs {
+		one := cfg
+		one.Target, one.Addrs, one.DB, one.Username, one.Password = store.Single, []string{seed}, 0, cfg.SentinelUsername, cfg.SentinelPassword
+		st, err := redisstore.Open(one, redisstore.Options{})
+		if err != nil {
+			return nil
+		}
+		at, err := st.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", cfg.Master).Strings()
+		if err = errors.Join(err, st.Close()); err == nil && len(at) == 2 {
+			return []string{net.JoinHostPort(at[0], at[1])}
+		}
+	}
+	return nil
+}
+
 // slotOwners reads CLUSTER SLOTS: the first node of each range is its primary. An empty host is that of the node asked.
 func slotOwners(slots []store.Reply, seed string) (addrs []string) {
 	host, _, err := net.SplitHostPort(seed)
@@ -173,8 +191,8 @@ func isLocal(cfg store.Config) bool {
 	if cfg.Unix {
 		return true
 	}
-	if cfg.Target == store.Sentinel || cfg.Target == store.REST || len(cfg.Addrs) == 0 {
-		return false
+	if cfg.Target == store.Sentinel || len(cfg.Addrs) == 0 {
+		return false // a Sentinel's own address tells nothing of the primary's
 	}
 	for _, addr := range cfg.Addrs {
 		host, _, err := net.SplitHostPort(addr)

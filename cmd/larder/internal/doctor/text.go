@@ -69,6 +69,9 @@ func describeServer(s ServerLine) string {
 			parts = append(parts, clean(p))
 		}
 	}
+	if s.UsedMemory == 0 { // there is always some: nothing is known
+		return clean(s.Name) + ": " + strings.Join(parts, ", ") + "; uptime, keys and memory unknown, as INFO does not tell"
+	}
 	return fmt.Sprintf("%s: %s; up %s; %s keys, %s used", clean(s.Name), strings.Join(parts, ", "), span(time.Duration(s.Uptime)*time.Second), number(s.Keys), size(s.UsedMemory))
 }
 

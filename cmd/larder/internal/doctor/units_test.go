@@ -224,7 +224,7 @@ func TestSlotOwners(t *testing.T) {
 func TestIsLocal(t *testing.T) {
 	for url, want := range map[string]bool{
 		"redis://localhost": true, "redis://127.0.0.1:7": true, "redis://[::1]:7": true, "redis+unix:///run/r.sock": true,
-		"redis://10.0.0.1": false, "redis://example.com": false, "redis+sentinel://127.0.0.1/m": false, "redis+cluster://127.0.0.1:1,10.0.0.1:2": false,
+		"redis://10.0.0.1": false, "redis://example.com": false, "redis+sentinel://127.0.0.1/m": false, "http://tok@127.0.0.1:8079": true, "https://tok@kv.example.com": false, "redis+cluster://127.0.0.1:1,10.0.0.1:2": false,
 	} {
 		cfg, err := store.ParseURL(url)
 		if err != nil || isLocal(cfg) != want {
