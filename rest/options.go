@@ -59,7 +59,7 @@ type Options struct {
 	MaxSubscriptions int
 
 	// MaxResponse bounds the replies of a pipeline, in bytes: commands that come when so much is there are answered by an error and
-	// do not run. Default DefaultMaxResponse. The reply of one command, and those of a transaction, are not bounded.
+	// do not run. Where the Store is over a network, which has pipelines in parts, it is looked at after every 256 commands. Default DefaultMaxResponse. The reply of one command, and those of a transaction, are not bounded.
 	MaxResponse int
 
 	// BodyTimeout is how long a client may take to send a body. Default DefaultBodyTimeout. For headers it is

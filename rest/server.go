@@ -138,20 +138,25 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, u *user, f form
 		s.fail(w, http.StatusBadRequest, err)
 		return
 	}
-	v := s.gate.judge(r.Context(), words, u.readOnly)
-	reply := v.reply
-	switch {
-	case v.err != nil:
-		reply = store.Fail(v.err)
-	case !v.done:
-		reply = u.shaped(r.Context(), words, u.st.Do(r.Context(), sentAs(words)...))
-	}
-	if v.write {
+	reply, wrote := s.do(r.Context(), u, words)
+	if wrote {
 		s.writes.Add(1)
 	}
 	b := s.take()
 	*b = f.appendReply(*b, reply)
 	s.answer(w, statusOf(reply.Err()), f, b)
+}
+
+// do runs a command, if it may be.
+func (s *Server) do(ctx context.Context, u *user, words []string) (reply store.Reply, wrote bool) {
+	v := s.gate.judge(ctx, words, u.readOnly)
+	switch {
+	case v.err != nil:
+		return store.Fail(v.err), v.write
+	case v.done:
+		return v.reply, v.write
+	}
+	return u.shaped(ctx, words, u.st.Do(ctx, sentAs(words)...)), v.write
 }
 
 // pipeline runs commands in order.
@@ -163,8 +168,12 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 	}
 	b, wrote := s.take(), false
 	*b = f.begin(*b)
+	several := batch
+	if store.InProcess(u.st) { // no round trips are saved, and the replies of many commands may be large together
+		several = 1
+	}
 	for done := 0; done < len(list); {
-		part := list[done:min(done+batch, len(list))]
+		part := list[done:min(done+several, len(list))]
 		replies, changed := s.runAll(r.Context(), u, part, len(*b) < s.o.MaxResponse)
 		*b = f.appendReplies(*b, replies, done > 0)
 		done, wrote = done+len(part), wrote || changed
@@ -176,7 +185,7 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, u *user, f for
 	s.answer(w, http.StatusOK, f, b)
 }
 
-// batch is how many commands of a pipeline run before the size of their replies is looked at.
+// batch is how many commands of a pipeline go over a network together, before the size of their replies is looked at.
 const batch = 256
 
 var errResponse = store.ServerError("ERR max response size exceeded")
@@ -189,6 +198,10 @@ func (s *Server) runAll(ctx context.Context, u *user, list []store.Cmd, room boo
 			replies[i] = store.Fail(errResponse)
 		}
 		return replies, false
+	}
+	if len(list) == 1 {
+		reply, wrote := s.do(ctx, u, list[0])
+		return []store.Reply{reply}, wrote
 	}
 	cmds := make([]store.Cmd, 0, len(list))
 	settled := make(map[int]store.Reply) // what is not for the Store
