@@ -67,8 +67,11 @@ func bad(format string, args ...any) error {
 	return failure{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// maxBody bounds what the page sends.
-const maxBody = 1 << 20
+// What the page sends is short, and there at once. Without a bound on time anybody who reaches the log-in could hold connections.
+const (
+	maxBody     = 1 << 20
+	bodyTimeout = 10 * time.Second
+)
 
 // call answers a request of the API.
 func (d *Dashboard) call(w http.ResponseWriter, r *http.Request, name string, e endpoint) {
@@ -91,20 +94,24 @@ func (d *Dashboard) call(w http.ResponseWriter, r *http.Request, name string, e 
 		reply(w, struct{}{}, nil)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	v, err := d.run(r.Context(), e, q)
+	if e.change {
+		d.log.Info("dashboard: change", "what", name, "from", r.RemoteAddr, "err", err)
+	}
+	reply(w, v, err)
+}
+
+// run asks the store, when it is its turn. The turn ends before anything is written: a client that reads slowly keeps nobody waiting.
+func (d *Dashboard) run(ctx context.Context, e endpoint, q *query) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	select {
 	case d.slots <- struct{}{}:
 		defer func() { <-d.slots }()
 	case <-ctx.Done():
-		reply(w, nil, failure{http.StatusServiceUnavailable, "too many requests at once: try again"})
-		return
+		return nil, failure{http.StatusServiceUnavailable, "too many requests at once: try again"}
 	}
-	v, err := e.run(ctx, q)
-	if e.change {
-		d.log.Info("dashboard: change", "what", name, "from", r.RemoteAddr, "err", err)
-	}
-	reply(w, v, err)
+	return e.run(ctx, q)
 }
 
 // admit checks that a request may do what it asks for, and reads it.
@@ -128,20 +135,33 @@ func (d *Dashboard) admit(w http.ResponseWriter, r *http.Request, e endpoint, to
 	case e.admin && !d.o.Writable:
 		return nil, failure{http.StatusForbidden, "this dashboard only shows: it was not started as writable"}
 	}
+	return readBody(w, r)
+}
+
+// readBody reads the JSON object of a change. An empty list is refused, as is an empty id: leaving them out means all, and a program
+// that found none means none.
+func readBody(w http.ResponseWriter, r *http.Request) (*query, error) {
 	q := &query{values: map[string][]string{}}
 	body := map[string]any{}
 	from := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	from.UseNumber()
 	if err := from.Decode(&body); err != nil {
-		return nil, bad("the body is no JSON object, or too long")
+		return nil, bad("the body is no JSON object, too long, or too late")
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // see ServeHTTP
 	for name, v := range body {
 		list, ok := v.([]any)
 		if !ok {
 			list = []any{v}
 		}
 		for _, v := range list {
+			if v == nil || v == "" && (name == "id" || name == "ids") {
+				return nil, bad("%s: empty", name)
+			}
 			q.values[name] = append(q.values[name], fmt.Sprint(v))
+		}
+		if len(list) == 0 {
+			return nil, bad("%s: empty", name)
 		}
 	}
 	return q, nil

@@ -52,15 +52,9 @@ func (d *Dashboard) boards(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []boardRow{}
-	for _, k := range f.keys {
-		row, ok, err := d.boardFacts(ctx, k)
-		if err != nil {
-			return nil, err
-		}
-		if ok && len(out) < maxFound {
-			out = append(out, row)
-		}
+	out, err := d.boardFacts(ctx, f.keys)
+	if err != nil {
+		return nil, err
 	}
 	return struct {
 		found
@@ -68,37 +62,56 @@ func (d *Dashboard) boards(ctx context.Context, q *query) (any, error) {
 	}{f, out}, nil
 }
 
-func (d *Dashboard) boardFacts(ctx context.Context, key string) (row boardRow, ok bool, err error) {
-	row, root, name, ok := boardKeys(key)
-	if !ok {
-		return row, false, nil
+// boardFacts reads what is known of boards by the keys of their scores, all at once. Keys that are no board's are left out.
+func (d *Dashboard) boardFacts(ctx context.Context, keys []string) ([]boardRow, error) {
+	out := []boardRow{}
+	var cmds []store.Cmd
+	for _, key := range keys {
+		row, root, name, ok := boardKeys(key)
+		if !ok {
+			continue
+		}
+		out = append(out, row)
+		cmds = append(cmds, store.Cmd{"ZCARD", key}, store.Cmd{"PTTL", key}, store.Cmd{"EXISTS", root + "t:" + name},
+			store.Cmd{"EXISTS", root + "n:" + name}, store.Cmd{"EXISTS", root + "d:" + name}, store.Cmd{"ZRANGE", key, "-1", "-1", "WITHSCORES"})
 	}
-	r := d.st.Pipe(ctx, store.Cmd{"ZCARD", key}, store.Cmd{"PTTL", key}, store.Cmd{"EXISTS", root + "t:" + name},
-		store.Cmd{"EXISTS", root + "n:" + name}, store.Cmd{"EXISTS", root + "d:" + name}, store.Cmd{"ZRANGE", key, "-1", "-1", "WITHSCORES"})
-	if row.Members, err = r[0].Int64(); err != nil || row.Members == 0 {
-		return row, false, unless(err, store.ErrWrongType)
+	const each = 6
+	replies := d.pipe(ctx, cmds)
+	boards := out[:0]
+	for i := range out {
+		row, err := out[i], error(nil)
+		if err = row.read(replies[each*i : each*i+each]); foreign(err) || err == nil && row.Members == 0 {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		boards = append(boards, row)
 	}
-	for i, to := range []*bool{&row.Ties, &row.Dense, &row.Data} {
+	return boards, nil
+}
+
+func (b *boardRow) read(r []store.Reply) (err error) {
+	if b.Members, err = r[0].Int64(); err != nil {
+		return err
+	}
+	for i, to := range []*bool{&b.Ties, &b.Dense, &b.Data} {
 		if *to, err = r[2+i].Bool(); err != nil {
-			return row, false, err
+			return err
 		}
 	}
-	if row.TTL, err = r[1].Int64(); err != nil {
-		return row, false, err
+	if b.TTL, err = r[1].Int64(); err != nil {
+		return err
 	}
 	// Scores are stored with the best first, so where the highest is the best they are negated. Where the last stored one is above 0 the
 	// board is one of times, or of scores below zero, which are rarer.
 	worst, err := r[5].Scores()
-	row.Lowest = len(worst) == 1 && worst[0].Score > 0
-	return row, true, err
+	b.Lowest = len(worst) == 1 && worst[0].Score > 0
+	return err
 }
 
-// unless is err, but nil if it is of a kind that means: somebody else's keys.
-func unless(err, kind error) error {
-	if err == nil || errors.Is(err, kind) {
-		return nil
-	}
-	return err
+// foreign tells of an error that it means: somebody else's keys, or keys that the user of the store may not touch.
+func foreign(err error) bool {
+	return errors.Is(err, store.ErrWrongType) || errors.Is(err, store.ErrDenied)
 }
 
 // entryRow is a member of a board.
@@ -134,13 +147,14 @@ func (d *Dashboard) board(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	row, ok, err := d.boardFacts(ctx, key)
+	found, err := d.boardFacts(ctx, []string{key})
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	if len(found) == 0 {
 		return nil, failure{404, "there is no such leaderboard"}
 	}
+	row := found[0]
 	list, err := d.st.Do(ctx, "ZRANGE", key, strconv.FormatInt(from, 10), strconv.FormatInt(from+pageElements-1, 10), "WITHSCORES").Scores()
 	if err != nil {
 		return nil, err

@@ -190,6 +190,9 @@ const answerTimeout = 10 * time.Second
 // ServeHTTP answers with the page, its parts, and the JSON they ask for.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
+	if r.ContentLength != 0 { // net/http reads what is left of a body after a refusal, too
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // what has none is no network's
+	}
 	if !d.gate.mayTalk(r) {
 		http.Error(w, "this dashboard has no password, so it answers this machine only, by localhost or by number", http.StatusForbidden)
 		return

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/larderdb/larder/store"
@@ -10,8 +11,8 @@ import (
 // keyRow is a key in a list.
 type keyRow struct {
 	Key   blob   `json:"key"`
-	Type  string `json:"type"`
-	TTL   int64  `json:"ttl"` // ms; -1: none
+	Type  string `json:"type"` // empty: the dashboard's user may not look at the key
+	TTL   int64  `json:"ttl"`  // ms; -1: none
 	Bytes *int64 `json:"bytes,omitempty"`
 }
 
@@ -36,11 +37,13 @@ func (d *Dashboard) keys(ctx context.Context, q *query) (any, error) {
 	rows := make([]keyRow, 0, len(f.keys))
 	for i, k := range f.keys {
 		row := keyRow{Key: clipped(k, maxKey)}
-		row.Type, err = replies[3*i].Text()
-		if err != nil {
+		// SCAN names keys that a user of the store's ACL may not touch.
+		if row.Type, err = replies[3*i].Text(); err != nil && !errors.Is(err, store.ErrDenied) {
 			return nil, err
 		}
-		if row.TTL, err = replies[3*i+1].Int64(); err != nil {
+		if row.TTL, err = replies[3*i+1].Int64(); errors.Is(err, store.ErrDenied) {
+			row.Type, row.TTL = "", -1
+		} else if err != nil {
 			return nil, err
 		}
 		if row.TTL == -2 {

@@ -44,19 +44,15 @@ func (d *Dashboard) queues(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []queueRow{}
+	var rows []queueRow
 	for _, key := range f.keys {
-		prefix, name, rest, ok := splitTag(key)
-		if !ok || rest != ":meta" || len(out) == maxFound {
-			continue
+		if prefix, name, rest, ok := splitTag(key); ok && rest == ":meta" {
+			rows = append(rows, queueRow{Prefix: blob{s: prefix}, Name: blob{s: name}})
 		}
-		row, ok, err := d.depth(ctx, prefix, name)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			out = append(out, row)
-		}
+	}
+	out, err := d.depths(ctx, rows)
+	if err != nil {
+		return nil, err
 	}
 	return struct {
 		found
@@ -64,33 +60,49 @@ func (d *Dashboard) queues(ctx context.Context, q *query) (any, error) {
 	}{f, out}, nil
 }
 
-// depth reads a queue's sizes; ok is false if its keys are somebody else's.
-func (d *Dashboard) depth(ctx context.Context, prefix, name string) (row queueRow, ok bool, err error) {
-	root := prefix + "{" + name + "}:"
-	row = queueRow{Prefix: blob{s: prefix}, Name: blob{s: name}, Depth: map[string]int64{}, Totals: map[string]int64{}}
-	cmds := make([]store.Cmd, 0, len(queueParts)+2)
-	for _, p := range queueParts {
-		cmds = append(cmds, store.Cmd{p.length, root + p.key})
+// depths reads the sizes of queues, all at once. Those whose keys are somebody else's are left out.
+func (d *Dashboard) depths(ctx context.Context, rows []queueRow) ([]queueRow, error) {
+	each := len(queueParts) + 2
+	cmds := make([]store.Cmd, 0, each*len(rows))
+	for _, row := range rows {
+		root := row.Prefix.s + "{" + row.Name.s + "}:"
+		for _, p := range queueParts {
+			cmds = append(cmds, store.Cmd{p.length, root + p.key})
+		}
+		cmds = append(cmds, store.Cmd{"ZCARD", root + "holders"}, append(append(store.Cmd{"HMGET", root + "meta"}, queueTotals...), "paused", "id"))
 	}
-	cmds = append(cmds, store.Cmd{"ZCARD", root + "holders"}, append(append(store.Cmd{"HMGET", root + "meta"}, queueTotals...), "paused", "id"))
-	replies := d.st.Pipe(ctx, cmds...)
+	replies := d.pipe(ctx, cmds)
+	out := []queueRow{}
+	for i, row := range rows {
+		ok, err := row.read(replies[each*i : each*i+each])
+		if err != nil && !foreign(err) {
+			return nil, err
+		}
+		if ok {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// read takes the replies of depths; ok is false if the keys are somebody else's.
+func (q *queueRow) read(replies []store.Reply) (ok bool, err error) {
+	q.Depth, q.Totals = map[string]int64{}, map[string]int64{}
 	meta, err := replies[len(queueParts)+1].Strings()
 	if err != nil || len(meta) != len(queueTotals)+2 || meta[len(meta)-1] == "" {
-		return row, false, unless(err, store.ErrWrongType)
+		return false, err
 	}
 	for i, p := range queueParts {
-		n, err := replies[i].Int64()
-		if err != nil {
-			return row, false, unless(err, store.ErrWrongType)
+		if q.Depth[p.state], err = replies[i].Int64(); err != nil {
+			return false, err
 		}
-		row.Depth[p.state] = n
 	}
-	row.Workers, _ = replies[len(queueParts)].Int64() //nolint:errcheck // 0
+	q.Workers, _ = replies[len(queueParts)].Int64() //nolint:errcheck // 0
 	for i, what := range queueTotals {
-		row.Totals[what], _ = store.Digits(meta[i], 15)
+		q.Totals[what], _ = store.Digits(meta[i], 15)
 	}
-	row.Paused = meta[len(queueTotals)] != ""
-	return row, true, nil
+	q.Paused = meta[len(queueTotals)] != ""
+	return true, nil
 }
 
 // jobRow is a job as the store has it.
@@ -122,18 +134,18 @@ func (d *Dashboard) queue(ctx context.Context, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	row, ok, err := d.depth(ctx, prefix, name)
+	rows, err := d.depths(ctx, []queueRow{{Prefix: blob{s: prefix}, Name: blob{s: name}}})
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	if len(rows) == 0 {
 		return nil, failure{404, "there is no such queue"}
 	}
 	jobs, err := d.jobs(ctx, prefix+"{"+name+"}:", q.text("state"), from, count)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"queue": row, "jobs": jobs}, nil
+	return map[string]any{"queue": rows[0], "jobs": jobs}, nil
 }
 
 func queueOf(q *query) (prefix, name string, err error) {

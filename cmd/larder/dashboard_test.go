@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -61,6 +63,39 @@ func TestDashboardRefuses(t *testing.T) {
 		conf := settings(t, c.args...)
 		if _, err := openSites(t.Context(), slog.New(slog.DiscardHandler), conf.Settings(), nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v", c.args, err)
+		}
+	}
+}
+
+// Who may not enter the store does not enter it by the dashboard, also where an ACL asks for the log-in and not requirepass.
+func TestDashboardOfAnACL(t *testing.T) {
+	for _, c := range []struct {
+		user string
+		free bool
+	}{
+		{"on nopass ~* &* +@all", true}, {"on >secret ~* &* +@all", false}, {"off nopass ~* &* +@all", false},
+		{"on nopass ~app:* &* +@all", false}, {"on nopass ~* &* +@read", false},
+	} {
+		acl := filepath.Join(t.TempDir(), "users.acl")
+		if err := os.WriteFile(acl, []byte("user default "+c.user+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, own := range []string{"", "own"} {
+			args := []string{"--dashboard", "127.0.0.1:0", "--aclfile", acl}
+			if own != "" {
+				args = append(args, "--dashboard-password", own)
+			}
+			conf := settings(t, args...)
+			db, err := larder.Open(larder.Options{Config: conf})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sites, err := openSites(t.Context(), slog.New(slog.DiscardHandler), conf.Settings(), db)
+			if (err == nil) != (c.free || own != "") || err != nil && !strings.Contains(err.Error(), "set dashboard-password") {
+				t.Errorf("%q %q: %v", c.user, own, err)
+			}
+			closeSites(sites)
+			_ = db.Close()
 		}
 	}
 }
