@@ -24,11 +24,11 @@ func dashboardSite(log *slog.Logger, s *config.Settings, db store.Store) (*site,
 	if password == "" && !isLoopback(s.Dashboard) {
 		return nil, fmt.Errorf("dashboard %s: other machines could reach it: set dashboard-password, or choose an address such as 127.0.0.1:8080", s.Dashboard)
 	}
-	if password == "" && !freeForAll(db) {
-		return nil, fmt.Errorf("dashboard %s: the store asks for a log-in, and it would not: set dashboard-password", s.Dashboard)
-	}
 	if (s.DashboardCertFile == "") != (s.DashboardKeyFile == "") {
 		return nil, errors.New("dashboard: dashboard-tls-cert-file and dashboard-tls-key-file go together")
+	}
+	if password == "" && !freeForAll(db) {
+		return nil, fmt.Errorf("dashboard %s: the store asks for a log-in, and it would not: set dashboard-password", s.Dashboard)
 	}
 	h, err := dashboard.Handler(db, dashboard.Options{
 		Password: password, Writable: s.DashboardWritable, Logger: log,
