@@ -690,7 +690,7 @@ func TestSlotMoves(t *testing.T) {
 // TestStall: nobody waits longer than Timeout, and the object is whole afterwards.
 func TestStall(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		o := options()
 		o.Prefix, o.Timeout, o.Codecs = "acc:", 100*time.Millisecond, []object.Codec{geoCodec("")}
 		h := hashes[account](t, s.Open(t), o)

@@ -26,8 +26,8 @@ func TestDisturbed(t *testing.T) {
 		{"slot moved, sharded", fleet.CanMove, func(_ *testing.T, s *fleet.Store, key string) { s.MoveSlot(key) }, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			fleet.Each(t, func(t *testing.T, f *fleet.Store) {
-				leaktest.Check(t, "larder/pubsub")
+			leaktest.Check(t, "larder/pubsub")
+			fleet.Together(t, func(t *testing.T, f *fleet.Store) {
 				topic := prices(t, f.Open(t), func(o *pubsub.Options) { o.Name, o.Sharded, o.Timeout = "prices", test.sharded, time.Second })
 				var gaps [2]atomic.Int64
 				var subs [2]*pubsub.Subscription[price]

@@ -172,7 +172,7 @@ func TestDisturbed(t *testing.T) {
 		{"failover", []fleet.Ability{fleet.CanFailover}, true, false, func(s *fleet.Store, key string) { s.Failover(key) }},
 	} {
 		t.Run(d.name, func(t *testing.T) {
-			fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+			fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 				tr := startTraffic(t, s)
 				defer tr.stop()
 				tr.more()

@@ -270,7 +270,7 @@ func TestSlotMovesAndScriptsAreForgotten(t *testing.T) {
 // meanwhile, which it counts when it goes on, do not stay.
 func TestStall(t *testing.T) {
 	leaktest.Check(t)
-	fleet.Each(t, func(t *testing.T, s *fleet.Store) {
+	fleet.Together(t, func(t *testing.T, s *fleet.Store) {
 		l := limiter(t, s.Open(t), ratelimit.Options{Algorithm: ratelimit.TokenBucket, Limit: 10, Window: time.Hour, Timeout: 50 * time.Millisecond, LocalShare: 2})
 		decided(t, l, "a")
 		c, err := ratelimit.NewConcurrency(s.Open(t), ratelimit.ConcurrencyOptions{Limit: 10, TTL: time.Hour, Timeout: 20 * time.Millisecond})

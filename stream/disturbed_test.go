@@ -28,8 +28,8 @@ func TestDisturbed(t *testing.T) {
 		{"restart without data", fleet.CanRestart, func(_ *testing.T, s *fleet.Store, _ string) { s.Restart() }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			fleet.Each(t, func(t *testing.T, f *fleet.Store) {
-				leaktest.Check(t, "larder/stream")
+			leaktest.Check(t, "larder/stream")
+			fleet.Together(t, func(t *testing.T, f *fleet.Store) {
 				disturb(t, f, test.loses, func(key string) { test.event(t, f, key) })
 			}, test.need)
 		})
