@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/store"
 )
 
 const (
-	cookieName  = "larder_dashboard"
 	tokenHeader = "X-Larder-Token"
 	sessionLife = 12 * time.Hour
 	maxSessions = 256
@@ -96,7 +96,7 @@ func (g *gate) enter(r *http.Request) (token string, ok bool) {
 	if !g.wanted {
 		return g.token, true
 	}
-	for _, c := range r.CookiesNamed(cookieName) {
+	for _, c := range r.CookiesNamed(cookieName(r)) {
 		if token, ok = g.session(c.Value); ok {
 			return token, true
 		}
@@ -169,7 +169,7 @@ func (g *gate) makeRoom(now time.Duration) {
 func (g *gate) logOut(r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, c := range r.CookiesNamed(cookieName) {
+	for _, c := range r.CookiesNamed(cookieName(r)) {
 		delete(g.sessions, sha256.Sum256([]byte(c.Value)))
 	}
 }
@@ -194,10 +194,20 @@ func addressOf(r *http.Request) netip.Prefix {
 	return p
 }
 
+// cookieName has the port in it: browsers send cookies to all ports of a host, and a log-in to the dashboard of one server would end that
+// to the next one's.
+func cookieName(r *http.Request) string {
+	_, port, err := net.SplitHostPort(r.Host)
+	if _, digits := store.Digits(port, 5); err != nil || !digits {
+		return "larder_dashboard"
+	}
+	return "larder_dashboard_" + port
+}
+
 // setCookie gives or, with an empty value, takes a session's cookie.
 func setCookie(w http.ResponseWriter, r *http.Request, value string) {
 	c := &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: cookieName(r), Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: int(sessionLife / time.Second),
 	}
 	if value == "" {

@@ -184,3 +184,37 @@ func TestRoundTrips(t *testing.T) {
 		}
 	}
 }
+
+// Browsers send the cookies of one port of a host to all of them: dashboards beside each other do not log each other out.
+func TestTwoDashboardsOfAHost(t *testing.T) {
+	db := open(t, nil)
+	jar := map[string]*http.Cookie{} // as a browser has it: by name
+	boards := map[string]*dashboard.Dashboard{}
+	at := func(host, method, path, body string) *httptest.ResponseRecorder {
+		r := request(method, path, body, "Content-Type", "application/json")
+		r.Host = host
+		for _, c := range jar {
+			r.AddCookie(c)
+		}
+		w := answer(boards[host], r)
+		for _, c := range w.Result().Cookies() {
+			jar[c.Name] = c
+		}
+		return w
+	}
+	hosts := []string{"127.0.0.1:8080", "127.0.0.1:8081", "[::1]", "dash.example", "strange:12;x=y"}
+	for _, host := range hosts {
+		boards[host] = board(t, db, dashboard.Options{Password: "x", Every: time.Minute})
+	}
+	for i, host := range hosts {
+		if w := at(host, "POST", "api/login", `{"password":"x"}`); w.Code != 200 {
+			t.Fatal(w.Code)
+		}
+		if w := at(host, "GET", "api/keys", ""); w.Code != 200 {
+			t.Errorf("%s: %d", host, w.Code)
+		}
+		if w := at(hosts[0], "GET", "api/keys", ""); i < 2 && w.Code != 200 {
+			t.Errorf("logging in to %s has ended the log-in to %s", host, hosts[0])
+		}
+	}
+}
