@@ -2,6 +2,8 @@ package larder_test
 
 import (
 	"errors"
+	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -63,5 +65,48 @@ func TestTransactionIsAtomic(t *testing.T) {
 	wg.Wait()
 	if got, _ := db.Do(t.Context(), "MGET", "x", "y").Strings(); strings.Join(got, " ") != "2000 2000" {
 		t.Error(got)
+	}
+}
+
+// Commands that wait for EXEC are memory of their connection: INFO tells it, and maxmemory is held against it.
+func TestQueuedCommandsAreMemory(t *testing.T) {
+	db := open(t, larder.Options{})
+	conn, err := db.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say := func(words, want string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		if _, err := io.WriteString(conn, words); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	const size = 1 << 20
+	clients := func() (bytes int64) {
+		text, err := db.Do(t.Context(), "INFO", "memory").Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(text, "mem_clients_normal:")
+		line, _, _ := strings.Cut(after, "\r\n")
+		bytes, err = strconv.ParseInt(line, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes
+	}
+	say("MULTI\r\n", "+OK\r\n")
+	say("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n"+strings.Repeat("x", size)+"\r\n", "+QUEUED\r\n")
+	if n := clients(); n < size || n > 3*size {
+		t.Errorf("mem_clients_normal is %d with a MiB that waits for EXEC", n)
+	}
+	say("DISCARD\r\n", "+OK\r\n")
+	if n := clients(); n >= size {
+		t.Errorf("mem_clients_normal is %d after DISCARD", n)
 	}
 }

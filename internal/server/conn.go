@@ -110,6 +110,7 @@ type conn struct {
 	chunks   atomic.Int32 // len(out.chunks)
 	query    atomic.Int64 // len(rest)
 	queryCap atomic.Int64 // cap(rest)
+	waiting  atomic.Int64 // bytes of commands that wait for EXEC
 	totalIn  atomic.Int64 // bytes read, ever
 	totalOut atomic.Int64 // bytes written, ever
 
@@ -319,9 +320,14 @@ func (c *conn) keep(left []byte, own bool) {
 	}
 }
 
-// limitQuery ends a connection that has sent more than it may and that is not executed yet.
+// limitQuery ends a connection that has sent more than it may and that is not executed yet, and notes how much of it waits
+// for EXEC.
 func (c *conn) limitQuery() {
-	held := len(c.rest) + c.parser.Held() + c.sess.Queued()
+	queued := c.sess.Queued()
+	if n := int64(queued); n != c.waiting.Load() {
+		c.waiting.Store(n)
+	}
+	held := len(c.rest) + c.parser.Held() + queued
 	if int64(held) > c.srv.limits.Load().QueryBuffer && !c.has(flagKilled) {
 		c.srv.queryKilled.Add(1)
 		c.Close(false, "client-query-buffer-limit")

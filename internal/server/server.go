@@ -347,7 +347,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	st.Connected = len(s.conns)
 	for c := range s.conns {
-		st.InputBuf += c.queryCap.Load()
+		st.InputBuf += c.queryCap.Load() + c.waiting.Load()
 	}
 	for _, l := range s.loops {
 		l.bytes.addTo(&st)
