@@ -86,6 +86,22 @@ func TestREST(t *testing.T) {
 	}
 }
 
+// Without rest-token those get in who have a password, wherever that was set.
+func TestRESTForUsersAlone(t *testing.T) {
+	for token, args := range map[string][]string{
+		"default:pw": {"--requirepass", "pw"},
+		"shop:pw":    {"--user", "shop", "on", ">pw", "~*", "+@all"},
+	} {
+		w := opened(t, append(args, "--rest-token", "")...)
+		client := &http.Client{Transport: &http.Transport{}}
+		status, answer := ask(t, client, "http://"+w.listener.Addr().String()+"/ping", token)
+		client.CloseIdleConnections()
+		if status != 200 || answer != `{"result":"PONG"}` {
+			t.Errorf("%s: %d %s", token, status, answer)
+		}
+	}
+}
+
 // A stream of events does not hold up the end.
 func TestRESTEndsWithSubscribers(t *testing.T) {
 	w := opened(t, "--shutdown-timeout", "1000")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/larderdb/larder"
 	"github.com/larderdb/larder/internal/config"
@@ -17,7 +19,7 @@ func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, db *la
 	var wanted []*site
 	var api *rest.Server
 	if s.REST != "" {
-		w, err := restSite(log, s, db)
+		w, err := restSite(ctx, log, s, db)
 		if err != nil {
 			return nil, err
 		}
@@ -50,9 +52,9 @@ func openSites(ctx context.Context, log *slog.Logger, s *config.Settings, db *la
 }
 
 // restSite is the store in the protocol of Vercel KV and Upstash. Besides the two tokens "user:password" is one for every ACL user.
-func restSite(log *slog.Logger, s *config.Settings, db *larder.DB) (*site, error) {
-	if s.RESTToken == "" && s.RESTReadOnlyToken == "" && s.RequirePass == "" && s.ACLFile == "" {
-		return nil, fmt.Errorf("rest %s: set rest-token or requirepass: without either nobody could get in", s.REST)
+func restSite(ctx context.Context, log *slog.Logger, s *config.Settings, db *larder.DB) (*site, error) {
+	if s.RESTToken == "" && s.RESTReadOnlyToken == "" && s.ACLFile == "" && !havePasswords(ctx, db) {
+		return nil, fmt.Errorf("rest %s: set rest-token or requirepass, or give a user a password: without any of them nobody could get in", s.REST)
 	}
 	if (s.RESTCertFile == "") != (s.RESTKeyFile == "") {
 		return nil, errors.New("rest: rest-tls-cert-file and rest-tls-key-file go together")
@@ -68,4 +70,10 @@ func restSite(log *slog.Logger, s *config.Settings, db *larder.DB) (*site, error
 		name: "rest", addr: s.REST, handler: h, guarded: true, cert: s.RESTCertFile, key: s.RESTKeyFile,
 		end: func() { _ = h.Close() }, // never fails
 	}, nil
+}
+
+// havePasswords tells whether some user can log in by a password: requirepass is one, too.
+func havePasswords(ctx context.Context, db *larder.DB) bool {
+	users, err := db.Do(ctx, "ACL", "LIST").Strings()
+	return err == nil && slices.ContainsFunc(users, func(line string) bool { return strings.Contains(line, " #") })
 }
