@@ -3,7 +3,6 @@ package jsondoc
 import (
 	"bytes"
 	"cmp"
-	"regexp"
 )
 
 // holds evaluates a filter for an element: it is enough that all conditions of one alternative hold.
@@ -23,6 +22,9 @@ func (m *matcher) holds(f *filter, v Node) bool {
 }
 
 func (m *matcher) condition(c *condition, v Node) bool {
+	if m.looks--; m.done() {
+		return false
+	}
 	if c.inner != nil {
 		return m.holds(c.inner, v)
 	}
@@ -31,29 +33,22 @@ func (m *matcher) condition(c *condition, v Node) bool {
 		return len(left) > 0
 	}
 	right := m.operand(&c.right, v)
-	m.looks -= c.cost(left, right)
+	m.looks -= costOf(left, right)
 	if c.op == opNotEqual {
 		return !m.compare(c, opEqual, left, right)
 	}
 	return m.compare(c, c.op, left, right)
 }
 
-// cost is what a comparison may take beside looking at each pair, in looks at values.
-func (c *condition) cost(left, right []Node) (n int64) {
+// costOf is what a comparison may take beside looking at each pair, in looks at values.
+func costOf(left, right []Node) (n int64) {
 	for _, v := range left {
 		n += int64(v.Size()) * int64(len(right))
 	}
 	for _, v := range right {
 		n += int64(v.Size()) * int64(len(left))
 	}
-	n /= 16
-	if c.op == opMatch {
-		n *= 16 // that of expressions is worse
-		if c.right.constant == nil {
-			n += 256 * int64(len(left)) * int64(len(right))
-		}
-	}
-	return n
+	return n / 16
 }
 
 // operand are the values of an operand; one, for a constant.
@@ -80,7 +75,7 @@ func (m *matcher) compare(c *condition, op operator, left, right []Node) bool {
 			if m.looks--; m.done() {
 				return false
 			}
-			if c.compare(op, a, b) {
+			if m.compareTwo(c, op, a, b) {
 				return true
 			}
 		}
@@ -88,10 +83,10 @@ func (m *matcher) compare(c *condition, op operator, left, right []Node) bool {
 	return false
 }
 
-func (c *condition) compare(op operator, a, b Node) bool {
+func (m *matcher) compareTwo(c *condition, op operator, a, b Node) bool {
 	switch op {
 	case opMatch:
-		return c.matches(a, b)
+		return m.matches(c, a, b)
 	case opEqual:
 		if a.Type() >= Array {
 			return Equal(a, b)
@@ -112,18 +107,6 @@ func (c *condition) compare(op operator, a, b Node) bool {
 		return order > 0
 	}
 	return order >= 0
-}
-
-// matches tells whether the string a has a match of the expression b somewhere.
-func (c *condition) matches(a, b Node) bool {
-	if a.Type() != String || b.Type() != String {
-		return false
-	}
-	re := c.re
-	if c.right.constant == nil {
-		re, _ = regexp.Compile(string(b.Bytes()))
-	}
-	return re != nil && re.Match(a.Bytes())
 }
 
 // compare orders two values, if they are of one kind that has an order.
@@ -178,20 +161,28 @@ func Equal(a, b Node) bool {
 
 // sameMembers compares two objects of as many members.
 func sameMembers(a, b Node) bool {
-	find := b.Member
-	if b.Len() > 16 {
-		index := make(map[string]Node, b.Len())
-		b.Members(func(name []byte, v Node) bool { index[string(name)] = v; return true })
-		find = func(name []byte) (Node, int, bool) {
-			v, ok := index[string(name)]
-			return v, 0, ok
-		}
-	}
+	find := b.members(a.Len())
 	same := true
 	a.Members(func(name []byte, u Node) bool {
-		v, _, ok := find(name)
+		v, ok := find(name)
 		same = ok && Equal(u, v)
 		return same
 	})
 	return same
+}
+
+// members is Member for an Object in which so many names will be looked for: from some on the names are indexed first.
+func (n Node) members(times int) func(name []byte) (Node, bool) {
+	if times <= 4 || n.Len() <= 16 {
+		return func(name []byte) (Node, bool) {
+			v, _, ok := n.Member(name)
+			return v, ok
+		}
+	}
+	index := make(map[string]Node, n.Len())
+	n.Members(func(s []byte, v Node) bool { index[string(s)] = v; return true })
+	return func(name []byte) (Node, bool) {
+		v, ok := index[string(name)]
+		return v, ok
+	}
 }

@@ -15,12 +15,7 @@ func Apply(e *table.Entry, found []Node, change func(i int, n Node) (Change, err
 		return one(e, found[0], 0, change)
 	}
 	w := rewriter{found: found, change: change}
-	w.order = make([]int, len(found))
-	for i := range w.order {
-		w.order[i] = i
-	}
-	slices.SortStableFunc(w.order, func(a, b int) int { return found[a].at - found[b].at })
-	w.order = slices.CompactFunc(w.order, func(a, b int) bool { return found[a].at == found[b].at })
+	w.order = slices.CompactFunc(byPlace(found), func(a, b int) bool { return found[a].at == found[b].at })
 	root := Root(e.Value())
 	if len(w.order) == 1 {
 		return one(e, found[w.order[0]], w.order[0], change)

@@ -1,7 +1,6 @@
 package jsondoc
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,9 @@ type grammar struct {
 	tried   []rule // what failed there
 	filters int    // open ones
 	deep    bool
+
+	programs int64 // instructions of expressions
+	costly   bool
 }
 
 // rule is a rule that errors name, in the order in which they name them.
@@ -387,13 +389,4 @@ func (g *grammar) string() (v []byte, ok bool) {
 	}
 	g.at = at
 	return nil, false
-}
-
-// compileRE is the expression of a condition whose right side is a string.
-func (c *condition) compileRE() {
-	if c.op == opMatch && c.right.constant != nil {
-		if n := Root(c.right.constant); n.Type() == String {
-			c.re, _ = regexp.Compile(string(n.Bytes())) // nil, where it is none, matches nothing
-		}
-	}
 }

@@ -69,7 +69,9 @@ func (g *grammar) single(c *condition) bool {
 		if !compared {
 			g.at, c.op, c.right = at, opNone, operand{}
 		}
-		c.compileRE()
+		if !g.compileExpression(c) {
+			g.costly = true
+		}
 		return true
 	})
 }

@@ -13,6 +13,9 @@ const (
 	looksForByte = 16
 )
 
+// spent is what is left of the looks where something else was too much.
+const spent = math.MinInt64 / 2
+
 // ErrCosty refuses a path that leads to too many values, or in too many ways.
 const ErrCosty Error = "ERR path matches too many values"
 
@@ -46,6 +49,7 @@ type matcher struct {
 	found []Node
 	looks int64 // that are left; negative: there were too many
 	one   bool  // the first will do
+	last  expression
 }
 
 func newMatcher(root Node) matcher {
@@ -59,7 +63,7 @@ func (m *matcher) follow(steps []step, n Node) {
 	m.looks--
 	if len(steps) == 0 {
 		if m.found = append(m.found, n); len(m.found) > maxMatches {
-			m.looks = math.MinInt64 / 2
+			m.looks = spent
 		}
 		return
 	}

@@ -1,8 +1,9 @@
 package jsondoc
 
+import "slices"
+
 // Merged is a document after a merge patch (RFC 7396): members of the patch replace the document's, null removes one, objects
-// are merged in turn; anything else takes the document's place. ErrLarge where that is too much. O(document + patch), of
-// objects O(members of the document * members of the patch).
+// are merged in turn; anything else takes the document's place. ErrLarge where that is too much. O(document + patch).
 func Merged(doc, patch Node) (Value, error) {
 	b := newBuilder(nil)
 	merge(&b, doc, patch)
@@ -19,9 +20,12 @@ func merge(b *builder, doc, patch Node) {
 		return
 	}
 	b.open(true)
+	old := func([]byte) (Node, bool) { return Node{}, false }
 	if doc.Type() == Object {
+		old = doc.members(patch.Len())
+		patched := patch.members(doc.Len())
 		doc.Members(func(name []byte, v Node) bool {
-			switch p, _, ok := patch.Member(name); {
+			switch p, ok := patched(name); {
 			case !ok:
 				b.key(name)
 				b.raw(v.raw())
@@ -36,10 +40,8 @@ func merge(b *builder, doc, patch Node) {
 		if p.Type() == Null {
 			return true
 		}
-		if doc.Type() == Object {
-			if _, _, ok := doc.Member(name); ok {
-				return true
-			}
+		if _, ok := old(name); ok {
+			return true
 		}
 		b.key(name)
 		merge(b, Root(null), p)
@@ -85,35 +87,48 @@ func StringValue(a, b []byte) Value {
 
 // LastChanged is which of the values comes last in the order in which RedisJSON changes arrays: by their paths, names in
 // the order of their bytes, positions from the last to the first, and what lies within something before that. There is one
-// at the least.
-func LastChanged(root Node, found []Node) (last int) {
-	for i := range found {
-		if i > 0 && changedBefore(root, found[last], found[i]) {
-			last = i
-		}
+// at the least. O(values * log values + length of the arrays and objects on the way).
+func LastChanged(root Node, found []Node) int {
+	order := byPlace(found)
+	for n := root; found[order[0]].at != n.at; {
+		n, order = lastWithin(n, found, order)
 	}
-	return last
+	return order[0]
 }
 
-func changedBefore(root, a, b Node) bool {
-	x, y := append(root.trail(nil, a.at), a.at), append(root.trail(nil, b.at), b.at)
-	for i := 1; i < min(len(x), len(y)); i++ {
-		if x[i] == y[i] {
-			continue
+// lastWithin is the element or member of n in which the last of the values lies, and those that lie there; order are all
+// that lie in n, by place.
+func lastWithin(n Node, found []Node, order []int) (last Node, within []int) {
+	var lastName []byte
+	object := n.Type() == Object
+	v := Node{n.b, n.body()}
+	for len(order) > 0 {
+		var name []byte
+		if object {
+			name = v.Bytes()
+			v.at = v.end()
 		}
-		if parent := (Node{root.b, x[i-1]}); parent.Type() == Object {
-			return string(parent.nameAt(x[i])) < string(parent.nameAt(y[i]))
+		end, count := v.end(), 0
+		for count < len(order) && found[order[count]].at < end {
+			count++
 		}
-		return x[i] > y[i]
+		if count > 0 && (within == nil || string(name) > string(lastName)) {
+			last, lastName, within = v, name, order[:count]
+			if !object {
+				return last, within
+			}
+		}
+		order, v.at = order[count:], end
 	}
-	return len(x) > len(y)
+	return last, within
 }
 
-// nameAt is the name of the member whose value is in a place.
-func (n Node) nameAt(at int) (name []byte) {
-	n.Members(func(s []byte, v Node) bool {
-		name = s
-		return v.at != at
-	})
-	return name
+// byPlace are the positions of the values in found, in the order of their places; of those in one place the first is first.
+func byPlace(found []Node) []int {
+	order := make([]int, len(found))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return found[a].at - found[b].at })
+	return order
 }

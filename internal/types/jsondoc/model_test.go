@@ -240,3 +240,94 @@ func parsed(t testing.TB, text string) Value {
 	}
 	return Encoded(b)
 }
+
+// changedBefore is the order of LastChanged by its definition: one path against the other.
+func changedBefore(root, a, b Node) bool {
+	x, y := append(root.trail(nil, a.at), a.at), append(root.trail(nil, b.at), b.at)
+	for i := 1; i < min(len(x), len(y)); i++ {
+		if x[i] == y[i] {
+			continue
+		}
+		parent := Node{root.b, x[i-1]}
+		if parent.Type() != Object {
+			return x[i] > y[i]
+		}
+		var p, q string
+		parent.Members(func(s []byte, v Node) bool {
+			if v.at == x[i] {
+				p = string(s)
+			} else if v.at == y[i] {
+				q = string(s)
+			}
+			return true
+		})
+		return p < q
+	}
+	return len(x) > len(y)
+}
+
+func TestLastChanged(t *testing.T) {
+	rng := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	all, err := Compile([]byte("$..*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		doc, err := Parse(nil, []byte(randomModel(rng, 5).String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := all.Find(nil, Root(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
+		if found = found[:rng.IntN(len(found)+1)]; len(found) == 0 {
+			continue
+		}
+		found = append(found, found[0])
+		want := 0
+		for i := range found {
+			if changedBefore(Root(doc), found[want], found[i]) {
+				want = i
+			}
+		}
+		if got := LastChanged(Root(doc), found); got != want {
+			t.Fatalf("%d, want %d, of %d values of %s", got, want, len(found), Root(doc).AppendText(nil))
+		}
+	}
+}
+
+// TestManyAtOnce does in time what was quadratic: half a million of arrays, and objects of many members.
+func TestManyAtOnce(t *testing.T) {
+	arrays, err := Parse(nil, []byte("["+strings.Repeat("[1],", 500_000)+"[1]]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []Node
+	Root(arrays).Elements(func(_ int, v Node) bool { found = append(found, v); return true })
+	if got := LastChanged(Root(arrays), found); got != 0 {
+		t.Error(got)
+	}
+	object := func(from, to int, value string) []byte {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, `,"name %d":%s`, i, value)
+		}
+		doc, err := Parse(nil, []byte("{"+b.String()[1:]+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	const n = 200_000
+	merged, err := Merged(Root(object(0, n, "1")), Root(object(n/2, 2*n, "2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Root(merged.Bytes); got.Len() != 2*n {
+		t.Error(got.Len())
+	} else if v, _, _ := got.Member([]byte(fmt.Sprint("name ", n))); v.Int() != 2 {
+		t.Error(v.Int())
+	}
+}

@@ -1,7 +1,6 @@
 package jsondoc
 
 import (
-	"regexp"
 	"unicode/utf8"
 )
 
@@ -52,7 +51,7 @@ type condition struct {
 	inner       *filter
 	op          operator
 	left, right operand
-	re          *regexp.Regexp // right, compiled, if it is a string; nil matches nothing
+	re          expression // right, if it is a string
 }
 
 type operator uint8
@@ -85,6 +84,8 @@ const (
 const (
 	errLongPath Error = "ERR path is too long"
 	errDeepPath Error = "ERR path has too many filters within each other"
+
+	errLargeExpression Error = "ERR regular expression is too large"
 )
 
 // Compile reads a path. The error is an Error, in the words of RedisJSON. O(path).
@@ -112,6 +113,8 @@ func Compile(text []byte) (*Path, error) {
 	switch {
 	case g.deep:
 		return nil, errDeepPath
+	case g.costly:
+		return nil, errLargeExpression
 	case !ok:
 		return nil, g.error()
 	}

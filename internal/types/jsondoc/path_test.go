@@ -309,3 +309,63 @@ func FuzzValid(f *testing.F) {
 		find(t, "$..*", Root(b))
 	})
 }
+
+// TestHugeExpressions: a short expression may be a long program, and a document's expression another one for each element.
+func TestHugeExpressions(t *testing.T) {
+	for _, path := range []string{
+		`$[?(@ =~ "` + strings.Repeat("x{1000}", 100) + `")]`,
+		`$[?(` + strings.Repeat(`@=~"x{1000}"||`, 100) + `@)]`,
+	} {
+		if _, err := Compile([]byte(path)); err != errLargeExpression {
+			t.Errorf("%.30s: %v", path, err)
+		}
+	}
+	large := `["` + strings.Repeat("x{1000}", 20) + `","` + strings.Repeat("y{1000}", 20) + `"]`
+	text := `"` + strings.Repeat("a", 200_000) + `"`
+	for _, tc := range []struct{ doc, path string }{
+		{`[` + text + `]`, `$[?(@ =~ "(?:a?){1000}b")]`},
+		{`{"a":[` + strings.Repeat(`"a",`, 1000) + `"a"],"b":` + large + `}`, `$.a[?(@ =~ $.b[*])]`},
+		{`{"a":["a"],"b":"` + strings.Repeat("x{1000}", 40) + `"}`, `$.a[?(@ =~ $.b)]`},
+		{`[` + strings.Repeat("1,", 20_000) + `1]`, `$[?(` + strings.Repeat("!@||", 16_000) + `!@)]`},
+	} {
+		p, err := Compile([]byte(tc.path))
+		if err != nil {
+			t.Fatalf("%.30s: %v", tc.path, err)
+		}
+		doc, err := Parse(nil, []byte(tc.doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Find(nil, Root(doc)); err != ErrCosty {
+			t.Errorf("%.30s: %v", tc.path, err)
+		}
+	}
+}
+
+// TestExpressionsOfDocuments: an expression that is a value of the document, the same and another for each element.
+func TestExpressionsOfDocuments(t *testing.T) {
+	doc, err := Parse(nil, []byte(`{"a":[{"s":"abc","re":"^a"},{"s":"bcd","re":"x|d$"},{"s":"b","re":"("},{"s":1,"re":"1"}],"re":"^b"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		`$.a[?(@.s =~ $.re)].s`: `bcd b`, `$.a[?(@.s =~ @.re)].s`: `abc bcd`, `$.a[?(@.s =~ $.a[*].re)].s`: `abc bcd`,
+		`$.a[?(@.s =~ ".{3}")].s`: `abc bcd`, `$.a[?(@.s =~ "(")].s`: ``,
+	} {
+		p, err := Compile([]byte(path))
+		if err != nil {
+			t.Fatal(path, err)
+		}
+		found, err := p.Find(nil, Root(doc))
+		if err != nil {
+			t.Fatal(path, err)
+		}
+		var got []string
+		for _, n := range found {
+			got = append(got, string(n.Bytes()))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}

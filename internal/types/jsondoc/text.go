@@ -55,6 +55,28 @@ func (n Node) AppendFormat(dst []byte, f *Format) []byte {
 // TextRoom is about how long the text of the value is, in bytes: more often too much than too little.
 func (n Node) TextRoom() int { return n.Size()*3/2 + 16 }
 
+// Room is about how many bytes f adds to the compact text of the value, as an element of what is open. O(value), O(1)
+// where f adds nothing.
+func (f *Format) Room(n Node) int {
+	if f.plain() {
+		return 0
+	}
+	return f.room(n, f.depth)
+}
+
+func (f *Format) room(n Node, depth int) (room int) {
+	line := min(len(f.Newline)+depth*len(f.Indent), MaxSize) // the sum of all must be a number
+	switch n.Type() {
+	case Array:
+		n.Elements(func(_ int, v Node) bool { room += f.room(v, depth+1); return true })
+	case Object:
+		n.Members(func(_ []byte, v Node) bool { room += len(f.Space) + f.room(v, depth+1); return true })
+	default:
+		return line
+	}
+	return room + 2*line
+}
+
 // Open begins an array or object. The methods of Format also lay out arrays and objects that are in no document.
 func (f *Format) Open(dst []byte, bracket byte) []byte {
 	f.depth++
