@@ -126,9 +126,10 @@ func jsonArrPop(c *Ctx) {
 		},
 		changed: func() bool { return popped.some },
 		reply: func(i int) {
-			v, ok := popped.get(i)
+			v, _ := popped.get(i)
+			popped.set(i, nil) // what was taken is told once, however often the path leads to its array
 			switch {
-			case !ok:
+			case v == nil:
 				c.Out.Null()
 			case l.expanded():
 				c.jsonReplyNode(jsondoc.Root(v), &l)

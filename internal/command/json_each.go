@@ -12,6 +12,8 @@ type jsonEach struct {
 	absent  error // for a legacy path where there is no key; nil: the reply is nil
 	nothing error // where a legacy path leads nowhere; nil: the reply is nil
 	other   error // where a legacy path leads to another type
+
+	room func(n jsondoc.Node) int // about how long the reply of a value is, if that grows with it
 }
 
 func (c *Ctx) jsonReplyEach(o jsonEach) {
@@ -37,6 +39,8 @@ func (c *Ctx) jsonReplyEach(o jsonEach) {
 	nodes, ok := c.jsonFind(p, root)
 	switch {
 	case !ok:
+	case o.tooLong(nodes):
+		c.jsonFail(jsondoc.ErrCosty)
 	case !p.Legacy():
 		c.Out.Array(len(nodes))
 		for _, n := range nodes {
@@ -55,6 +59,17 @@ func (c *Ctx) jsonReplyEach(o jsonEach) {
 	default:
 		o.reply(nodes[0])
 	}
+}
+
+// tooLong tells whether a path leads to the same values so often that the reply would be longer than any document.
+func (o *jsonEach) tooLong(nodes []jsondoc.Node) bool {
+	room := 0
+	for i := 0; i < len(nodes) && o.room != nil && room <= 2*jsondoc.MaxSize; i++ {
+		if o.is(nodes[i].Type()) {
+			room += o.room(nodes[i])
+		}
+	}
+	return room > 2*jsondoc.MaxSize
 }
 
 // isLegacyArg tells whether a text would be a path of the legacy dialect.
@@ -80,10 +95,16 @@ func jsonObjLen(c *Ctx) {
 }
 
 func jsonObjKeys(c *Ctx) {
-	c.jsonReplyEach(jsonEach{is: isJSON(jsondoc.Object), missing: errJSONMissing, other: errJSONNotObject, reply: func(n jsondoc.Node) {
+	c.jsonReplyEach(jsonEach{is: isJSON(jsondoc.Object), missing: errJSONMissing, other: errJSONNotObject, room: jsonNamesRoom, reply: func(n jsondoc.Node) {
 		c.Out.Array(n.Len())
 		n.Members(func(name []byte, _ jsondoc.Node) bool { c.Out.Bulk(name); return true })
 	}})
+}
+
+// jsonNamesRoom is about how long the reply of the names in an object is.
+func jsonNamesRoom(n jsondoc.Node) (room int) {
+	n.Members(func(name []byte, _ jsondoc.Node) bool { room += len(name) + 8; return true })
+	return room
 }
 
 // jsonIndexArg parses the position at an argument; fallback where there is none. false: the error is replied.

@@ -79,7 +79,7 @@ type jsonResults[T any] struct {
 
 func (r *jsonResults[T]) set(i int, v T) {
 	switch {
-	case !r.some:
+	case !r.some || r.at == i:
 		r.first, r.at, r.some = v, i, true
 		return
 	case r.more == nil:

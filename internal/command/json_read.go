@@ -112,6 +112,9 @@ func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, er
 		if err != nil {
 			return nil, err
 		}
+		if _, err = jsonBounded(0, []jsondoc.Node{n}, f); err != nil {
+			return nil, err
+		}
 		return n.AppendFormat(make([]byte, 0, n.TextRoom()), f), nil
 	}
 	found, err := p.Find(nil, root)
@@ -122,23 +125,23 @@ func jsonText(root jsondoc.Node, p *jsondoc.Path, f *jsondoc.Format) ([]byte, er
 }
 
 func jsonArray(b []byte, found []jsondoc.Node, f *jsondoc.Format) ([]byte, error) {
-	room, err := jsonBounded(len(b), found)
+	b = f.Open(b, '[')
+	room, err := jsonBounded(len(b), found, f)
 	if err != nil {
 		return nil, err
 	}
 	b = slices.Grow(b, min(room, maxJSONRoom))
-	b = f.Open(b, '[')
 	for i, n := range found {
 		b = n.AppendFormat(f.Next(b, i), f)
 	}
 	return f.Close(b, ']', len(found)), nil
 }
 
-// jsonBounded refuses to reply values that come to more than a document may: values within each other count each. It gives
-// about how long their text is.
-func jsonBounded(room int, found []jsondoc.Node) (int, error) {
+// jsonBounded refuses to reply values that come to more than a document may: values within each other count each, and so
+// does the layout. It gives about how long their text is.
+func jsonBounded(room int, found []jsondoc.Node, f *jsondoc.Format) (int, error) {
 	for _, n := range found {
-		if room += n.TextRoom(); room > 2*jsondoc.MaxSize {
+		if room += n.TextRoom() + f.Room(n); room > 2*jsondoc.MaxSize {
 			return 0, jsondoc.ErrCosty
 		}
 	}
@@ -173,7 +176,7 @@ func (c *Ctx) jsonReplyPaths(root jsondoc.Node, texts [][]byte, l *jsonLayout) {
 		b = f.Name(b, i, []byte(p.Text()))
 		if legacy {
 			found = found[:1]
-			if _, err = jsonBounded(len(b), found); err == nil {
+			if _, err = jsonBounded(len(b), found, f); err == nil {
 				b = found[0].AppendFormat(b, f)
 			}
 		} else {
@@ -196,7 +199,7 @@ func (c *Ctx) jsonReplyExpanded(root jsondoc.Node, texts [][]byte, l *jsonLayout
 			continue // no values
 		}
 		if all[i], err = p.Find(nil, root); err == nil {
-			room, err = jsonBounded(room, all[i])
+			room, err = jsonBounded(room, all[i], &l.format)
 		}
 		if err != nil {
 			c.jsonFail(err)
@@ -319,7 +322,7 @@ func jsonResp(c *Ctx) {
 	if !ok {
 		return
 	}
-	if _, err := jsonBounded(0, nodes); err != nil && !p.Legacy() {
+	if _, err := jsonBounded(0, nodes, &jsondoc.Format{}); err != nil && !p.Legacy() {
 		c.jsonFail(err)
 		return
 	}

@@ -215,6 +215,9 @@ func jsonMerge(c *Ctx) {
 	}
 }
 
+// maxJSONMerge bounds what a patch of many values may cost, in bytes: one that only removes leaves nothing that is counted.
+const maxJSONMerge = 1 << 30
+
 func (c *Ctx) jsonMergeAt(e *table.Entry, v jsondoc.Value) (bool, error) {
 	p, err := c.paths.compile(c.Args[2])
 	switch {
@@ -231,6 +234,9 @@ func (c *Ctx) jsonMergeAt(e *table.Entry, v jsondoc.Value) (bool, error) {
 	}
 	if len(found) == 0 {
 		return jsonAdd(e, p, v)
+	}
+	if len(found)*len(v.Bytes) > maxJSONMerge {
+		return false, jsondoc.ErrCosty
 	}
 	patch := jsondoc.Root(v.Bytes)
 	err = jsondoc.Apply(e, found, func(_ int, n jsondoc.Node) (jsondoc.Change, error) {

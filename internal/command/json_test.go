@@ -339,3 +339,41 @@ func (j journalTo) Append(effects []engine.Effect) {
 		j(e)
 	}
 }
+
+// TestJSONAnswersAreBounded: what is short to ask for is not let grow without bound, by layout, by a path that leads to one
+// value many times, or by a patch that leaves nothing to count.
+func TestJSONAnswersAreBounded(t *testing.T) {
+	const costly = "ERR path matches too many values"
+	c := newRig(t).main
+	times := func(n int, s string) string { return strings.Repeat(s+",", n) + s }
+	c.do("JSON.SET", "k", "$", "["+times(20_000, "1")+"]")
+	wide := strings.Repeat(" ", 100_000)
+	for _, words := range [][]string{
+		{"JSON.GET", "k", "INDENT", wide}, {"JSON.GET", "k", "INDENT", wide, "$[*]"}, {"JSON.GET", "k", "NEWLINE", wide, "$", "."},
+	} {
+		c.want(costly, words...)
+	}
+	c.w.SetProto(3)
+	c.want(costly, "JSON.GET", "k", "INDENT", wide, "FORMAT", "EXPAND1", "$")
+	c.w.SetProto(2)
+	c.want("[\n1,\n1\n]", "JSON.GET", "k", "NEWLINE", "\n", "$[0:2]")
+
+	c.do("JSON.SET", "o", "$", `[{"`+strings.Repeat("n", 500_000)+`":1}]`)
+	c.want(costly, "JSON.OBJKEYS", "o", "$["+times(3000, "0")+"]")
+
+	c.want("OK", "JSON.SET", "e", "$", "["+times(20_000, "{}")+"]")
+	var patch strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&patch, `,"k%d":null`, i)
+	}
+	c.want(costly, "JSON.MERGE", "e", "$.*", "{"+patch.String()[1:]+"}")
+	c.want("OK", "JSON.MERGE", "e", "$", "{"+patch.String()[1:]+"}")
+}
+
+// TestJSONPopsOnce: an element that was taken out once is told once.
+func TestJSONPopsOnce(t *testing.T) {
+	newRig(t).main.script(`
+		JSON.SET k $ [[1,2],[3],[]]  =>  OK
+		JSON.ARRPOP k $[0,0,1,2,0]  =>  [2 (nil) 3 (nil) (nil)]
+		JSON.GET k  =>  [[1],[],[]]`)
+}
