@@ -22,6 +22,7 @@ type site struct {
 	addr    string // host:port
 	handler http.Handler
 	guarded bool   // the handler lets nobody in without a token or a log-in
+	guard   string // the directive that would have it do so, for error messages
 	cert    string // PEM files for TLS; empty: none
 	key     string
 	end     func() // if set, ends responses that last, such as streams of events, before the server waits for them
@@ -41,12 +42,12 @@ const (
 	maxHeader     = 256 << 10 // bytes; a path may hold a command
 )
 
-// open binds the site's address. Without a password, which is to say where the handler is not guarded, it does so on this
+// open binds the site's address. Where nobody is asked for a password, as the handler is not guarded, it does so on this
 // machine's own addresses only, unless protected mode is off.
 func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) error {
 	if !w.guarded && s.ProtectedMode && !isLoopback(w.addr) {
 		return fmt.Errorf("%s %s: other machines could reach it, and it would ask nobody for a password: "+
-			"set requirepass, choose an address such as 127.0.0.1, or turn protected-mode off", w.name, w.addr)
+			"set %s, choose an address such as 127.0.0.1, or turn protected-mode off", w.name, w.addr, w.guard)
 	}
 	w.log, w.patience = log.With("site", w.name), time.Duration(s.ShutdownTimeout)*time.Second
 	w.server = &http.Server{
@@ -65,7 +66,7 @@ func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) e
 		w.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", w.addr)
+	l, err := lc.Listen(ctx, family(w.addr), w.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return inUseError{fmt.Errorf("%s %s: the port is in use", w.name, w.addr)}
 	}
@@ -140,6 +141,15 @@ func closeSites(sites []*site) {
 	for range sites {
 		<-done
 	}
+}
+
+// family is the network of an address: by itself Go takes 0.0.0.0 for all of IPv6, too.
+func family(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.To4() != nil {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // isLoopback tells whether only this machine reaches an address.

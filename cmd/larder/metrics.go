@@ -23,7 +23,7 @@ func metricsSite(s *config.Settings, db *larder.DB, api *rest.Server) *site {
 	if s.MetricsToken != "" {
 		h = bearer(s.MetricsToken, h)
 	}
-	return &site{name: "metrics", addr: s.Metrics, handler: h, guarded: s.MetricsToken != ""}
+	return &site{name: "metrics", addr: s.Metrics, handler: h, guarded: s.MetricsToken != "", guard: "metrics-token"}
 }
 
 func restFigures(s rest.Stats) []metrics.Figure {

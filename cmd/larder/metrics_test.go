@@ -58,13 +58,21 @@ func TestServeMetricsWithAToken(t *testing.T) {
 }
 
 func TestServeMetricsRefuses(t *testing.T) {
-	c := settings(t, "--metrics", "203.0.113.1:0")
+	c := settings(t, "--metrics", "203.0.113.1:0", "--requirepass", "secret") // which /metrics does not ask for
 	db, err := larder.Open(larder.Options{Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := openSites(t.Context(), slog.New(slog.DiscardHandler), c.Settings(), db); err == nil || !strings.Contains(err.Error(), "other machines") {
+	if _, err := openSites(t.Context(), slog.New(slog.DiscardHandler), c.Settings(), db); err == nil || !strings.Contains(err.Error(), "set metrics-token") {
 		t.Errorf("an address that others reach, without a token: %v", err)
+	}
+}
+
+// 0.0.0.0 is all of IPv4, and not of IPv6 besides.
+func TestServeAllOfIPv4(t *testing.T) {
+	w := sitesOf(t, "--metrics", "0.0.0.0:0", "--metrics-token", "figures")["metrics"]
+	if addr := w.listener.Addr().String(); !strings.HasPrefix(addr, "0.0.0.0:") {
+		t.Errorf("listening at %s", addr)
 	}
 }
