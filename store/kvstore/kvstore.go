@@ -76,6 +76,9 @@ func Open(cfg store.Config, o Options) (*Store, error) {
 	if s.token == "" {
 		return nil, fmt.Errorf("kvstore: %w: no token: write https://TOKEN@host", store.ErrInvalid)
 	}
+	if strings.ContainsFunc(s.token, func(r rune) bool { return r <= ' ' || r > '~' }) { // such as the line's end of a file
+		return nil, fmt.Errorf("kvstore: %w: the token has a space, a line's end or what is no ASCII, which no header can bring", store.ErrInvalid)
+	}
 	if s.poll = o.Poll; s.poll == 0 {
 		s.poll = DefaultPoll
 	}

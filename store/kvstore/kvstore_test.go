@@ -40,6 +40,16 @@ func TestTokenIsSecret(t *testing.T) {
 	}
 }
 
+// A token that cannot be sent is refused at once: it would look as if the server were away.
+func TestTokensThatNoHeaderBrings(t *testing.T) {
+	for _, token := range []string{"s3cret\n", "s3cret\r\nX: y", "s3 cret", "s3cret\u00e9", "\x00s3cret"} {
+		st, err := kvstore.Open(store.Config{Target: store.REST, Addrs: []string{"host"}, Password: token}, kvstore.Options{})
+		if !errors.Is(err, store.ErrInvalid) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%q: %v, %v", token, st, err)
+		}
+	}
+}
+
 // A store that is down behind an API that is up is ErrUnavailable, alone and within a pipeline.
 func TestWhatIsBehindIsDown(t *testing.T) {
 	st := storetest.NewFaulty(storetest.NewMemory())

@@ -46,7 +46,11 @@ func (s *Store) Subscribe(ctx context.Context, sub store.Subscription) error {
 		}
 		attempt++
 		s.log.Warn("subscription lost", "store", s.String(), "err", err)
-		if !s.pause(ctx, min(time.Duration(attempt)*50*time.Millisecond, 2*time.Second)) {
+		wait := min(time.Duration(attempt)*50*time.Millisecond, 2*time.Second)
+		if failed != nil {
+			wait = max(wait, min(failed.after, silence))
+		}
+		if !s.pause(ctx, wait) {
 			if s.life.Err() != nil {
 				return fmt.Errorf("kvstore: %w", store.ErrClosed)
 			}
@@ -130,7 +134,10 @@ func (l *listening) listen(ctx context.Context, path string, names []string) err
 	var event strings.Builder
 	lines := 0
 	for {
-		line, err := r.ReadString('\n')
+		line, err := readLine(r, maxAnswer)
+		if errors.Is(err, store.ErrReply) {
+			return &unanswered{err: err}
+		}
 		if err != nil {
 			if l.ctx.Err() == nil && ctx.Err() != nil {
 				err = errSilent
@@ -153,9 +160,27 @@ func (l *listening) listen(ctx context.Context, path string, names []string) err
 			lines = 0
 		}
 		if event.Len() > maxAnswer {
-			return &unanswered{err: fmt.Errorf("kvstore: %w: an event of more than %d bytes", store.ErrReply, maxAnswer)}
+			return &unanswered{err: tooLong(maxAnswer)}
 		}
 	}
+}
+
+// readLine reads up to a line's end, which has to come within so many bytes or little more.
+func readLine(r *bufio.Reader, most int) (string, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if line = append(line, part...); len(line) > most {
+			return "", tooLong(most)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return string(line), err
+		}
+	}
+}
+
+func tooLong(most int) error {
+	return fmt.Errorf("kvstore: %w: an event of more than %d bytes", store.ErrReply, most)
 }
 
 // take handles an event: "subscribe,name,number", "message,channel,payload" or "pmessage,pattern,channel,payload".

@@ -1,6 +1,7 @@
 package kvstore
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,39 @@ func TestSubscriptionIsRestored(t *testing.T) {
 	want(t, events, "ready false", "|a|one,two", "|a,b|x\ny", "ready true", "|a|early", "|a|late", "ready true")
 	leave()
 	if err := <-end; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A server that says when to come back is not asked before.
+func TestSubscriptionWaitsAsTold(t *testing.T) {
+	attempts := make(chan time.Time, 10)
+	st := openTo(t, func(w http.ResponseWriter, r *http.Request) {
+		attempts <- time.Now()
+		say(503, "{}", "Retry-After", "1")(w, r)
+	}, Options{}, "")
+	_, end, leave := heard(t, st, store.Subscription{Channels: []string{"a"}})
+	first := <-attempts
+	if waited := (<-attempts).Sub(first); waited < time.Second {
+		t.Errorf("asked again after %v", waited)
+	}
+	leave()
+	<-end
+}
+
+// Memory is bounded where a line does not end.
+func TestLongLines(t *testing.T) {
+	for _, c := range []struct {
+		size int
+		ok   bool
+	}{{0, true}, {5000, true}, {9999, true}, {1 << 20, false}} {
+		r := bufio.NewReader(strings.NewReader(strings.Repeat("x", c.size) + "\nnext\n"))
+		line, err := readLine(r, 10_000)
+		if c.ok && (err != nil || len(line) != c.size+1) || !c.ok && (!errors.Is(err, store.ErrReply) || r.Size() > 10_000) {
+			t.Errorf("%d: %d bytes, %v", c.size, len(line), err)
+		}
+	}
+	if _, err := readLine(bufio.NewReader(strings.NewReader("data: mess")), 10); err != io.EOF {
 		t.Error(err)
 	}
 }
