@@ -22,8 +22,9 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) (answered bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "HEAD, GET, POST, PUT")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Upstash-Encoding, Upstash-Response-Format, Upstash-Sync-Token, "+
-		"Upstash-Telemetry-Runtime, Upstash-Telemetry-Platform, Upstash-Telemetry-Sdk")
+	if asked := r.Header.Values("Access-Control-Request-Headers"); len(asked) > 0 { // client libraries add what they like, and no other counts here
+		h["Access-Control-Allow-Headers"] = asked
+	}
 	h.Set("Access-Control-Max-Age", "7200")
 	w.WriteHeader(http.StatusNoContent)
 	return true

@@ -96,8 +96,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("rest: %w: a negative limit", store.ErrInvalid)
 	}
 	for _, origin := range o.Origins {
-		if origin != "*" && !strings.Contains(origin, "://") {
-			return fmt.Errorf("rest: %w: origin %q; want one such as https://app.example.com, or *", store.ErrInvalid, origin)
+		if origin != "*" && !isOrigin(origin) {
+			return fmt.Errorf("rest: %w: origin %q; want one such as https://app.example.com, without a path, or *", store.ErrInvalid, origin)
 		}
 	}
 	setDefault(&o.MaxRequest, DefaultMaxRequest)
@@ -112,6 +112,12 @@ func (o *Options) check() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// isOrigin tells whether browsers could send it as one: other spellings would match none.
+func isOrigin(s string) bool {
+	scheme, host, ok := strings.Cut(s, "://")
+	return ok && scheme != "" && host != "" && !strings.ContainsAny(host, "/?#@ *") && s == strings.ToLower(s)
 }
 
 func setDefault[N ~int | ~int64](n *N, to N) {
