@@ -110,6 +110,9 @@ func (l *listening) listen(ctx context.Context, path string, names []string) err
 	for _, name := range names {
 		path += "/" + url.PathEscape(name)
 	}
+	if names[len(names)-1] == "" {
+		path += "/" // a slash at the end counts for nothing
+	}
 	resp, err := l.s.send(ctx, request{path: path, body: []byte("[]")}, eventStream)
 	if err != nil {
 		return err

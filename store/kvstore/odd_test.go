@@ -1,8 +1,10 @@
 package kvstore_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/larderdb/larder/store"
 	"github.com/larderdb/larder/store/kvstore"
@@ -27,6 +29,40 @@ func TestErrorsWithinArrays(t *testing.T) {
 	}
 	if a, err := replies[2].Text(); a != "1" {
 		t.Error(a, err)
+	}
+}
+
+// Names may be empty, and hold whatever a URL is made of.
+func TestOddChannels(t *testing.T) {
+	for _, names := range [][]string{{""}, {"a", ""}, {"", "a"}, {"/", "..", "?x=y", "#", "%2F", "a,b", "\xff\x00\n"}} {
+		db, st := served(t, kvstore.Options{})
+		ready, got := make(chan bool, 1), make(chan store.Message, len(names))
+		ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- st.Subscribe(ctx, store.Subscription{Channels: names, OnReady: func(bool) { ready <- true }, OnMessage: func(m store.Message) { got <- m }})
+		}()
+		for _, name := range names {
+			select {
+			case <-ready:
+				ready <- true
+			case <-ctx.Done():
+				t.Fatalf("%q are not confirmed", names)
+			}
+			if err := db.Do(ctx, "PUBLISH", name, "x"+name).Err(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case m := <-got:
+				if m.Channel != name || m.Payload != "x"+name {
+					t.Errorf("%q: %+v", name, m)
+				}
+			case <-ctx.Done():
+				t.Fatalf("nothing came to %q", name)
+			}
+		}
+		leave()
+		<-ended
 	}
 }
 
