@@ -89,7 +89,7 @@ func (r *ring) since(at int64) []point {
 type reading struct {
 	at   time.Duration // by the monotonic clock
 	info info.Info
-	hist histogram
+	hist info.Histogram
 }
 
 // readings are kept for rates that do not jump about: over some ten seconds.
@@ -199,10 +199,10 @@ func measure(before, now reading) [seriesCount]float32 {
 			v[i] = float32(f)
 		}
 	}
-	if !change.Reset {
-		grown := now.hist.minus(before.hist)
+	if !change.Reset && !before.info.Empty() {
+		grown := now.hist.Since(before.hist)
 		for i, share := range map[int]float64{sP50: .5, sP99: .99, sP999: .999} {
-			if f, ok := grown.quantile(share); ok {
+			if f, ok := grown.Quantile(share); ok {
 				v[i] = float32(f)
 			}
 		}

@@ -223,32 +223,6 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	if _, ok := (histogram{}).quantile(.5); ok {
-		t.Error("nothing has a median")
-	}
-	h := histogram{{1, 50}, {100, 50}, {200, 100}}
-	for share, want := range map[float64]float64{.5: 1, .75: 150, 1: 200, .25: .75} {
-		if got, ok := h.quantile(share); !ok || math.Abs(got-want) > .01 {
-			t.Errorf("%v: %v", share, got)
-		}
-	}
-	if got := (histogram{{1, 5}, {2, 9}}).minus(histogram{{1, 5}, {2, 5}}); len(got) != 1 || got[0] != (bucket{2, 4}) {
-		t.Error(got)
-	}
-	// In any order, and with nonsense.
-	r := store.MapOf(store.Bulk("get"), store.MapOf(store.Bulk("histogram_usec"), store.MapOf(store.Int(16), store.Int(5), store.Int(8), store.Int(2)), store.Bulk("calls"), store.Int(5)))
-	if got := readHistogram(r); len(got) != 2 || got[0] != (bucket{8, 2}) || got[1] != (bucket{16, 5}) {
-		t.Error(got)
-	}
-	for _, r := range []store.Reply{store.Nil(), store.Int(1), store.ArrayOf(store.Int(1)), store.ArrayOf(store.Bulk("get"), store.Int(7)), store.Fail(store.ErrClosed),
-		store.ArrayOf(store.Bulk("get"), store.ArrayOf(store.Bulk("histogram_usec"), store.ArrayOf(store.Bulk("x"), store.Bulk("y"))))} {
-		if got := readHistogram(r); len(got) != 0 {
-			t.Errorf("%v: %v", r, got)
-		}
-	}
-}
-
 func FuzzRecord(f *testing.F) {
 	f.Add("30,0,25,0,0;{}", "1;failed")
 	f.Add("31,1,25,0,0,3;kuh:1payload", "")

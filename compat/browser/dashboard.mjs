@@ -313,3 +313,70 @@ it("is light and quick", async () => {
 });
 
 if (shots) fs.mkdirSync(shots, { recursive: true });
+
+describe("lists that take long", () => {
+  /** pages answers api/keys with one key per page, and each page a little late. */
+  async function pages(t, most) {
+    await t.page.route("**/api/keys*", async (route) => {
+      const at = Number(new URL(route.request().url()).searchParams.get("cursor"));
+      await new Promise((done) => setTimeout(done, 15));
+      await route.fulfill({ json: { keys: [{ key: "key " + at, type: "string", ttl: -1, bytes: 1 }], cursor: at + 1 < most ? String(at + 1) : "0", scanned: 1000, total: 1000 * most } }).catch(() => {});
+    });
+  }
+  const rows = (t) => t.page.locator("#main tbody td:first-child").allTextContents();
+
+  it("shows each key once when a list is begun anew before it has ended", async () => {
+    const t = await open(SITE);
+    await logIn(t);
+    await pages(t, 40);
+    await go(t.page, "keys?match=x", "tbody tr");
+    for (let i = 0; i < 4; i++) await t.page.keyboard.press("r");
+    await t.page.getByText("40 found of").waitFor();
+    const all = await rows(t);
+    assert.equal(new Set(all).size, 40);
+    assert.equal(all.length, 40);
+    await t.close();
+  });
+
+  it("keeps what was loaded when the page is seen again", async () => {
+    const t = await open(SITE);
+    await logIn(t);
+    await pages(t, 250);
+    await go(t.page, "keys?match=y", "tbody tr");
+    await t.page.getByRole("button", { name: "More" }).click({ timeout: 30_000 });
+    await t.page.getByText("200 found so far").waitFor({ timeout: 30_000 });
+    let asked = 0;
+    t.page.on("request", (r) => { if (r.url().includes("/api/keys")) asked++; });
+    await t.page.getByRole("button", { name: "More", disabled: false }).waitFor();
+    await t.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await t.page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal((await rows(t)).length, 200);
+    assert.equal(asked, 0);
+    await t.close();
+  });
+});
+
+it("fits a phone: the view that is open is in sight in the list of views, and names have room", async () => {
+  const t = await open(SITE, { viewport: { width: 390, height: 844 } });
+  await logIn(t);
+  for (const place of ["keys", "locks", "overview"]) {
+    await go(t.page, place, place === "overview" ? ".chart canvas" : "tbody tr");
+    const at = await t.page.locator("nav.side a[aria-current]").boundingBox();
+    assert.ok(at.x >= 0 && at.x + at.width < 392, place + " " + JSON.stringify(at));
+    if (place !== "overview") assert.ok((await t.page.locator("#main tbody td.key").first().boundingBox()).width >= 120, place);
+  }
+  await t.close();
+});
+
+it("writes out what would cover other rows or is not seen", async () => {
+  const t = await open(SITE);
+  await logIn(t);
+  const texts = await t.page.evaluate(async () => {
+    const { plain, shown, globbed } = await import("./lib.js");
+    const all = ["a" + "\u0301".repeat(5) + "b", "x\u{e0041}\u3164\u202ey", "caf\u00e9 \u0e01\u0e49"];
+    return [...all.map(plain), ...all.map((s) => shown(s).map((n) => (typeof n === "string" ? n : n.textContent)).join("")), globbed("a*[b\u0000"), globbed({ b64: btoa("a*\xff") })];
+  });
+  const want = ["a\u0301\u0301\\u0301\\u0301\\u0301b", "x\\u{e0041}\\u3164\\u202ey", "caf\u00e9 \u0e01\u0e49"];
+  assert.deepEqual(texts, [...want, ...want, "a\\*\\[b?", "a\\*?"]);
+  await t.close();
+});

@@ -19,7 +19,7 @@ let view = null, where = null, dot = null;
 
 function makeView(main, args, params) {
   const abort = new AbortController(), closers = [], repaints = [], timers = new Set();
-  let refresh = [], stopped = false, search = null, filter = "", draw = null;
+  let refresh = [], stopped = false, search = null, filter = "", draw = null, again = null;
   const head = el("div", { class: "head" }), root = el("div");
   fill(main, head, root);
   const v = {
@@ -38,15 +38,16 @@ function makeView(main, args, params) {
     onclose: (f) => closers.push(f), onrepaint: (f) => repaints.push(f), onrefresh: (f) => refresh.push(f),
     stop() { stopped = true; },
     async refresh() { stopped = false; for (const f of refresh) await f().catch(v.fail); if (draw) await draw().catch(v.fail); },
+    /** wake is for a page that is seen again: what runs by itself does so at once. Lists that were walked through stay as they are. */
+    async wake() { if (again && !stopped) await again(); },
     repaint() { repaints.forEach((f) => f()); },
     close() { abort.abort(); timers.forEach(clearTimeout); closers.forEach((f) => f()); },
     /** every runs f now and then every ms, while the page is seen. Its first failure shows, later ones until they pass. */
     async every(ms, f) {
       draw = refresh.length ? draw : f;
+      again = async () => { try { await f(); root.querySelector(":scope > .note.bad[role]")?.remove(); v.up(true); } catch (e) { v.fail(e); } };
       const step = async () => {
-        if (!document.hidden && !stopped) {
-          try { await f(); root.querySelector(":scope > .note.bad[role]")?.remove(); v.up(true); } catch (e) { v.fail(e); }
-        }
+        if (!document.hidden && !stopped) await again();
         if (!abort.signal.aborted) { const t = setTimeout(() => { timers.delete(t); step(); }, ms); timers.add(t); }
       };
       await step();
@@ -81,7 +82,7 @@ async function route() {
   const place = places.find((p) => p && p[0] === first), other = others[first];
   const run = place ? place[2] : other ? other[0] : overview.overview;
   const current = place ? first : other ? other[1] : "overview";
-  for (const a of document.querySelectorAll("nav.side a")) { if (a.dataset.place === current) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current"); }
+  for (const a of document.querySelectorAll("nav.side a")) { if (a.dataset.place === current) { a.setAttribute("aria-current", "page"); a.scrollIntoView({ block: "nearest", inline: "nearest" }); } else a.removeAttribute("aria-current"); }
   view?.close();
   const main = document.getElementById("main");
   const mine = view = makeView(main, args, new URLSearchParams(query || ""));
@@ -185,5 +186,5 @@ async function start() {
 
 addEventListener("hashchange", route);
 addEventListener("loggedout", logIn);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) view?.refresh(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) view?.wake(); });
 start().catch((e) => fill(app, el("main", { id: "main", class: "panel login" }, el("h1", {}, "Larder"), el("p", { class: "bad", role: "alert" }, e.message))));

@@ -13,16 +13,20 @@ export async function keys(view) {
   view.head("Keys", search, type);
   const state = {}, body = el("div");
   fill(view.root, body);
-  const go = () => { location.hash = "#/keys?" + new URLSearchParams({ match: search.input.value, type: type.value }); };
-  let rows = [], cursor = "0", scanned = 0, total;
+  const go = () => {
+    const next = "#/keys?" + new URLSearchParams({ match: search.input.value, type: type.value });
+    if (location.hash === next) view.refresh(); else location.hash = next;
+  };
+  let rows = [], cursor = "0", scanned = 0, total, running = 0;
 
   async function more() {
     const match = view.params.get("match") || "";
     // A word without wildcards is what a key contains; a pattern is a pattern.
     const pattern = match === "" || /[*?[]/.test(match) ? match : `*${match}*`;
-    const want = rows.length + 100;
+    const want = rows.length + 100, mine = ++running;
     do {
       const page = await get("keys", { match: pattern, type: type.value, cursor }, view.signal);
+      if (mine !== running) return; // a refresh has begun anew
       rows.push(...page.keys);
       ({ cursor, total } = page);
       scanned += page.scanned;
@@ -32,8 +36,8 @@ export async function keys(view) {
   function draw(busy) {
     fill(body, panel("", table([
       { name: "Key", key: true, cell: (r) => keyLink(r.key), by: (r) => plain(r.key) },
-      { name: "Type", cell: (r) => el("span", { class: "tag" }, typeName(r.type)), by: (r) => r.type },
-      { name: "TTL", num: true, cell: (r) => (r.ttl === -1 ? el("span", { class: "soft" }, "none") : span(r.ttl)), by: (r) => (r.ttl === -1 ? Infinity : r.ttl) },
+      { name: "Type", cell: (r) => (r.type ? el("span", { class: "tag" }, typeName(r.type)) : el("span", { class: "soft", title: "The dashboard's user may not look at this key" }, "no access")), by: (r) => r.type },
+      { name: "TTL", num: true, cell: (r) => (!r.type ? dash : r.ttl === -1 ? el("span", { class: "soft" }, "none") : span(r.ttl)), by: (r) => (r.ttl === -1 ? Infinity : r.ttl) },
       { name: "Memory", num: true, cell: (r) => bytes(r.bytes), by: (r) => r.bytes },
       me.writable && { name: "", act: true, cell: (r) => el("button", { class: "danger", "aria-label": "Delete " + plain(r.key).slice(0, 80), onclick: () => remove(r.key, () => { rows = rows.filter((x) => x !== r); draw(); }) }, "Delete") },
     ].filter(Boolean), rows, { state, label: "Keys", empty: busy ? "Looking…" : "No key matches." }),

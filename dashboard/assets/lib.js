@@ -73,10 +73,14 @@ export function blobOf(bytes) {
   }
 }
 
-// Characters that are not seen, or that change how others are seen: controls, the marks and overrides of direction, joiners.
-const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-const escape = (c) => (c === "\n" ? "\\n" : c === "\t" ? "\\t" : c === "\r" ? "\\r" :
-  c.charCodeAt(0) < 256 ? "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0") : "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+// Characters that are not seen, or that change how others are seen: controls, the marks and overrides of direction, joiners, fillers,
+// tags; and of a pile of combining marks, which would cover the rows above and below, those past the second.
+const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]|(?<=\p{M}\p{M})\p{M}/gu;
+const escape = (c) => {
+  if (c === "\n" || c === "\t" || c === "\r") return { "\n": "\\n", "\t": "\\t", "\r": "\\r" }[c];
+  const n = c.codePointAt(0), hex = n.toString(16);
+  return n < 256 ? "\\x" + hex.padStart(2, "0") : n < 0x10000 ? "\\u" + hex.padStart(4, "0") : `\\u{${hex}}`;
+};
 
 /** plain is a blob as one line of text without surprises. */
 export function plain(blob) {
@@ -99,7 +103,7 @@ export function shown(blob, most = 400) {
     for (const m of text.matchAll(unseen)) {
       if (m.index > at) nodes.push(text.slice(at, m.index));
       nodes.push(el("span", { class: "esc" }, escape(m[0])));
-      at = m.index + 1;
+      at = m.index + m[0].length;
     }
     if (at < text.length) nodes.push(text.slice(at));
     if (more && !blob.len) nodes.push(el("span", { class: "soft" }, " …"));
@@ -111,6 +115,14 @@ export function shown(blob, most = 400) {
   if (!nodes.length) nodes.push(el("span", { class: "soft" }, "(empty)"));
   if (blob.len) nodes.push(el("span", { class: "soft" }, ` … ${bytes(blob.len)} in all`));
   return nodes;
+}
+
+/** globbed is a blob as a pattern that matches it: what has no place in a field of text is any byte. */
+export function globbed(blob) {
+  if (typeof blob === "string") return blob.replace(/[*?[\]\\^-]/g, "\\$&").replace(/[\u0000-\u001f\u007f]/g, "?");
+  let out = "";
+  for (const b of bytesOf(blob)) out += b < 32 || b > 126 ? "?" : globbed(String.fromCharCode(b));
+  return out;
 }
 
 export const isEmpty = (blob) => blob === undefined || blob === null || blob === "";

@@ -1,5 +1,5 @@
 // Overview, namespaces, commands, slow log, INFO.
-import { el, fill, get, panel, table, facts, bar, shown, plain, count, bytes, rate, percent, micros, span, moment, whole, dash, me } from "./lib.js";
+import { el, fill, get, panel, table, facts, bar, shown, plain, globbed, count, bytes, rate, percent, micros, span, moment, whole, dash, me } from "./lib.js";
 
 const color = (n) => getComputedStyle(document.documentElement).getPropertyValue(n).trim();
 
@@ -26,7 +26,7 @@ function draw(spec, sync) {
     const faint = color("--line"), soft = color("--soft");
     const axis = { stroke: soft, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
     plot = new uPlot({
-      width: Math.max(box.clientWidth - 16, 200), height: 170, padding: [10, 14, 0, 0], cursor: { sync: { key: sync }, y: false, points: { size: 7 } },
+      width: Math.max(box.clientWidth - 16, 200), height: 170, padding: [10, 26, 0, 0], cursor: { sync: { key: sync }, y: false, points: { size: 7 } },
       scales: { y: { range: (_, lo, hi) => [0, spec.top ?? (hi > 0 ? hi * 1.08 : 1)] } },
       axes: [{ ...axis, size: 26, space: 70, values: (_, t) => t.map(clock) }, { ...axis, size: 66, space: 34, incrs: spec.format === bytes || spec.format === bytesRate ? doubling : undefined, values: (_, v) => v.map((n) => spec.format(n)) }],
       series: [{ value: (_, t) => (t ? new Date(1000 * t).toLocaleTimeString() : dash) },
@@ -35,7 +35,7 @@ function draw(spec, sync) {
           spanGaps: false, value: (_, v) => (v === null || v === undefined ? dash : spec.format(v)),
         }))],
     }, data, box);
-    rest();
+    queueMicrotask(rest); // after the one in which it draws itself
   };
   // Where no pointer asks for another moment the legend tells the last one.
   const rest = () => plot && (plot.cursor.left ?? -1) < 0 && plot.setLegend({ idx: plot.data[0].length - 1 }, false);
@@ -163,7 +163,7 @@ export async function namespaces(view) {
     const ttls = ["ttl_1m", "ttl_1h", "ttl_1d", "ttl_7d", "ttl_more", "no_ttl"];
     const names = ["up to a minute", "up to an hour", "up to a day", "up to a week", "longer", "no TTL"], colors = ["--c5", "--c1", "--c6", "--c2", "--c3", "--c4"].map(color);
     fill(body, panel("", table([
-      { name: "Namespace", key: true, cell: (r) => el("a", { href: "#/keys?match=" + encodeURIComponent(globbed(plain(r.name)) + "*") }, shown(r.name)), by: (r) => plain(r.name) },
+      { name: "Namespace", key: true, cell: (r) => el("a", { href: "#/keys?match=" + encodeURIComponent(globbed(r.name) + "*") }, shown(r.name)), by: (r) => plain(r.name) },
       { name: "Keys", num: true, cell: (r) => count(r.keys), by: (r) => r.keys },
       { name: "Memory", num: true, cell: (r) => [bytes(r.bytes), bar(r.bytes / all)], by: (r) => r.bytes },
       { name: "Hits", num: true, cell: (r) => rate(r.hits_rate), by: (r) => r.hits_rate },
@@ -187,8 +187,6 @@ export function stack(parts) {
     told.map(([, v, c]) => el("i", { style: { width: (100 * v) / all + "%", background: c } })));
 }
 
-export const globbed = (s) => s.replace(/[*?[\]\\^-]/g, "\\$&");
-
 export async function commands(view) {
   const state = { column: 2, up: false }, body = el("div");
   view.head("Commands", view.filter("Filter by name"));
@@ -201,11 +199,11 @@ export async function commands(view) {
       { name: "Command", key: true, cell: (r) => r.name, by: (r) => r.name },
       { name: "Calls", num: true, cell: (r) => whole(r.calls), by: (r) => r.calls },
       { name: "Per second", num: true, cell: (r) => rate(r.rate), by: (r) => r.rate },
-      { name: "Mean", num: true, cell: (r) => micros(r.usec_per_call), by: (r) => r.usec_per_call },
+      { name: "Mean", num: true, cell: (r) => (r.usec > 0 ? micros(r.usec_per_call) : dash), by: (r) => r.usec_per_call },
       { name: "p50", num: true, cell: (r) => micros(r.p50), by: (r) => r.p50 },
       { name: "p99", num: true, cell: (r) => micros(r.p99), by: (r) => r.p99 },
       { name: "p99.9", num: true, cell: (r) => micros(r.p999), by: (r) => r.p999 },
-      { name: "Time in all", num: true, cell: (r) => micros(r.usec), by: (r) => r.usec },
+      { name: "Time in all", num: true, cell: (r) => (r.usec > 0 ? micros(r.usec) : dash), by: (r) => r.usec },
       { name: "Refused", num: true, cell: (r) => count(r.rejected_calls), by: (r) => r.rejected_calls },
       { name: "Failed", num: true, cell: (r) => el("span", { class: r.failed_calls > 0 ? "bad" : "" }, count(r.failed_calls)), by: (r) => r.failed_calls },
     ], rows, { state, label: "Commands" })));

@@ -1,5 +1,5 @@
 // A view for each pattern that lies in the store.
-import { el, fill, get, post, panel, table, facts, bar, shown, plain, param, unparam, blobOf, count, bytes, whole, percent, span, moment, ttl, act, isEmpty, me, dash } from "./lib.js";
+import { el, fill, get, post, panel, table, facts, bar, shown, plain, globbed, param, unparam, blobOf, count, bytes, whole, percent, span, moment, ttl, act, isEmpty, me, dash } from "./lib.js";
 import { keyLink, progress, pretty } from "./keys.js";
 import { stack } from "./overview.js";
 
@@ -55,7 +55,7 @@ export async function caches(view) {
   const steps = ["up to a minute", "up to an hour", "up to a day", "up to a week", "longer", "no TTL"], colors = ["--c5", "--c1", "--c6", "--c2", "--c3", "--c4"].map(color);
   let all = [], text = "";
   const show = () => fill(body, panel("In the store", table([
-    { name: "Prefix", key: true, cell: (r) => el("a", { href: "#/keys?match=" + encodeURIComponent(plain(r.prefix).replace(/[*?[\]\\^-]/g, "\\$&") + "*") }, shown(r.prefix)), by: (r) => plain(r.prefix) },
+    { name: "Prefix", key: true, cell: (r) => el("a", { href: "#/keys?match=" + encodeURIComponent(globbed(r.prefix) + "*") }, shown(r.prefix)), by: (r) => plain(r.prefix) },
     ...[["Entries", "entries", count], ["Memory of values", "bytes", bytes], ["Being loaded", "loading", count], ["Absent", "absent", count], ["Stale", "stale", count], ["Tagged", "tagged", count], ["Not entries", "foreign", count]].map(([name, f, format]) => (
       { name, num: true, cell: (r) => format(sums.get(plain(r.prefix))?.[f]), by: (r) => sums.get(plain(r.prefix))?.[f] })),
     { name: "TTLs", cell: (r) => { const s = sums.get(plain(r.prefix)); return s ? stack(s.ttl.map((n, i) => [steps[i], n, colors[i]])) : dash; } },
@@ -266,7 +266,7 @@ export async function locks(view) {
       const some = free.checked ? rows : rows.filter((l) => !l.free);
       fill(body, panel("", table([
         { name: "Lock", key: true, cell: (l) => el("a", { href: "#/lock/" + param(l.key) }, shown(l.name)), by: (l) => plain(l.name) },
-        { name: "Kind", cell: (l) => kinds[l.kind || ""] || l.kind, by: (l) => l.kind || "" },
+        { name: "Kind", cell: (l) => (Object.hasOwn(kinds, l.kind || "") ? kinds[l.kind || ""] : shown(l.kind)), by: (l) => l.kind || "" },
         { name: "Holder", key: true, cell: (l) => (!isEmpty(l.holder) ? shown(l.holder) : l.shared ? `${whole(l.shared)} share it` : el("span", { class: "tag" }, l.waiters ? "passing on" : "free")), by: (l) => plain(l.holder) },
         { name: "Held for", num: true, cell: (l) => (l.since && !isEmpty(l.holder) ? span(Date.now() - l.since) : dash), by: (l) => -l.since },
         { name: "Waiting", num: true, cell: (l) => el("span", { class: l.waiters ? "warn" : "" }, whole(l.waiters)), by: (l) => l.waiters },
