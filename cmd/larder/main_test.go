@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"net"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -62,5 +64,27 @@ func TestHelp(t *testing.T) {
 		if out, err := command(t, args...); err != nil || !strings.Contains(out, "Usage:") {
 			t.Errorf("%q: %v %s", args, err, out)
 		}
+	}
+}
+
+// exchange sends an inline command and checks how the answer begins.
+func exchange(t *testing.T, addr, command, want string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	converse(t, conn, command, want)
+}
+
+// converse sends an inline command and checks how the answer begins.
+func converse(t *testing.T, conn net.Conn, command, want string) {
+	t.Helper()
+	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("%s: %q, %v", command, got, err)
 	}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -58,27 +57,5 @@ func TestServeUntilSignal(t *testing.T) {
 				t.Errorf("%v: no %q in\n%s", signal, want, all)
 			}
 		}
-	}
-}
-
-// exchange sends an inline command and checks how the answer begins.
-func exchange(t *testing.T, addr, command, want string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	converse(t, conn, command, want)
-}
-
-// converse sends an inline command and checks how the answer begins.
-func converse(t *testing.T, conn net.Conn, command, want string) {
-	t.Helper()
-	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(got, want) {
-		t.Errorf("%s: %q, %v", command, got, err)
 	}
 }

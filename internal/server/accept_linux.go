@@ -134,35 +134,59 @@ func (l *loop) accept(fd int) {
 			return
 		}
 		sys, peer, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if (err == unix.EMFILE || err == unix.ENFILE) && a.spare >= 0 {
-			l.turnAway(a)
-			l.mu.Unlock()
-			continue
+		turned := err == unix.EMFILE || err == unix.ENFILE
+		if turned {
+			err = l.turnAway(a)
+		}
+		if err != nil && err != unix.EAGAIN && err != unix.EINTR && err != unix.ECONNABORTED {
+			l.rest(a, err)
+			err = unix.EAGAIN
 		}
 		l.mu.Unlock()
-		switch err {
-		case nil:
+		switch {
+		case err == unix.EAGAIN:
+			return
+		case err == nil && !turned:
 			l.srv.welcome(sys, peer, a.addr)
-		case unix.EINTR, unix.ECONNABORTED:
-		case unix.EAGAIN:
-			return
-		default:
-			l.srv.log.Warn("cannot accept", "addr", a.addr.String(), "error", err)
-			return
 		}
 	}
 }
 
 // turnAway closes the next waiting connection, which there is no descriptor for, by giving up the spare one for a moment.
-// Otherwise it would wait there, and epoll would report it for ever. mu is held.
-func (l *loop) turnAway(a *acceptor) {
+// Otherwise it would wait there, and epoll would report it for ever. The error is accept's: that there are no descriptors is
+// said before it is looked whether anybody waits, and another part of the process may be quicker to take the spare one. mu is
+// held.
+func (l *loop) turnAway(a *acceptor) error {
+	if a.spare < 0 {
+		if a.spare = spareDescriptor(); a.spare < 0 {
+			return unix.EMFILE
+		}
+	}
 	_ = unix.Close(a.spare)
-	if sys, _, err := unix.Accept4(a.sys, unix.SOCK_CLOEXEC); err == nil {
+	sys, _, err := unix.Accept4(a.sys, unix.SOCK_CLOEXEC)
+	if err == nil {
 		_ = unix.Close(sys)
+		l.srv.refused.Add(1)
+		l.srv.log.Warn("connection refused", "reason", "too many open files")
 	}
 	a.spare = spareDescriptor()
-	l.srv.refused.Add(1)
-	l.srv.log.Warn("connection refused", "reason", "too many open files")
+	return err
+}
+
+// rest looks away from a listening socket for a while, as epoll would report forthwith who cannot be accepted. mu is held.
+func (l *loop) rest(a *acceptor, why error) {
+	l.srv.log.Warn("cannot accept", "addr", a.addr.String(), "error", why)
+	l.unregister(a.sys)
+	l.srv.clock.AfterFunc(acceptRetry, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.accepts[a.sys] != a || l.done {
+			return
+		}
+		if err := l.register(unix.EPOLL_CTL_ADD, a.sys, unix.EPOLLIN, 0); err != nil {
+			l.rest(a, err)
+		}
+	})
 }
 
 // welcome makes a connection of an accepted socket and gives it to the loop with the fewest.
