@@ -154,6 +154,7 @@ func TestHistory(t *testing.T) {
 	}
 	nan := math.NaN()
 	near(t, "the first rate", h.Ops[0], nan)
+	near(t, "the first p50, which would be of all the time before", h.P50[0], nan)
 	near(t, "used", h.Used[1], 1000)
 	near(t, "max", h.Max[1], nan)
 	near(t, "keys", h.Keys[1], 7)

@@ -27,7 +27,7 @@ var floors = []floor{
 	{0, "internal/types/number", nil, none},
 	{0, "internal/glob", nil, none},
 	{0, "internal/xxh3", nil, none},
-	{0, "internal/info", []string{}, none},
+	{1, "internal/info", []string{"store"}, none},
 	{0, "internal/clock", nil, none},
 	{0, "internal/vfs", nil, none},
 	{0, "internal/invariant", nil, none},

@@ -25,9 +25,9 @@ func commandsOf(prev, cur Sample) (list []Command, ok bool) {
 		return nil, false
 	}
 	change := info.Between(prev.Info, cur.Info, cur.At-prev.At)
-	var recent Histograms
+	var recent info.Histograms
 	if cur.Latency != nil && prev.Latency != nil && !change.Reset {
-		recent = cur.Latency.since(prev.Latency)
+		recent = cur.Latency.Since(prev.Latency)
 	}
 	for _, f := range cur.Info.Section("commandstats").Fields {
 		name, isStat := strings.CutPrefix(f.Name, "cmdstat_")
@@ -47,7 +47,7 @@ func commandsOf(prev, cur Sample) (list []Command, ok bool) {
 		c.Busy.V /= 1e6
 		c.Mean = ratio(maybe(parts.Float("usec")), c.Total)
 		if recent != nil {
-			c.P99, c.P999 = recent[name].percentile(0.99), recent[name].percentile(0.999)
+			c.P99, c.P999 = maybe(recent[name].Quantile(0.99)), maybe(recent[name].Quantile(0.999))
 		} else {
 			p := cur.Info.Parts("latency_percentiles_usec_" + name)
 			c.P99, c.P999 = maybe(p.Float("p99")), maybe(p.Float("p99.9"))

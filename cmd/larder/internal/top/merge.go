@@ -33,10 +33,10 @@ func merge(samples []Sample) Sample {
 			sum.Refused[what] = why
 		}
 		if s.Latency != nil && sum.Latency == nil {
-			sum.Latency = Histograms{}
+			sum.Latency = info.Histograms{}
 		}
 		for name, h := range s.Latency {
-			sum.Latency[name] = sum.Latency[name].add(h)
+			sum.Latency[name] = sum.Latency[name].Add(h)
 		}
 	}
 	sum.Name = fmt.Sprintf("%d nodes", sum.Nodes)

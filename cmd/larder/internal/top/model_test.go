@@ -227,52 +227,6 @@ func TestAlertsOverTime(t *testing.T) {
 	check(t, "evicting as long as we watch", alertsOf(evicting, info.Info{}, h), "evicting 30", "started")
 }
 
-func TestHistograms(t *testing.T) {
-	pairs := func(ns ...int64) store.Reply {
-		var e []store.Reply
-		for _, n := range ns {
-			e = append(e, store.Int(n))
-		}
-		return store.ArrayOf(e...)
-	}
-	reply := func(buckets store.Reply) store.Reply {
-		return store.ArrayOf(store.Bulk("GET"), store.MapOf(store.Bulk("calls"), store.Int(9), store.Bulk("histogram_usec"), buckets))
-	}
-	hs, err := parseHistograms(reply(pairs(1, 50, 2, 90, 16, 100)))
-	if err != nil || !reflect.DeepEqual(hs["get"], Histogram{{1, 50}, {2, 90}, {16, 100}}) {
-		t.Fatalf("%v %v", hs, err)
-	}
-	h := hs["get"]
-	for _, c := range []struct{ p, want float64 }{{0.5, 1}, {0.51, 2}, {0.9, 2}, {0.99, 16}, {1, 16}} {
-		if got := h.percentile(c.p); !same(got, num(c.want)) {
-			t.Errorf("p%v is %v, want %v", c.p, got, c.want)
-		}
-	}
-	// Later: 10 more of up to 2 us, 10 more in a bucket that was empty before.
-	later := Histogram{{1, 50}, {2, 100}, {8, 110}, {16, 120}}
-	if d := later.since(h); !reflect.DeepEqual(d, Histogram{{1, 0}, {2, 10}, {8, 20}, {16, 20}}) {
-		t.Errorf("since: %v", d)
-	}
-	if d := h.since(later); d.calls() != 0 {
-		t.Errorf("after CONFIG RESETSTAT: %v", d)
-	}
-	if s := h.add(later); !reflect.DeepEqual(s, Histogram{{1, 100}, {2, 190}, {8, 200}, {16, 220}}) {
-		t.Errorf("sum: %v", s)
-	}
-	if p := (Histogram{}).percentile(0.99); p.OK {
-		t.Errorf("p99 of nothing is %v", p)
-	}
-	for _, bad := range []store.Reply{store.Bulk("x"), store.Nil(), store.ArrayOf(store.Bulk("get")), reply(pairs(1, 2, 3)), reply(pairs(5, 1, 3, 2)), reply(pairs(1, 5, 3, 2)),
-		reply(store.ArrayOf(store.Bulk("x"), store.Bulk("y"))), store.ArrayOf(store.Bulk("get"), store.Int(3)), store.Fail(store.ServerError("ERR no"))} {
-		if hs, err := parseHistograms(bad); err == nil {
-			t.Errorf("%v was read as %v", bad, hs)
-		}
-	}
-	if o := (Histograms{"info": {{900, 5}}, "config|get": {{900, 5}}, "get": {{2, 5}}}).overall(); !reflect.DeepEqual(o, Histogram{{2, 5}}) {
-		t.Errorf("overall %v has the commands that watch", o)
-	}
-}
-
 func TestCommands(t *testing.T) {
 	at := func(second, calls, usec int, more ...string) Sample {
 		return reading(second, nil, append([]string{"# Commandstats", fmt.Sprintf("cmdstat_get:calls=%d,usec=%d,usec_per_call=2.00,rejected_calls=1,failed_calls=2", calls, usec)}, more...)...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/larderdb/larder/internal/clock"
+	"github.com/larderdb/larder/internal/info"
 	"github.com/larderdb/larder/store"
 )
 
@@ -122,7 +123,7 @@ func (a *accessCount) add(line string) {
 	}
 	name := strings.ToLower(words[0])
 	tr := store.TraitsOf(words)
-	if tr.Key <= 0 || tr.Key >= len(words) || watching(name) || name == "publish" || name == "spublish" || name == "auth" {
+	if tr.Key <= 0 || tr.Key >= len(words) || info.Watching(name) || name == "publish" || name == "spublish" || name == "auth" {
 		return
 	}
 	keys := words[tr.Key : tr.Key+1]

@@ -108,8 +108,8 @@ func (o *Overview) latency(prev, cur Sample) {
 	if cur.Latency == nil || prev.Latency == nil || o.Reset {
 		return
 	}
-	h := cur.Latency.since(prev.Latency).overall()
-	o.P50, o.P99 = h.percentile(0.50), h.percentile(0.99)
+	h := cur.Latency.Since(prev.Latency).Overall()
+	o.P50, o.P99 = maybe(h.Quantile(0.50)), maybe(h.Quantile(0.99))
 }
 
 func first(in info.Info, fields ...string) string {

@@ -39,13 +39,13 @@ func commandPanel(c Command, t *track) *panel {
 		name string
 		p    float64
 	}{{"p50 since start", 0.50}, {"p99 since start", 0.99}, {"p99.9 since start", 0.999}} {
-		add(q.name, h.percentile(q.p).micros())
+		add(q.name, maybe(h.Quantile(q.p)).micros())
 	}
 	var below int64
 	for _, b := range h {
 		n := b.Calls - below
 		below = b.Calls
-		share := ratio(num(float64(n)), num(float64(h.calls())))
+		share := ratio(num(float64(n)), num(float64(h.Calls())))
 		add("up to "+num(float64(b.Micros)).micros(), share.percent())
 	}
 	return p

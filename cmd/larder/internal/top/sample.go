@@ -13,7 +13,7 @@ type Sample struct {
 	Name    string        // the server's address; "3 nodes"
 	Nodes   int           // how many servers it is of
 	Info    info.Info
-	Latency Histograms        // nil if not offered
+	Latency info.Histograms   // nil if not offered
 	SlowLog []SlowCall        // nil if not asked for
 	Clients []Client          // nil if not asked for
 	Refused map[string]string // command asked for -> what the server said instead

@@ -77,7 +77,7 @@ func busy(i int, more ...string) Sample {
 	}, append([]string{"role:master", "used_memory_peak:104857600", "used_memory_overhead:20000000", "used_memory_startup:900000", "used_memory_dataset:81713152", "mem_clients_normal:300000", "used_cpu_sys:" + fmt.Sprint(1+0.1*float64(i)), "used_cpu_user:" + fmt.Sprint(2+0.4*float64(i)),
 		"# Commandstats", fmt.Sprintf("cmdstat_get:calls=%d,usec=%d,rejected_calls=0,failed_calls=0", 100+10_000*i, 300+20_000*i), fmt.Sprintf("cmdstat_\x1b[2J:calls=%d,usec=%d", 5+i, 7+i),
 		"# Errorstats", "# Keyspace", "db0:keys=1000000,expires=800000,avg_ttl=5"}, more...)...)
-	s.Latency = Histograms{"get": {{1, int64(5000 * i)}, {2, int64(9900 * i)}, {16, int64(10_000 * i)}}}
+	s.Latency = info.Histograms{"get": {{Micros: 1, Calls: int64(5000 * i)}, {Micros: 2, Calls: int64(9900 * i)}, {Micros: 16, Calls: int64(10_000 * i)}}}
 	s.SlowLog = []SlowCall{{ID: 1, At: time.Unix(1700000000, 0).UTC(), Micros: 15_000, Call: callLine([]string{"KEYS", "*\x1b[2J"}), Client: "127.0.0.1:5"}}
 	s.Clients = []Client{{Addr: "127.0.0.1:5000", Name: "app", Library: "go-redis 9", User: "default", Command: "get", ID: num(3), Age: num(100), Idle: num(0), Memory: num(22_000), Calls: num(float64(100 * i))}}
 	return s

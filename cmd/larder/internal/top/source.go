@@ -205,7 +205,7 @@ func (n *node) commands(want Want) []store.Cmd {
 func (s *Sample) take(command string, r store.Reply, load *Load) (err error) {
 	switch command {
 	case "LATENCY":
-		s.Latency, err = parseHistograms(r)
+		s.Latency, err = info.ParseHistograms(r)
 		for _, h := range s.Latency {
 			load.bytes.Add(int64(16 * len(h)))
 		}
