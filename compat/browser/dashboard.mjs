@@ -380,3 +380,20 @@ it("writes out what would cover other rows or is not seen", async () => {
   assert.deepEqual(texts, [...want, ...want, "a\\*\\[b?", "a\\*?"]);
   await t.close();
 });
+
+it("leads up from a key to the list it came from, and says when nobody answers", async () => {
+  const t = await open(SITE);
+  await logIn(t);
+  await go(t.page, "keys?match=user%3A*&type=", "tbody tr");
+  await t.page.keyboard.press("j");
+  await t.page.keyboard.press("Enter");
+  await t.page.locator("#main .facts").waitFor();
+  await t.page.keyboard.press("Escape");
+  await t.page.waitForURL((url) => url.hash === "#/keys?match=user%3A*&type=");
+  await t.page.route("**/api/*", (route) => route.abort());
+  await go(t.page, "commands", ".note.bad");
+  assert.equal(await t.page.locator(".note.bad").textContent(), "The server of this dashboard does not answer.");
+  await t.page.locator(".dot.down").waitFor();
+  t.bad.splice(0, t.bad.length, ...t.bad.filter((b) => !b.includes("net::ERR_FAILED")));
+  await t.close();
+});

@@ -31,7 +31,7 @@ function makeView(main, args, params) {
       const n = el("div", { class: "note bad", role: "alert" }, e.message);
       root.querySelector(":scope > .note.bad[role]")?.remove();
       root.prepend(n);
-      if (e instanceof TypeError) v.up(false);
+      if (e.status === 0) v.up(false);
     },
     up(yes) { if (dot) dot.className = "dot " + (yes ? "up" : "down"); },
     where(text) { if (where && text) where.textContent = text; },

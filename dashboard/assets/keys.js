@@ -6,7 +6,10 @@ const typeName = (t) => (t === "ReJSON-RL" ? "JSON" : t);
 
 export const keyLink = (key, most) => key.len ? shown(key, 160) : el("a", { href: "#/key/" + param(key) }, shown(key, most ?? 160));
 
+let lastList = "#/keys"; // where a key leads up to
+
 export async function keys(view) {
+  lastList = location.hash;
   const type = el("select", { "aria-label": "Type", onchange: () => go() }, types.map((t) => el("option", { value: t }, t === "" ? "all types" : typeName(t))));
   type.value = types.includes(view.params.get("type")) ? view.params.get("type") : "";
   const search = view.search("Pattern, such as user:*", view.params.get("match") || "", () => go());
@@ -60,9 +63,9 @@ const remove = (key, next) => act("Delete this key?", ["The key ", el("b", { cla
 export async function key(view) {
   const id = view.args[0], name = blobOf(unparam(id));
   const body = el("div"), top = el("div");
-  view.head(el("span", { class: "mono" }, shown(name, 300)), el("span", { class: "grow" }),
+  view.head(el("span", {}, el("a", { class: "crumb", href: lastList }, "Keys"), " / ", el("span", { class: "mono" }, shown(name, 300))), el("span", { class: "grow" }),
     me.writable && el("button", { onclick: () => expire(name, f?.ttl, load) }, "Set TTL"),
-    me.writable && el("button", { class: "danger", onclick: () => remove(name, () => { location.hash = "#/keys"; }) }, "Delete"));
+    me.writable && el("button", { class: "danger", onclick: () => remove(name, () => { location.hash = lastList; }) }, "Delete"));
   fill(view.root, top, body);
   let f = null;
   async function load() {

@@ -197,14 +197,21 @@ export class Refused extends Error {
 /** get asks the API; post changes something. */
 export async function get(path, params, signal) {
   const q = new URLSearchParams(Object.entries(params || {}).filter(([, v]) => v !== undefined));
-  return answer(await fetch("api/" + path + (q.size ? "?" + q : ""), { signal, credentials: "same-origin" }));
+  return answer(await reach("api/" + path + (q.size ? "?" + q : ""), { signal, credentials: "same-origin" }));
 }
 
 export async function post(path, body) {
-  return answer(await fetch("api/" + path, {
+  return answer(await reach("api/" + path, {
     method: "POST", credentials: "same-origin", body: JSON.stringify(body || {}),
     headers: { "Content-Type": "application/json", "X-Larder-Token": me.token },
   }));
+}
+
+/** reach is fetch that says in words that nobody answered. */
+async function reach(url, options) {
+  try { return await fetch(url, options); } catch (e) {
+    throw e instanceof TypeError ? new Refused(0, "The server of this dashboard does not answer.") : e;
+  }
 }
 
 async function answer(response) {
