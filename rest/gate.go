@@ -184,7 +184,7 @@ func note(known map[string]traits, info store.Reply, name string) {
 	if err != nil {
 		return
 	}
-	var t traits
+	t := traits{blocks: store.TraitsOf([]string{name}).Blocks || name == "xread" || name == "xreadgroup"} // Redis before 7 flags none, and 7.0 not WAIT
 	for _, f := range flags {
 		switch f {
 		case "readonly":

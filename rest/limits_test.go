@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -113,6 +114,33 @@ func TestCORS(t *testing.T) {
 	closed := newSite(t)
 	if status, h, _ = closed.request("OPTIONS", "/", "", preflight...); status != 405 || h.Get("Access-Control-Allow-Origin") != "" {
 		t.Error(status, h)
+	}
+}
+
+// oldServer flags commands as Redis 6 does: none as blocking.
+type oldServer struct{ store.Store }
+
+func (o oldServer) Do(ctx context.Context, words ...string) store.Reply {
+	if words[0] == "COMMAND" {
+		return store.ArrayOf(store.ArrayOf(store.Bulk(words[2]), store.Int(-2), store.ArrayOf(store.Status("write"), store.Status("noscript"))))
+	}
+	if store.TraitsOf(words).Blocks {
+		return store.Fail(store.ServerError("ERR it came through and would wait"))
+	}
+	return o.Store.Do(ctx, words...)
+}
+
+// Commands that block are refused whatever the store's server says of them.
+func TestCommandsThatBlockUnflagged(t *testing.T) {
+	s := siteOn(t, nil, oldServer{fleet.NewClocked(t)})
+	for _, body := range []string{`["WAIT",1,0]`, `["WaitAOF",1,0,0]`, `["BLPOP","a",0]`, `["BRPOPLPUSH","a","b",0]`, `["BZMPOP",0,1,"a","MIN"]`,
+		`["XREAD","BLOCK",0,"STREAMS","a","0"]`, `["XREADGROUP","GROUP","g","c","BLOCK",0,"STREAMS","a",">"]`} {
+		if status, _, got := s.request("POST", "/", body); status != 400 || !strings.Contains(got, "not available over REST") {
+			t.Errorf("%s: %d %s", body, status, got)
+		}
+	}
+	if status, _, got := s.request("POST", "/", `["XREAD","STREAMS","a","0"]`); status != 200 || got != `{"result":null}` {
+		t.Errorf("%d %s", status, got)
 	}
 }
 
