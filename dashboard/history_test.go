@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/larderdb/larder"
+	"github.com/larderdb/larder/cache"
 	"github.com/larderdb/larder/internal/clock"
 	"github.com/larderdb/larder/internal/leaktest"
+	"github.com/larderdb/larder/ratelimit"
 	"github.com/larderdb/larder/store"
 )
 
@@ -227,6 +229,9 @@ func TestHistoryIsBounded(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	f.Add("30,0,25,0,0;{}", "1;failed")
 	f.Add("31,1,25,0,0,3;kuh:1payload", "")
+	for _, value := range written(f) {
+		f.Add(value, "h1")
+	}
 	f.Fuzz(func(t *testing.T, record, notes string) {
 		j := job("dead", scored{"123456", 5}, clipped(record, 100), clipped(notes, 100), blob{})
 		if _, err := json.Marshal(j); err != nil {
@@ -235,11 +240,56 @@ func FuzzRecord(f *testing.F) {
 		var l lockRow
 		l.readHead(record, 5)
 		l.claimant(notes, record, 5)
-		var row limitRow
 		size := int64(len(record))
-		row.read(notes, limitText{size, record[:min(len(record), 512)], record}, 1e12)
+		text := limitText{size, record[:min(len(record), 512)], record}
+		for _, key := range []string{"rl:log:a", "rl:meter:a", "rl:lease:a", notes} {
+			(&limitRow{}).read(key, text, 1e12)
+		}
 		(&cacheRow{}).add(size, record, 5, 5)
 	})
+}
+
+// written are values as the patterns write them. Each is recognised, or the fuzzing would begin with nothing that parses.
+func written(f *testing.F) (values []string) {
+	ctx := f.Context()
+	db, err := larder.Open(larder.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer db.Close()
+	must := func(err error) {
+		if err != nil {
+			f.Helper()
+			f.Fatal(err)
+		}
+	}
+	for algorithm, prefix := range map[ratelimit.Algorithm]string{ratelimit.SlidingLog: "rl:log:", ratelimit.TokenBucket: "rl:meter:"} {
+		l, err := ratelimit.New(db, ratelimit.Options{Algorithm: algorithm, Limit: 3, Window: time.Hour, Prefix: prefix})
+		must(err)
+		for range 3 {
+			_, err := l.Allow(ctx, "id")
+			must(err)
+		}
+		must(l.Block(ctx, "id", time.Hour))
+	}
+	leases, err := ratelimit.NewConcurrency(db, ratelimit.ConcurrencyOptions{Limit: 3, TTL: time.Hour, Prefix: "rl:lease:"})
+	must(err)
+	_, _, err = leases.Acquire(ctx, "id")
+	must(err)
+	entries, err := cache.New[int](db, cache.Options{Prefix: "cache:", TTL: time.Hour, Stale: time.Hour})
+	must(err)
+	must(entries.Set(ctx, "id", 1))
+	for _, key := range []string{"rl:log:id", "rl:meter:id", "rl:lease:id", "cache:id"} {
+		value, err := db.Do(ctx, "GET", key).Text()
+		must(err)
+		size, now := int64(len(value)), time.Now().UnixMilli()
+		var c cacheRow
+		if c.add(size, value, 5, now); c.Entries == 0 && !(&limitRow{}).read(key, limitText{size, value, value}, now) {
+			f.Fatalf("%s is not recognised: %q", key, value)
+		}
+		values = append(values, value)
+	}
+	return values
 }
 
 // BenchmarkSample is what a dashboard costs each Options.Every while nobody looks: the store's part, the reading and the noting.
