@@ -21,9 +21,10 @@
 //	     /subscribe/channel/..., /psubscribe/pattern/..., /monitor     server-sent events until the client leaves
 //
 // Arguments are strings, numbers, which keep their spelling, and booleans. The reply is {"result": ...} or {"error": "..."}; of
-// a pipeline, an array of those. Maps are flat arrays, booleans 1 and 0, floating point numbers strings, as in RESP2. The
-// request header Upstash-Encoding: base64 has the strings of results in base64, which is the only way to get bytes that are
-// no UTF-8; Upstash-Response-Format: resp2 has the reply as RESP2.
+// a pipeline, an array of those. Maps are flat arrays, booleans 1 and 0, floating point numbers strings, as in RESP2. With the
+// request header Upstash-Encoding: base64 the strings of results are in base64, which is the only way to get bytes that are
+// no UTF-8; with Upstash-Response-Format: resp2 the reply is in RESP2.
+//
 // Larder's own clients may use two things more: strings of JSON that are no UTF-8, and, by the request header Larder-Words:
 // base64, events whose names and payloads are in base64.
 //
@@ -34,7 +35,9 @@
 //
 // # What is refused
 //
-// What is about a connection, since requests share them: AUTH, SELECT, CLIENT, MULTI, WATCH and the like; commands that
-// block; and those that would stop or debug the server. Requests past the limits of Options, and bodies with a Content-Encoding. A read-only token may do what is
-// flagged readonly in the Store's COMMAND INFO, and neither SCAN, KEYS nor scripts (EVAL_RO, EVALSHA_RO, FCALL_RO).
+// Commands that change a connection, since requests share them: AUTH, SELECT, CLIENT, MULTI, WATCH and the like. Commands that
+// block, and those that would stop or debug the server. Requests past the limits of Options, and bodies with a Content-Encoding.
+//
+// A read-only token may run what the Store's COMMAND INFO flags readonly, but neither SCAN and KEYS nor scripts (EVAL_RO,
+// EVALSHA_RO, FCALL_RO).
 package rest

@@ -12,16 +12,15 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// Limits of Options.
+// Defaults of the limits in Options.
 const (
-	DefaultMaxRequest     = 10 << 20
-	DefaultMaxPipeline    = 100_000
-	DefaultBacklog        = 1024
-	DefaultBacklogBytes   = 4 << 20
-	DefaultMaxSubscribers = 100_000
-
+	DefaultMaxRequest       = 10 << 20 // bytes
+	DefaultMaxPipeline      = 100_000  // commands
+	DefaultMaxResponse      = 64 << 20 // bytes
+	DefaultBacklog          = 1024     // messages
+	DefaultBacklogBytes     = 4 << 20
+	DefaultMaxSubscribers   = 100_000
 	DefaultMaxSubscriptions = 500
-	DefaultMaxResponse      = 64 << 20
 	DefaultBodyTimeout      = 30 * time.Second
 )
 
@@ -32,12 +31,13 @@ type Options struct {
 	ReadOnlyToken string
 
 	// Users maps further tokens to Stores of their own, such as one that is logged in as another user of the same server
-	// (Redis ACL): what that user may not do is refused by the Store. What commands do is asked of the Handler's Store.
+	// (Redis ACL): what that user may not do is refused by that Store. COMMAND INFO is asked of the Store that Handler got.
 	Users map[string]store.Store
 
 	// LogIn, if set, is asked about tokens of the form name:password that are none of the above, each time that a request
-	// brings one. It returns the Store in the hands of that user, or an error, which the client is told as a wrong token unless
-	// it is store.ErrUnavailable or store.ErrClosed. It should take the same time for every wrong one; larder.DB.LogIn does:
+	// brings one. It returns the Store as that user may use it, or an error. The client is then told that its token is wrong,
+	// or, for store.ErrUnavailable and store.ErrClosed, that the store is away. LogIn should take equally long for every wrong
+	// password and name; larder.DB.LogIn does:
 	//
 	//	LogIn: func(name, password string) (store.Store, error) { return db.LogIn(name, password) }
 	LogIn func(name, password string) (store.Store, error)
@@ -47,19 +47,20 @@ type Options struct {
 	MaxRequest  int64
 	MaxPipeline int
 
-	// Backlog and BacklogBytes bound the messages that wait for one subscriber; who falls further behind is disconnected
-	// and counted. Defaults DefaultBacklog and DefaultBacklogBytes. MaxSubscribers bounds how many there are at once; default
+	// Backlog and BacklogBytes bound the messages that wait for one subscriber. One that falls further behind is
+	// disconnected and counted. Defaults DefaultBacklog and DefaultBacklogBytes. MaxSubscribers bounds how many there are at once; default
 	// DefaultMaxSubscribers.
 	Backlog        int
 	BacklogBytes   int
 	MaxSubscribers int
 
-	// MaxSubscriptions bounds the different subscriptions at once, where the Store is over a network and each takes a
-	// connection: subscribers of the same channels share one. Default DefaultMaxSubscriptions.
+	// MaxSubscriptions bounds the connections that subscriptions take to a Store over a network: one for each set of channels,
+	// which all its subscribers share. Default DefaultMaxSubscriptions. An embedded Store has no such bound.
 	MaxSubscriptions int
 
-	// MaxResponse bounds the replies of a pipeline, in bytes: commands that come when so much is there are answered by an error and
-	// do not run. Where the Store is over a network, which has pipelines in parts, it is looked at after every 256 commands. Default DefaultMaxResponse. The reply of one command, and those of a transaction, are not bounded.
+	// MaxResponse bounds the replies of a pipeline, in bytes. Once they are that long the commands that remain are not run, and
+	// answered by an error. To a Store over a network 256 commands go at a time, and the length is looked at between. Default
+	// DefaultMaxResponse. The reply of a single command, and those of a transaction, are not bounded.
 	MaxResponse int
 
 	// BodyTimeout is how long a client may take to send a body. Default DefaultBodyTimeout. For headers it is

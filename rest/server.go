@@ -29,7 +29,10 @@ type Server struct {
 	end               context.CancelFunc
 }
 
-// Handler makes a Server, which is an http.Handler, in front of st. It does not touch the Store.
+// Handler makes a Server, which is an http.Handler, in front of st. It asks nothing of the Store yet, and never closes it. Options
+// that make no sense, above all those without a token, are store.ErrInvalid.
+//
+// A request costs what its commands cost, and O(length) for reading them and writing the reply.
 func Handler(st store.Store, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -68,7 +71,8 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP answers a request; see the package for which there are. A streaming one lasts until the client leaves, falls too far
+// behind, or Close.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	s.hurry(w, r)
