@@ -43,6 +43,7 @@ func TestProxy(t *testing.T) {
 			{"/", `["SET","{p}a","7"]`, reader, 400, `{"error":"NOPERM this user has no permissions to run the 'set' command or its subcommand"}`},
 			{"/multi-exec", `[["GET","{p}a"],["SET","{p}a","7"]]`, reader, 400,
 				`{"error":"EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'set' command or its subcommand"}`},
+			{"/", `["SCRIPT","DEBUG","YES"]`, nil, 400, `{"error":"ERR Command is not available over REST: 'SCRIPT'"}`},
 			{"/", `["BLPOP","{p}l",0]`, nil, 400, `{"error":"ERR Command is not available over REST: 'BLPOP'"}`},
 		} {
 			if status, _, got := s.request("POST", c.path, c.body, c.headers...); status != c.status || got != c.want {

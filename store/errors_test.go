@@ -72,12 +72,13 @@ func TestWrapNamesPatternKeyAndRemedy(t *testing.T) {
 }
 
 func TestStateful(t *testing.T) {
-	for _, words := range [][]string{{"multi"}, {"WATCH", "k"}, {"Subscribe", "c"}, {"client", "reply", "off"}, {"SELECT", "1"}, {"hello", "3"}, {"SUNSUBSCRIBE"}, {"PSYNC"}} {
+	for _, words := range [][]string{{"multi"}, {"WATCH", "k"}, {"Subscribe", "c"}, {"client", "reply", "off"}, {"SELECT", "1"}, {"hello", "3"}, {"SUNSUBSCRIBE"}, {"PSYNC"},
+		{"Script", "debug", "YES"}, {"CLIENT", "IMPORT-SOURCE", "ON"}} {
 		if !Stateful(words) {
 			t.Errorf("%v changes the connection", words)
 		}
 	}
-	for _, words := range [][]string{nil, {""}, {"GET", "k"}, {"CLIENT"}, {"CLIENT", "LIST"}, {"EXISTS", "k"}, {"PUBLISH", "c", "m"}, {"ZADD"}} {
+	for _, words := range [][]string{nil, {""}, {"GET", "k"}, {"CLIENT"}, {"CLIENT", "LIST"}, {"EXISTS", "k"}, {"PUBLISH", "c", "m"}, {"ZADD"}, {"SCRIPT"}, {"SCRIPT", "KILL"}} {
 		if Stateful(words) {
 			t.Errorf("%v does not change the connection", words)
 		}

@@ -14,7 +14,8 @@ func Stateful(words []string) bool {
 	case 5:
 		return fold(name, "MULTI") || fold(name, "WATCH") || fold(name, "HELLO") || fold(name, "RESET") || fold(name, "PSYNC")
 	case 6:
-		return fold(name, "SELECT") || fold(name, "ASKING") || fold(name, "CLIENT") && statefulClient(words)
+		return fold(name, "SELECT") || fold(name, "ASKING") || fold(name, "CLIENT") && statefulClient(words) ||
+			fold(name, "SCRIPT") && len(words) > 1 && fold(words[1], "DEBUG") // what comes next is taken for commands of the debugger
 	case 7:
 		return fold(name, "DISCARD") || fold(name, "UNWATCH") || fold(name, "MONITOR")
 	case 8:
@@ -36,7 +37,7 @@ func statefulClient(words []string) bool {
 		return false
 	}
 	switch strings.ToUpper(words[1]) {
-	case "REPLY", "TRACKING", "CACHING", "SETNAME", "NO-EVICT", "NO-TOUCH", "SETINFO", "CAPA":
+	case "REPLY", "TRACKING", "CACHING", "SETNAME", "NO-EVICT", "NO-TOUCH", "SETINFO", "CAPA", "IMPORT-SOURCE":
 		return true
 	}
 	return false
