@@ -59,3 +59,30 @@ func TestServeUntilSignal(t *testing.T) {
 		}
 	}
 }
+
+// A server outlives its terminal and whoever reads its log.
+func TestServeOutlivesItsTerminal(t *testing.T) {
+	port := freePort(t)
+	cmd := exec.Command(os.Args[0], "serve", "--port", port, "--bind", "127.0.0.1", "--loglevel", "debug") //nolint:gosec // it is this very binary
+	cmd.Env = append(os.Environ(), "LARDER_TEST_RUN_MAIN=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stderr); lines.Scan() && !strings.Contains(lines.Text(), "msg=ready"); {
+	}
+	_ = stderr.Close()
+	_ = cmd.Process.Signal(syscall.SIGHUP)
+	for range 3 { // each is a line in the log, which nobody reads
+		exchange(t, "127.0.0.1:"+port, "PING", "+PONG")
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}

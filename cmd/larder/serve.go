@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +62,8 @@ Without a password only clients on this machine are served (protected-mode).
 			if err := checkSupported(settings); err != nil {
 				return err
 			}
+			// A terminal that is closed, and a reader of the log that goes away, end no server.
+			signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 			return serve(cmd.Context(), settings, cmd.ErrOrStderr())
 		},
 	}
