@@ -94,7 +94,7 @@ type KeyFacts struct {
 	HasTTL bool          // TTL is known, and there is one
 	Known  bool          // whether TTL was told at all
 	Freq   Num           // OBJECT FREQ
-	Type   string        // "" unless the key is large
+	Type   string        // "" unless the key is among the largest
 }
 
 // What a sweep remembers is bounded, however many keys there are.

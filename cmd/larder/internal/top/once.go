@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/larderdb/larder/internal/clock"
 )
@@ -80,11 +82,25 @@ func Once(ctx context.Context, src Reader, clk clock.Clock, interval time.Durati
 	return r, nil
 }
 
-// JSON writes the report as one indented object.
+// JSON writes the report as one indented object. It may be read in a terminal: names of the store's keep what they are, but
+// control characters and those that turn the direction of writing are written as \uXXXX.
 func (r Report) JSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	out := make([]byte, 0, b.Len())
+	for _, c := range b.String() { // beyond ASCII there is only text within strings, where an escape means the same
+		if c == 0x7f || c > 0x7f && c <= 0xffff && (unicode.IsControl(c) || unicode.Is(unicode.Cf, c)) {
+			out = fmt.Appendf(out, `\u%04x`, c)
+		} else {
+			out = utf8.AppendRune(out, c)
+		}
+	}
+	_, err := w.Write(out)
+	return err
 }
 
 // Text writes the report for reading.

@@ -181,3 +181,21 @@ func TestOnceOfLostServer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is printed as JSON may land in a terminal, too.
+func TestJSONInATerminal(t *testing.T) {
+	want := "\u009b2J\x7f\u202e\u2066\ufeff é宽\U0001f600 \x1b[2J"
+	var out bytes.Buffer
+	if err := (Report{Namespaces: []Namespace{{Name: want}}}).JSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range out.String() {
+		if c < ' ' && c != '\n' || c >= 0x7f && c < 0xa0 || c == 0x202e || c == 0x2066 || c == 0xfeff {
+			t.Errorf("%q in %s", c, out.String())
+		}
+	}
+	var back struct{ Namespaces []struct{ Name string } }
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Namespaces[0].Name != want {
+		t.Errorf("%q %v", back, err)
+	}
+}

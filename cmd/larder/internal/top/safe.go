@@ -29,7 +29,7 @@ func safe(s string) string {
 			b.WriteString(`\x` + strconv.FormatUint(uint64(s[i])|0x100, 16)[1:])
 			marks = 0
 		case unicode.Is(unicode.M, r) && (marks == 2 || b.Len() == 0), r >= 0xfe00 && r <= 0xfe0f, r >= 0x1f3fb && r <= 0x1f3ff,
-			r >= 0x1f1e6 && r <= 0x1f1ff: // selectors, skin tones and flags are of another width in every terminal
+			r >= 0x1f1e6 && r <= 0x1f1ff, isBlank(r): // selectors, skin tones and flags are of another width in every terminal
 			b.WriteString(strings.Trim(strconv.QuoteToASCII(string(r)), `"`))
 		case unicode.Is(unicode.M, r):
 			b.WriteRune(r)
@@ -44,6 +44,15 @@ func safe(s string) string {
 		i += size
 	}
 	return b.String()
+}
+
+// isBlank tells of letters, marks and symbols that are drawn as nothing: fillers, joiners and the empty pattern of Braille.
+func isBlank(r rune) bool {
+	switch r {
+	case 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180b, 0x180c, 0x180d, 0x180f, 0x2800, 0x3164, 0xffa0:
+		return true
+	}
+	return false
 }
 
 // fit cuts or fills text, which is safe, to exactly width cells.

@@ -260,9 +260,9 @@ func (s *Screen) restartSweep() tea.Cmd {
 func (s *Screen) step() tea.Cmd {
 	s.steps++
 	n, from := s.steps, s.place
-	want := ScanWant{Rate: s.o.ScanRate, Freq: s.noFreq == "", TypeAbove: 1024}
+	want := ScanWant{Rate: s.o.ScanRate, Freq: s.noFreq == "", TypeAbove: 0}
 	if big := s.sweep.big.list; len(big) == sweepTop {
-		want.TypeAbove = max(big[len(big)-1].score, want.TypeAbove)
+		want.TypeAbove = big[len(big)-1].score
 	}
 	return func() tea.Msg {
 		b, err := s.src.Scan(s.ctx, from, want)

@@ -29,6 +29,7 @@ type fake struct {
 	samples []Sample
 	reads   []Want
 	scans   []Place
+	wants   []ScanWant // of them
 	details []string
 	asked   int // samples by MONITOR
 }
@@ -45,8 +46,8 @@ func (f *fake) Read(_ context.Context, w Want) []Sample {
 	f.load.bytes.Add(9000)
 	return []Sample{s}
 }
-func (f *fake) Scan(_ context.Context, from Place, _ ScanWant) (Batch, error) {
-	f.scans = append(f.scans, from)
+func (f *fake) Scan(_ context.Context, from Place, want ScanWant) (Batch, error) {
+	f.scans, f.wants = append(f.scans, from), append(f.wants, want)
 	b := Batch{Total: num(22), Next: Place{Cursor: "7"}}
 	for i, name := range hostile {
 		b.Keys = append(b.Keys, KeyFacts{Node: "a:1", Name: name + ":x", Bytes: num(float64(5000 - i)), Known: true, HasTTL: i%2 == 0, TTL: time.Hour, Freq: num(float64(200 - i)), Type: "hash"})
@@ -286,6 +287,7 @@ func TestSafe(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain:key-1": "plain:key-1", "": "", "\x1b[2J": `\x1b[2J`, "a\nb": `a\nb`, "\xff": `\xff`, "\\": `\\`, `"`: `"`, "宽é": "宽é", "a\u202eb": `a\u202eb`, "\u0301": `\u0301`,
 		"e\u0301\u0302\u0303": "e\u0301\u0302" + `\u0303`, "\u009b": `\u009b`, "❤\ufe0f": `❤\ufe0f`, "\x7f": `\x7f`, "\u00a0": `\u00a0`, "🇩🇪": `\U0001f1e9\U0001f1ea`,
+		"a\u3164\u115fb\u2800": `a\u3164\u115fb\u2800`, "e\u034f": `e\u034f`,
 	} {
 		if got := safe(in); got != want {
 			t.Errorf("%q is shown as %q, want %q", in, got, want)
@@ -375,6 +377,15 @@ func TestKeys(t *testing.T) {
 }
 
 // MONITOR is sent only after its key was pressed twice in a row.
+// While there is room among the biggest keys, the type of each is asked for: a dash would say that the server does not tell.
+func TestTypesOfSmallKeys(t *testing.T) {
+	s, f := screenAt(t, 80, 24, busy(0))
+	press(s, "4")
+	if len(f.wants) == 0 || f.wants[0].TypeAbove != 0 {
+		t.Errorf("%+v", f.wants)
+	}
+}
+
 func TestMonitorAsks(t *testing.T) {
 	s, f := screenAt(t, 80, 24, busySeconds(3)...)
 	press(s, "M") // not in the view of hot keys
