@@ -79,13 +79,14 @@ func (d *Dashboard) boardFacts(ctx context.Context, keys []string) ([]boardRow, 
 	replies := d.pipe(ctx, cmds)
 	boards := out[:0]
 	for i := range out {
-		row, err := out[i], error(nil)
-		if err = row.read(replies[each*i : each*i+each]); foreign(err) || err == nil && row.Members == 0 {
-			continue
-		} else if err != nil {
+		row := out[i]
+		switch err := row.read(replies[each*i : each*i+each]); {
+		case foreign(err) || err == nil && row.Members == 0:
+		case err != nil:
 			return nil, err
+		default:
+			boards = append(boards, row)
 		}
-		boards = append(boards, row)
 	}
 	return boards, nil
 }
