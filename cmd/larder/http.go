@@ -55,7 +55,7 @@ func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) e
 		ConnState: atMost(int64(s.MaxClients)),
 		ErrorLog:  slog.NewLogLogger(w.log.Handler(), slog.LevelDebug), // whatever clients do wrong
 	}
-	if !w.guarded {
+	if !w.guarded && isLoopback(w.addr) { // else it was opened to others on purpose, who have names for it
 		w.server.Handler = sameMachine(w.handler)
 	}
 	if w.cert != "" || w.key != "" {

@@ -222,24 +222,29 @@ func TestUnguardedSite(t *testing.T) {
 			w.close()
 		}
 	}
-	w := &site{name: "metrics", addr: "127.0.0.1:0", handler: hello}
-	if err := w.open(t.Context(), slog.New(slog.DiscardHandler), settings(t).Settings()); err != nil {
-		t.Fatal(err)
-	}
-	w.start(func(err error) { t.Error(err) })
-	defer w.close()
-	for host, want := range map[string]int{"": 200, "localhost:1": 200, "[::1]:80": 200, "evil.example.com": 403, "127.0.0.1.evil.example.com": 403} {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.listener.Addr().String(), http.NoBody)
-		req.Host = host
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
+	asked := func(addr, args string, want map[string]int) {
+		w := &site{name: "metrics", addr: addr, handler: hello}
+		if err := w.open(t.Context(), slog.New(slog.DiscardHandler), settings(t, strings.Fields(args)...).Settings()); err != nil {
 			t.Fatal(err)
 		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("%q: %s", host, resp.Status)
+		w.start(func(err error) { t.Error(err) })
+		defer w.close()
+		_, port, _ := net.SplitHostPort(w.listener.Addr().String())
+		for host, want := range want {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port, http.NoBody)
+			req.Host = host
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%s %q: %s", addr, host, resp.Status)
+			}
 		}
 	}
+	asked("127.0.0.1:0", "", map[string]int{"": 200, "localhost:1": 200, "[::1]:80": 200, "evil.example.com": 403, "127.0.0.1.evil.example.com": 403})
+	asked("0.0.0.0:0", "--protected-mode no", map[string]int{"larder:9121": 200, "larder.internal": 200})
 }
 
 // A site that fails ends the server.
