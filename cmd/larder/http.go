@@ -23,7 +23,7 @@ type site struct {
 	handler http.Handler
 	guarded bool   // the handler lets nobody in without a token or a log-in
 	guard   string // the directive that would have it do so, for error messages
-	cert    string // PEM files for TLS; empty: none
+	cert    string // PEM files for TLS, read again when they change; empty: none
 	key     string
 	end     func() // if set, ends responses that last, such as streams of events, before the server waits for them
 
@@ -59,11 +59,11 @@ func (w *site) open(ctx context.Context, log *slog.Logger, s *config.Settings) e
 		w.server.Handler = sameMachine(w.handler)
 	}
 	if w.cert != "" || w.key != "" {
-		pair, err := tls.LoadX509KeyPair(w.cert, w.key)
+		pair, err := newRenewable(w.cert, w.key, w.log)
 		if err != nil {
 			return fmt.Errorf("%s: certificate and key: %w", w.name, err)
 		}
-		w.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		w.server.TLSConfig = &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, family(w.addr), w.addr)
