@@ -54,6 +54,9 @@ func (s *Screen) head() string {
 	if s.paused {
 		right = "PAUSED "
 	}
+	if s.late {
+		right = "NO ANSWER YET "
+	}
 	left := " larder top  " + strings.Join(parts, "  ")
 	return s.ink.selected(fit(left, s.width-len(right), false) + fit(right, min(len(right), s.width), false))
 }

@@ -62,7 +62,8 @@ type Screen struct {
 
 	paused  bool
 	reading bool
-	ticks   int // of the tick that is awaited: those of an older interval are void
+	late    bool // the reading takes longer than lateAfter
+	ticks   int  // of the tick that is awaited: those of an older interval are void
 	typing  bool
 	help    bool
 	panel   *panel
@@ -98,6 +99,7 @@ type (
 		samples []Sample
 	}
 	tickMsg  struct{ n int }
+	lateMsg  struct{ n int }
 	batchMsg struct {
 		batch Batch
 		err   error
@@ -125,7 +127,13 @@ func NewScreen(ctx context.Context, src Reader, o Options) *Screen {
 }
 
 // Init asks for the first reading.
-func (s *Screen) Init() tea.Cmd { return s.read() }
+func (s *Screen) Init() tea.Cmd { return tea.Batch(s.read(), s.watch()) }
+
+// lateAfter is how long a server may take to answer before the screen says so: it looks alive for as long as the last reading is on it.
+const lateAfter = 2 * time.Second
+
+// watch looks after the reading that has begun.
+func (s *Screen) watch() tea.Cmd { return s.after(lateAfter, lateMsg{s.ticks}) }
 
 // read asks the servers.
 func (s *Screen) read() tea.Cmd {
@@ -169,7 +177,7 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			s.edit(m.Content, "")
 		}
 	case readMsg:
-		s.reading = false
+		s.reading, s.late = false, false
 		s.take(m.samples)
 		if s.paused {
 			return s, nil
@@ -177,8 +185,10 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return s, tea.Batch(s.tick(), s.autoSweep())
 	case tickMsg:
 		if m.n == s.ticks && !s.paused {
-			return s, s.read()
+			return s, tea.Batch(s.read(), s.watch())
 		}
+	case lateMsg:
+		s.late = s.reading && m.n == s.ticks
 	case batchMsg:
 		return s, s.found(m)
 	case stepMsg:
@@ -208,8 +218,17 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // take puts a reading on the board, and keeps what was not asked for this time.
 func (s *Screen) take(samples []Sample) {
 	for i := range samples {
-		if t, known := s.board.tracks[samples[i].Name]; known && samples[i].Clients == nil && s.view == viewClients {
+		t, known := s.board.tracks[samples[i].Name]
+		if !known {
+			continue
+		}
+		if samples[i].Clients == nil && s.view == viewClients {
 			samples[i].Clients = t.cur.Clients
+		}
+		was, ok1 := t.cur.Info.Text("run_id")
+		now, ok2 := samples[i].Info.Text("run_id")
+		if ok1 && ok2 && was != now {
+			s.forgetKeys()
 		}
 	}
 	s.board.take(samples)
@@ -222,6 +241,12 @@ func (s *Screen) take(samples []Sample) {
 	}
 	s.lastCommands, s.lastBytes, s.lastRead = commands, bytes, at
 	s.refresh()
+}
+
+// forgetKeys drops what was learned of the keys of a server that has been started anew, or has another one in its place.
+func (s *Screen) forgetKeys() {
+	s.steps++ // the step that is under way is void
+	s.sweep, s.scanning, s.noFreq, s.monitored = nil, false, "", nil
 }
 
 // needsSweep reports whether what the view shows comes from a scan of the keys.

@@ -386,6 +386,57 @@ func TestTypesOfSmallKeys(t *testing.T) {
 	}
 }
 
+// A server that hangs looks alive for as long as its last figures are on the screen, unless the screen says that it waits.
+func TestLateAnswer(t *testing.T) {
+	s, _ := screenAt(t, 80, 24, busySeconds(2)...)
+	const says = "NO ANSWER YET"
+	var watched []tea.Msg
+	s.after = func(_ time.Duration, msg tea.Msg) tea.Cmd {
+		if _, ok := msg.(lateMsg); ok {
+			watched = append(watched, msg)
+		}
+		return nil
+	}
+	_, read := s.Update(tickMsg{s.ticks})
+	if len(watched) != 1 || read == nil {
+		t.Fatal("nobody looks after the reading: ", watched)
+	}
+	s.Update(lateMsg{s.ticks - 1}) // of an earlier reading
+	if strings.Contains(s.head(), says) {
+		t.Error(s.head())
+	}
+	s.Update(watched[0])
+	if !strings.Contains(s.head(), says) {
+		t.Error(s.head())
+	}
+	s.Update(read())
+	s.Update(watched[0])
+	if strings.Contains(s.head(), says) {
+		t.Error("it has answered: ", s.head())
+	}
+}
+
+// What was learned of the keys is of the server that had them: another one in its place is scanned anew.
+func TestAnotherServer(t *testing.T) {
+	id := func(i int, id string) Sample {
+		s := busy(i)
+		s.Info = info.Parse(strings.Replace(rewrite(s.Info), "run_id:a", "run_id:"+id, 1))
+		return s
+	}
+	s, f := screenAt(t, 80, 24, id(0, "a"), id(1, "a"))
+	press(s, "4")
+	before := len(f.scans)
+	s.Update(readMsg{[]Sample{id(2, "a")}})
+	if len(f.scans) != before || s.sweep == nil || !s.sweep.Done {
+		t.Fatal(f.scans)
+	}
+	_, cmd := s.Update(readMsg{[]Sample{id(0, "b")}})
+	answer(s, cmd)
+	if len(f.scans) != 2*before || s.sweep.Seen != float64(2*len(hostile)) {
+		t.Errorf("%d scans, %v keys seen", len(f.scans), s.sweep.Seen)
+	}
+}
+
 func TestMonitorAsks(t *testing.T) {
 	s, f := screenAt(t, 80, 24, busySeconds(3)...)
 	press(s, "M") // not in the view of hot keys
