@@ -312,6 +312,7 @@ var checkCases = []struct {
 	{"slow-commands", slowlog(SlowEntry{testTime, 100 * time.Millisecond, "GET", "k"}), "warning"},
 	{"slow-commands", slowlog(SlowEntry{testTime, time.Second, "KEYS", ""}, SlowEntry{testTime, time.Millisecond, "DEL", "k"}), "critical notice"},
 	{"slow-commands", slowlog(SlowEntry{testTime.Add(-slowWindow - 1), time.Second, "KEYS", ""}), ""},
+	{"slow-commands", slowlog(SlowEntry{testTime, 50 * time.Microsecond, "SET", "k"}), ""}, // slowlog-log-slower-than is 0
 	{"slowlog-off", with("", "slowlog-log-slower-than=-1", nil), "notice"},
 	{"slowlog-off", with("", "slowlog-log-slower-than=10000 slowlog-max-len=0", nil), "notice"},
 	{"slowlog-off", with("", "slowlog-log-slower-than=10000 slowlog-max-len=128", nil), ""},
