@@ -56,13 +56,20 @@ func checkTTL(f *Facts) []Finding {
 	})
 }
 
+// herdFold is how many times the keys of a moment are those of the moments before it, on average, to be a herd.
+const herdFold = 3
+
+// checkHerd looks for a moment at which more keys expire than before it. Keys that are written all the time, those of rate
+// limits for instance, expire all the time: the sooner the more, and most of them within seconds if that is their TTL.
 func checkHerd(f *Facts) []Finding {
 	ks := f.Keys
-	moment, most := int64(0), int64(0)
+	moment, most, before := int64(0), int64(0), int64(0)
 	for _, at := range slices.Sorted(maps.Keys(ks.expiries)) {
-		if n := ks.expiries[at]; n > most {
+		n := ks.expiries[at]
+		if n > most && at > 0 && n*at >= herdFold*before {
 			moment, most = at, n
 		}
+		before += n
 	}
 	part := share(most, ks.expiring)
 	if ks.about(most) < fewKeys || most < sampleLeast {

@@ -202,6 +202,9 @@ var checkCases = []struct {
 	{"missing-ttl", stringsOf(5000, "a", 100, hour, formPlain), ""},
 	{"missing-ttl", mixedTTL(5000, 1000), "warning"},
 	{"missing-ttl", mixedTTL(5000, 999), ""},
+	{"expiry-herd", steady(20_000, 10*time.Second, 0), ""}, // limiters of ten seconds, of a minute
+	{"expiry-herd", steady(20_000, time.Minute, 0), ""},
+	{"expiry-herd", steady(20_000, time.Minute, 15_000), "warning"},
 	{"expiry-herd", herd(10_000, 999), ""},
 	{"expiry-herd", herd(10_000, 1000), "notice"},
 	{"expiry-herd", herd(10_000, 3000), "warning"},
@@ -354,6 +357,18 @@ func herd(n, together int) *Facts {
 }
 
 // cold is 1000 MiB of which some were not used.
+// steady makes n keys that are written all the time with a TTL, and some that were written at once an hour ago.
+func steady(n int, ttl time.Duration, together int) *Facts {
+	return seen(func(add func(k key)) {
+		for i := range n {
+			add(key{name: fmt.Sprintf("limit:%d", i), bytes: 200, ttl: ttl * time.Duration(i) / time.Duration(n)})
+		}
+		for i := range together {
+			add(key{name: fmt.Sprintf("page:%d", i), bytes: 200, ttl: time.Hour})
+		}
+	})
+}
+
 func cold(mib int) *Facts {
 	return seen(func(add func(k key)) {
 		for i := range 1000 {
