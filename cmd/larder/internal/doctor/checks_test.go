@@ -205,6 +205,11 @@ var checkCases = []struct {
 	{"expiry-herd", steady(20_000, 10*time.Second, 0), ""}, // limiters of ten seconds, of a minute
 	{"expiry-herd", steady(20_000, time.Minute, 0), ""},
 	{"expiry-herd", steady(20_000, time.Minute, 15_000), "warning"},
+	{"expiry-herd", seen(func(add func(k key)) { // of thousands of years, see questions
+		for i := range 2000 {
+			add(key{name: fmt.Sprintf("a:%d", i), bytes: 200, ttl: ttlMost * time.Millisecond})
+		}
+	}), ""},
 	{"expiry-herd", herd(10_000, 999), ""},
 	{"expiry-herd", herd(10_000, 1000), "notice"},
 	{"expiry-herd", herd(10_000, 3000), "warning"},

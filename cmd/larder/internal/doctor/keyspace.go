@@ -169,7 +169,8 @@ func (ks *Keyspace) add(k *key, separator string, at time.Duration) {
 		ns.ttlSeconds += int64(k.ttl / time.Second)
 		ks.expiring++
 		moment := int64((at + k.ttl) / herdStep)
-		if _, known := ks.expiries[moment]; known || len(ks.expiries) < bucketsMost {
+		_, known := ks.expiries[moment]
+		if k.ttl < ttlMost*time.Millisecond && (known || len(ks.expiries) < bucketsMost) { // else cut, not together
 			ks.expiries[moment]++
 		}
 	}
