@@ -4,6 +4,9 @@ package engine
 // are buckets of four, oldest last. A key is forgotten when four others of its bucket were evicted after it: with the
 // 2,048 places of a shard, after about 2,048 evictions there, 131,072 in all. A key that was not evicted is taken for one
 // that was with a chance of 4 in 2^32 a miss. The zero value remembers nothing and takes no memory.
+//
+// The ghosts of an eviction policy (history.Ghosts) are others: they are sized by the keys that there are, know when a key went, and
+// may be wrong once in two thousand, which a policy can bear and a figure that is shown cannot.
 type ghosts struct{ marks []uint32 }
 
 const (
