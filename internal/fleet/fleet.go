@@ -115,6 +115,16 @@ func Each(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
 	}
 }
 
+// EachBut is Each on all kinds but one, which is not even started: a Cluster would take 2 s.
+func EachBut(t *testing.T, not Kind, run func(t *testing.T, s *Store)) {
+	t.Helper()
+	for _, kind := range kinds(nil) {
+		if kind != not {
+			t.Run(string(kind), func(t *testing.T) { run(t, Start(t, kind)) })
+		}
+	}
+}
+
 // Together is Each with all kinds at the same time: for tests that mostly wait, and do not mind how long for.
 func Together(t *testing.T, run func(t *testing.T, s *Store), needs ...Ability) {
 	t.Helper()
