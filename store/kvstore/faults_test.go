@@ -100,6 +100,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"an object", say(200, `[{"result":{"a":1}}]`), store.ErrUnavailable, "a result that is none at byte 11", 2, 1},
 		{"two replies", say(200, `[{"result":1},{"result":2}]`), store.ErrReply, "2 replies to 1 commands", 1, 1},
 		{"less than was promised", cut("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{\"result\":", false), store.ErrUnavailable, "unexpected EOF", 2, 1},
+		{"more than there is room for", cut("HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n[{", false), store.ErrReply, "an answer of 9999999999 bytes", 1, 1},
 		{"a reset", cut("", true), store.ErrUnavailable, "", 2, 1},
 		{"a reset within the headers", cut("HTTP/1.1 200 OK\r\nContent-Le", true), store.ErrUnavailable, "", 2, 1},
 		{"no HTTP", cut("-ERR this is Redis\r\n", false), store.ErrUnavailable, "malformed HTTP", 2, 1},

@@ -166,6 +166,9 @@ func (s *Store) once(ctx context.Context, r request) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.ContentLength > maxAnswer { // to ask again brings the same
+		return fmt.Errorf("kvstore: %s: %w: an answer of %d bytes; the most is %d", s.base.Host, store.ErrReply, resp.ContentLength, maxAnswer)
+	}
 	var text bytes.Buffer
 	text.Grow(int(min(max(resp.ContentLength, 0), 1<<20)) + bytes.MinRead)
 	if _, err := text.ReadFrom(io.LimitReader(resp.Body, maxAnswer)); err != nil {
