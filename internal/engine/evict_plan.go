@@ -72,6 +72,7 @@ func (e *Engine) takeCensus(l *Limits) {
 		if l.Policy.TinyLFU() {
 			p.window = windowFirst
 		}
+		p.seenYoung, p.seenMain = q.backYoung.Load(), q.backMain.Load() // what came back before teaches nothing
 		e.evict.pool = nil
 	}
 	if p.left <= 0 {
