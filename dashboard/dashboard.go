@@ -169,8 +169,8 @@ func (o *Options) complete(st store.Store) error {
 	return nil
 }
 
-// Close ends the goroutine that takes figures, and waits for it. Requests are still answered, from the store and what was taken until then.
-// Closing twice is a no-op. It does not close the Store.
+// Close ends the goroutine that takes figures, and waits for it. Requests are answered all the same, with the history as it was
+// then. Closing twice is a no-op. It does not close the Store.
 func (d *Dashboard) Close() error {
 	d.close.Do(d.stop)
 	<-d.ended

@@ -194,8 +194,8 @@ func addressOf(r *http.Request) netip.Prefix {
 	return p
 }
 
-// cookieName has the port in it: browsers send cookies to all ports of a host, and a log-in to the dashboard of one server would end that
-// to the next one's.
+// cookieName has the port in it: browsers send a cookie to all ports of a host, so logging in to one server's dashboard would
+// replace the log-in to another's.
 func cookieName(r *http.Request) string {
 	_, port, err := net.SplitHostPort(r.Host)
 	if _, digits := store.Digits(port, 5); err != nil || !digits {

@@ -45,7 +45,8 @@ var (
 	}
 )
 
-// How much is kept: an hour at two seconds, a day at a minute, if Options.Every is two seconds; the numbers are fixed, and so is the memory.
+// How much is kept. With Options.Every of two seconds that is an hour in full and a day in minutes; with another it is other times,
+// but the same memory.
 const (
 	finePoints   = 1800
 	coarsePoints = 1440

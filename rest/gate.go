@@ -82,8 +82,8 @@ func (g *gate) judge(ctx context.Context, words []string, readOnly bool) verdict
 	return verdict{write: !t.reads}
 }
 
-// notForReaders tells what the read-only token may not do although it only reads: to look for keys, and to run scripts, since those may
-// call SCAN and KEYS, and keep the store busy for as long as they like. ACL's category @read is without scripts, too.
+// notForReaders are the commands that read and that the read-only token may not run all the same: those that list keys, and
+// scripts, which may call those and keep the store busy for as long as they like. ACL's category @read is without scripts, too.
 func notForReaders(name string) bool {
 	switch name {
 	case "scan", "keys", "eval_ro", "evalsha_ro", "fcall_ro":

@@ -10,9 +10,9 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// All subscribers of the same channels, or of the same patterns, share one subscription of the Store: a connection, where the Store has
-// connections. So messages on different channels keep their order. A message is worded once, and its bytes wait in a bounded
-// queue for each of them.
+// All subscribers of the same set of channels, or of patterns, share one subscription of the Store, which to a server is one
+// connection; so they get messages of different channels in the order in which they were sent. An event is encoded once, and the
+// same bytes are in the bounded queue of each subscriber.
 
 // hub keeps the feeds.
 type hub struct {

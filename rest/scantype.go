@@ -8,8 +8,8 @@ import (
 	"github.com/larderdb/larder/store"
 )
 
-// SCAN ... WITHTYPE is of Upstash: the keys of a step, each followed by its type. The Store gets an ordinary SCAN, and a TYPE for each key that it
-// found; a key that is gone by then is left out.
+// SCAN ... WITHTYPE is Upstash's own: it answers each key with its type behind it. The Store gets an ordinary SCAN, then a TYPE
+// for each key found; a key that is gone by then is left out.
 
 // sentAs is a command as the Store gets it.
 func sentAs(words []string) []string {

@@ -177,8 +177,8 @@ func (a *answers) word() string {
 	return a.b[from:a.at]
 }
 
-// encoded reads a string in base64. What is not is OK by itself, which some servers have in arrays, too, and errors within arrays: of a
-// script, or of EXEC.
+// encoded reads a string in base64. Two are not encoded: a lone OK, on some servers within arrays as well, and errors within
+// arrays, as of a script or of EXEC.
 func (a *answers) encoded(depth int) (store.Reply, error) {
 	text, err := a.text()
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 // batcher makes requests of calls. A call that finds fewer than `requests` under way begins one at once; those that come
 // while there are that many wait, and the next request to end takes all of them along, up to a bound.
 //
-// A caller who leaves before the answer (his ctx ended) may go on with what undoes the call: give a lock back that he might have
-// got. So what comes after he left must not overtake what he left behind. While a request that writes and that somebody left is
-// under way, none other begins; and calls that wait are sent although their callers left, unless they are very many.
+// A caller whose ctx ends before the answer does not know whether the call ran. What it does next may be to undo it: release a lock
+// that it might have got. So nothing sent later may overtake a write that was left behind: while a request with such a write is
+// under way no other begins, and writes that wait are sent even though their callers left, up to maxStrays of them.
 type batcher struct {
 	s *Store
 
