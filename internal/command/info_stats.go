@@ -9,13 +9,13 @@ import (
 )
 
 func infoPersistence(c *Ctx, b *infoText) {
+	running, seconds := c.saves.running(c.clock.Now()) // first: if none is under way, what the last one came to is known
 	b.add("loading", 0)
 	b.add("async_loading", 0)
 	b.zeros("current_cow_peak", "current_cow_size", "current_cow_size_age")
 	b.add("current_fork_perc", "0.00")
 	b.zeros("current_save_keys_processed", "current_save_keys_total")
 	b.add("rdb_changes_since_last_save", c.Engine.Dirty()-c.saves.dirty.Load())
-	running, seconds := c.saves.running(c.clock.Now())
 	b.add("rdb_bgsave_in_progress", running)
 	b.add("rdb_last_save_time", c.lastSave())
 	status, took := c.saves.outcome()
