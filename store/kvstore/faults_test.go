@@ -305,12 +305,14 @@ func TestCloseEndsCallsAtOnce(t *testing.T) {
 	h := newHeld(t)
 	st := openTo(t, h.ServeHTTP, Options{}, "")
 	var calls []<-chan error
-	for range 2 * requests {
+	for range requests {
 		calls = append(calls, do(t.Context(), st, "INCR", "k"))
+		<-h.arrived // or the next call would go along
 	}
 	for range requests {
-		<-h.arrived
+		calls = append(calls, do(t.Context(), st, "INCR", "k"))
 	}
+	eventually(t, st, "calls to wait", func(b *batcher) bool { return len(b.waiting) == requests })
 	if err := errors.Join(st.Close(), st.Close()); err != nil {
 		t.Error(err)
 	}
