@@ -274,10 +274,17 @@ func (w *world) run() {
 		}
 	}
 	w.spawn() // one that nothing happens to
+	var depth queue.Depth
+	w.Cleanup(func() {
+		if w.Failed() {
+			w.Logf("LARDER_SEED=%d: what is left: %+v", w.seed, depth)
+		}
+	})
 	fleet.Eventually(w, fmt.Sprintf("LARDER_SEED=%d: the end of all jobs", w.seed), func() bool {
 		w.store.Advance(worldLease / 5)
-		d, err := w.q.Depth(w.Context())
-		return err == nil && d.Ready+d.Delayed+d.Active+d.Parked == 0
+		var err error
+		depth, err = w.q.Depth(w.Context())
+		return err == nil && depth.Ready+depth.Delayed+depth.Active+depth.Parked == 0
 	})
 	for _, h := range w.hosts {
 		h.cancel()

@@ -290,15 +290,18 @@ func (w *worker) settle(ctx context.Context) error {
 	return err
 }
 
-// leave gives back what this worker has not; final ends the session.
+// leave gives back what this worker has not; final ends the session, and gives back all: also what has ended without the store's
+// knowing, which nobody would take from a session that is gone.
 func (w *worker) leave(ctx context.Context, final string) error {
 	w.seq++
 	args := []string{w.session, final, itoa(int64(w.core.o.PerKey.Concurrency)), itoa(w.seq)}
-	w.mu.Lock()
-	for r := range w.runs {
-		args = append(args, r.name())
+	if final != "1" {
+		w.mu.Lock()
+		for r := range w.runs {
+			args = append(args, r.name())
+		}
+		w.mu.Unlock()
 	}
-	w.mu.Unlock()
 	return w.core.run(ctx, leaveScript, w.keys, args...).Err()
 }
 
