@@ -116,12 +116,7 @@ func TestFollowsRedisAndIsFollowed(t *testing.T) {
 func isWrongType(err error) bool { return strings.HasPrefix(err.Error(), "WRONGTYPE") }
 
 func TestFollowsNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port where nobody listens any more
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := strconv.Itoa(redistest.FreePort(t))
 	db := open(t, larder.Options{})
 	ctx := t.Context()
 	if err := db.Do(ctx, "SET", "k", "v").Err(); err != nil {

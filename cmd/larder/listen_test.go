@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/larderdb/larder/internal/config"
+	"github.com/larderdb/larder/internal/redistest"
 )
 
 func settings(t *testing.T, args ...string) *config.Config {
@@ -20,15 +21,10 @@ func settings(t *testing.T, args ...string) *config.Config {
 	return c
 }
 
-// freePort is a port that nobody used a moment ago.
+// freePort is a port that nobody else gets before the test has ended.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(redistest.FreePort(t))
 }
 
 func TestListen(t *testing.T) {

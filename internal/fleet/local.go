@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -84,24 +83,9 @@ func startLarder(t testing.TB) *served {
 	return s
 }
 
-// listen takes an address that this process may have used before. A process that another test is just starting has, until it runs a
-// program of its own, all that this one had open, and with that the listener that was closed here.
-func listen(t testing.TB, addr string) net.Listener {
-	t.Helper()
-	var l net.Listener
-	redistest.Eventually(t, addr+" to be free", func() (ok bool) {
-		var err error
-		if l, err = net.Listen("tcp", addr); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
-			t.Fatalf("fleet: %v", err)
-		}
-		return err == nil
-	})
-	return l
-}
-
 func (s *served) start() {
 	s.t.Helper()
-	l := listen(s.t, s.addr)
+	l := redistest.Listen(s.t, s.addr)
 	s.db = openDB(s.t, s.scripts)
 	go func(db *larder.DB) {
 		if err := db.Serve(l); err != nil {

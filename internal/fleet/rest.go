@@ -51,7 +51,7 @@ const siteToken = "fleet"
 
 func (s *site) start() {
 	s.t.Helper()
-	l := listen(s.t, s.addr)
+	l := redistest.Listen(s.t, s.addr)
 	var err error
 	if s.handler, err = rest.Handler(s.behind.begin(), rest.Options{Token: siteToken}); err != nil {
 		s.t.Fatalf("fleet: %v", err)

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -79,7 +78,7 @@ func prepare(t testing.TB, args ...string) *Server {
 
 func (s *Server) listenAt(port int) {
 	s.Port = port
-	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	s.Addr = address(port)
 }
 
 // Found tells whether there is a redis-server to start.
@@ -108,23 +107,6 @@ func binary(t testing.TB) string {
 	}
 	t.Skipf("redistest: no %s in PATH: install it, or set LARDER_REDIS_SERVER, to run this test", name)
 	return ""
-}
-
-// FreePort is a port that nobody uses. It is below those that systems give to outgoing connections, so that nobody takes it
-// either while a server that is to come back there is down.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	const lowest, highest = 10000, 32000
-	for range 1000 {
-		port := lowest + rand.IntN(highest-lowest)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("redistest: no free port")
-	return 0
 }
 
 // launch runs the binary on s.Port and waits until it is ready.
@@ -218,10 +200,17 @@ func (s *Server) Restart() {
 		_ = os.Remove(filepath.Join(s.dir, "dump.rdb")) // a replica leaves one behind after it was synchronized
 	}
 	s.saved = false
-	if err := s.launch(); err != nil {
+	err := s.launch()
+	for deadline := time.Now().Add(patience); err != nil && inUse(err) && time.Now().Before(deadline); err = s.launch() {
+		time.Sleep(50 * time.Millisecond) // a program that knows nothing of FreePort may have it for a moment
+	}
+	if err != nil {
 		s.t.Fatalf("redistest: %v", err)
 	}
 }
+
+// inUse tells whether a server could not be launched because somebody else has its port.
+func inUse(err error) bool { return strings.Contains(err.Error(), "Address already in use") }
 
 // RestartAs is Restart with other arguments than those of Start.
 func (s *Server) RestartAs(args ...string) {
