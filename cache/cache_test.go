@@ -275,6 +275,43 @@ func TestValuesOutliveBuffers(t *testing.T) {
 	}
 }
 
+// TestValuesBeginEmpty reads values with fields left out after others with these fields: what is decoded into is used again.
+func TestValuesBeginEmpty(t *testing.T) {
+	mem := storetest.NewMemory()
+	ctx := t.Context()
+	type part struct {
+		S string            `json:",omitempty" msgpack:",omitempty"`
+		B []int             `json:",omitempty" msgpack:",omitempty"`
+		M map[string]string `json:",omitempty" msgpack:",omitempty"`
+		P *int              `json:",omitempty" msgpack:",omitempty"`
+	}
+	n := 7
+	full := part{"s", []int{1, 2}, map[string]string{"a": "b"}, &n}
+	for _, codec := range []cache.Codec{cache.MsgPack{}, cache.JSON{}} {
+		c := newCache[part](t, mem, cache.Options{Prefix: "p:", TTL: time.Minute, Codec: codec})
+		if err := errors.Join(c.Set(ctx, "full", full), c.Set(ctx, "empty", part{})); err != nil {
+			t.Fatal(err)
+		}
+		for _, read := range []func(string) (part, error){
+			func(key string) (part, error) { v, _, err := c.Get(ctx, key); return v, err },
+			func(key string) (part, error) {
+				return c.GetOrLoad(ctx, key, func(context.Context) (part, error) { return part{}, errors.New("not there") })
+			},
+		} {
+			for range 20 {
+				first, err := read("full")
+				if err != nil || !reflect.DeepEqual(first, full) {
+					t.Fatalf("%T: %+v, %v", codec, first, err)
+				}
+				if empty, err := read("empty"); err != nil || !reflect.DeepEqual(empty, part{}) {
+					t.Fatalf("%T: an empty value became %+v, %v", codec, empty, err)
+				}
+				first.B[0], first.M["a"], *first.P = 9, "changed", 9 // what a caller got is the caller's
+			}
+		}
+	}
+}
+
 func TestDeployWithAnotherType(t *testing.T) {
 	mem := storetest.NewMemory()
 	ctx := t.Context()

@@ -17,21 +17,23 @@ func (c *Cache[T]) fetch(ctx context.Context, key string, load func(ctx context.
 }
 
 // fetchFar is fetch for what is not near. A plain hit is all that happens here.
-func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (res Result[T], from outcome, err error) {
+func (c *Cache[T]) fetchFar(ctx context.Context, key string, load func(ctx context.Context) (T, error)) (Result[T], outcome, error) {
 	start := c.seq.Load()
 	if c.near == nil && c.o.FailSafe == 0 && c.cold() {
 		return c.fetchCold(ctx, key, start, load)
 	}
+	res, _ := c.results.Get().(*Result[T])
+	defer c.giveBackResult(res)
 	r, err := c.readNear(ctx, key, &res.Value)
 	if err == nil {
 		c.count(r.outcome, nil)
 		if (r.outcome == hit || r.outcome == nearHit) && !r.early {
-			return res, r.outcome, nil
+			return *res, r.outcome, nil
 		}
 	}
 	p := patience{clk: c.clk, soft: c.o.SoftTimeout, hard: c.o.LoadTimeout}
 	defer p.end()
-	return c.fetchFrom(ctx, key, start, r, err, &res, single(load), &p)
+	return c.fetchFrom(ctx, key, start, r, err, res, single(load), &p)
 }
 
 // fetchCold is fetch where most reads miss: the bid for the lease is the read.

@@ -203,6 +203,11 @@ func (c *Cache[T]) giveBack(buf *[]byte) {
 	}
 }
 
+func (c *Cache[T]) giveBackResult(res *Result[T]) {
+	*res = Result[T]{} // it keeps nothing alive
+	c.results.Put(res)
+}
+
 // count counts a caller's read.
 func (c *Cache[T]) count(o outcome, err error) {
 	if err != nil {

@@ -24,7 +24,8 @@ type Codec interface {
 	// Append adds the encoding of *v to dst and returns the extended slice. v is a *T.
 	Append(dst []byte, v any) ([]byte, error)
 
-	// Decode sets *v from data. v is a *T to a zero value. data may change afterwards: it must not be kept, nor parts.
+	// Decode sets *v from data. v is a *T to a zero value. Both may be used for something else afterwards: neither data nor a part
+	// of it nor v may be kept.
 	Decode(data []byte, v any) error
 }
 
