@@ -118,6 +118,9 @@ func serve(ctx context.Context, c *config.Config, stderr io.Writer) (err error) 
 		}
 	}
 	refuseWhatIsMissing(c, log)
+	if err := boundClients(c, log); err != nil {
+		return err
+	}
 	certs, err := newIdentity(c, log)
 	if err != nil {
 		return err
